@@ -1,0 +1,185 @@
+#include "addon/cpu_object.h"
+
+#include <algorithm>
+#include <string>
+
+#include "addon/registers.h"
+#include "interpreter/block_cache.h"
+
+namespace nodevm {
+
+namespace {
+
+// Views of at most 1 GiB: V8 refuses one external buffer of 8 GiB.
+constexpr uint64_t kViewBytes = uint64_t{1} << 30;
+
+uint64_t toUint64(const Napi::Value& value) {
+  return static_cast<uint64_t>(value.As<Napi::Number>().DoubleValue());
+}
+
+uint64_t bigToUint64(const Napi::Value& value) {
+  bool lossless = false;
+  return value.As<Napi::BigInt>().Uint64Value(&lossless);
+}
+
+}  // namespace
+
+Napi::Function CpuObject::constructorFunction(Napi::Env env) {
+  using Self = CpuObject;
+  const Napi::Function type = DefineClass(
+      env, "NativeCpu",
+      {InstanceMethod<&Self::run>("run"), InstanceMethod<&Self::requestStop>("requestStop"),
+       InstanceMethod<&Self::reset>("reset"), InstanceAccessor<&Self::exitBlock>("exitBlock"),
+       InstanceAccessor<&Self::ram>("ram"), InstanceMethod<&Self::invalidateCode>("invalidateCode"),
+       InstanceMethod<&Self::setIntr>("setIntr"), InstanceMethod<&Self::raiseNmi>("raiseNmi"),
+       InstanceMethod<&Self::apicMessage>("apicMessage"), InstanceMethod<&Self::now>("now"),
+       InstanceMethod<&Self::advanceTo>("advanceTo"),
+       InstanceMethod<&Self::getRegister>("getRegister"),
+       InstanceMethod<&Self::setRegister>("setRegister"),
+       InstanceMethod<&Self::getSegment>("getSegment"),
+       InstanceMethod<&Self::setSegment>("setSegment"), InstanceMethod<&Self::translate>("translate"),
+       InstanceMethod<&Self::statistics>("statistics")});
+  const auto create = [](const Napi::CallbackInfo& info) -> Napi::Value {
+    auto* constructor = static_cast<Napi::FunctionReference*>(info.Data());
+    return constructor->New({info[0]});
+  };
+  auto* constructor = new Napi::FunctionReference(Napi::Persistent(type));
+  Napi::Function function = Napi::Function::New(env, create, "createCpu", constructor);
+  function.AddFinalizer([](Napi::Env, Napi::FunctionReference* reference) { delete reference; },
+                        constructor);
+  return function;
+}
+
+CpuObject::CpuObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<CpuObject>(info) {
+  const Napi::Object options = info[0].As<Napi::Object>();
+  const std::string clock = options.Get("clock").As<Napi::String>().Utf8Value();
+  bundle_ = std::make_shared<CpuBundle>(
+      toUint64(options.Get("lowRam")), toUint64(options.Get("highRam")),
+      clock == "icount" ? ClockSource::kIcount : ClockSource::kHost);
+  if (!bundle_->ram.data())
+    Napi::Error::New(info.Env(), "the host has no room for the guest's memory")
+        .ThrowAsJavaScriptException();
+  const Napi::Value seed = options.Get("entropySeed");
+  if (seed.IsBigInt()) bundle_->cpu.seedEntropy(bigToUint64(seed));
+}
+
+// --- running -------------------------------------------------------------------------------------
+
+Napi::Value CpuObject::run(const Napi::CallbackInfo& info) {
+  const ExitReason reason = bundle_->cpu.run(toUint64(info[0]));
+  return Napi::Number::New(info.Env(), static_cast<double>(reason));
+}
+
+void CpuObject::requestStop(const Napi::CallbackInfo&) { bundle_->cpu.requestStop(); }
+
+void CpuObject::reset(const Napi::CallbackInfo&) { bundle_->cpu.reset(); }
+
+Napi::Value CpuObject::now(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), static_cast<double>(bundle_->cpu.nowNs()));
+}
+
+void CpuObject::advanceTo(const Napi::CallbackInfo& info) {
+  bundle_->cpu.clock.advanceTo(toUint64(info[0]), bundle_->cpu.retired());
+}
+
+// --- memory --------------------------------------------------------------------------------------
+
+Napi::Value CpuObject::externalBuffer(Napi::Env env, void* data, size_t length) {
+  auto* keepAlive = new std::shared_ptr<CpuBundle>(bundle_);
+  return Napi::ArrayBuffer::New(
+      env, data, length,
+      [](Napi::Env, void*, std::shared_ptr<CpuBundle>* reference) { delete reference; }, keepAlive);
+}
+
+Napi::Value CpuObject::exitBlock(const Napi::CallbackInfo& info) {
+  return externalBuffer(info.Env(), &bundle_->exitBlock, sizeof(ExitBlock));
+}
+
+Napi::Value CpuObject::ram(const Napi::CallbackInfo& info) {
+  const Napi::Array views = Napi::Array::New(info.Env());
+  uint8_t* data = bundle_->ram.data();
+  for (const uint64_t range : {bundle_->ram.lowBytes(), bundle_->ram.highBytes()}) {
+    for (uint64_t done = 0; done < range; done += kViewBytes) {
+      const uint64_t length = std::min(kViewBytes, range - done);
+      views.Set(views.Length(), externalBuffer(info.Env(), data + done, length));
+    }
+    data += range;
+  }
+  return views;
+}
+
+void CpuObject::invalidateCode(const Napi::CallbackInfo& info) {
+  bundle_->cpu.blocks->invalidate(bundle_->cpu, toUint64(info[0]), toUint64(info[1]));
+}
+
+Napi::Value CpuObject::translate(const Napi::CallbackInfo& info) {
+  const Translation found =
+      peekWalk(bundle_->cpu.paging, bundle_->ram, bigToUint64(info[0]));
+  return Napi::Number::New(info.Env(), found.ok ? static_cast<double>(found.gpa) : -1.0);
+}
+
+// --- interrupts ----------------------------------------------------------------------------------
+
+void CpuObject::setIntr(const Napi::CallbackInfo& info) {
+  bundle_->cpu.apic.setLint0(info[0].As<Napi::Boolean>().Value());
+}
+
+void CpuObject::raiseNmi(const Napi::CallbackInfo&) { bundle_->cpu.apic.raiseLint1(); }
+
+void CpuObject::apicMessage(const Napi::CallbackInfo& info) {
+  bundle_->cpu.apic.message(info[0].As<Napi::Number>().Uint32Value(),
+                            info[1].As<Napi::Boolean>().Value(),
+                            info[2].As<Napi::Number>().Uint32Value(),
+                            info[3].As<Napi::Number>().Uint32Value(),
+                            info[4].As<Napi::Boolean>().Value());
+}
+
+// --- registers -----------------------------------------------------------------------------------
+
+Napi::Value CpuObject::getRegister(const Napi::CallbackInfo& info) {
+  const std::string name = info[0].As<Napi::String>().Utf8Value();
+  return Napi::BigInt::New(info.Env(), readRegister(bundle_->cpu, name));
+}
+
+void CpuObject::setRegister(const Napi::CallbackInfo& info) {
+  const std::string name = info[0].As<Napi::String>().Utf8Value();
+  writeRegister(bundle_->cpu, name, bigToUint64(info[1]));
+}
+
+Napi::Value CpuObject::getSegment(const Napi::CallbackInfo& info) {
+  const SegmentRegister* found = segmentByName(bundle_->cpu, info[0].As<Napi::String>().Utf8Value());
+  const SegmentRegister value = found ? *found : SegmentRegister{};
+  Napi::Object object = Napi::Object::New(info.Env());
+  object.Set("selector", Napi::Number::New(info.Env(), value.selector));
+  object.Set("base", Napi::BigInt::New(info.Env(), value.base));
+  object.Set("limit", Napi::Number::New(info.Env(), value.limit));
+  object.Set("access", Napi::Number::New(info.Env(), value.access));
+  return object;
+}
+
+void CpuObject::setSegment(const Napi::CallbackInfo& info) {
+  SegmentRegister* found = segmentByName(bundle_->cpu, info[0].As<Napi::String>().Utf8Value());
+  if (!found) return;
+  const Napi::Object object = info[1].As<Napi::Object>();
+  found->selector = static_cast<uint16_t>(object.Get("selector").As<Napi::Number>().Uint32Value());
+  found->base = bigToUint64(object.Get("base"));
+  found->limit = object.Get("limit").As<Napi::Number>().Uint32Value();
+  found->access = static_cast<uint16_t>(object.Get("access").As<Napi::Number>().Uint32Value());
+  bundle_->cpu.updateMode();
+}
+
+Napi::Value CpuObject::statistics(const Napi::CallbackInfo& info) {
+  const Cpu& cpu = bundle_->cpu;
+  Napi::Object object = Napi::Object::New(info.Env());
+  const auto counter = [&](const char* name, uint64_t value) {
+    object.Set(name, Napi::Number::New(info.Env(), static_cast<double>(value)));
+  };
+  counter("instructions", cpu.retired());
+  counter("blocksDecoded", cpu.blocksDecoded);
+  counter("blocksLive", cpu.blocks->blockCount());
+  counter("tlbMisses", cpu.tlbMisses);
+  counter("eventsDelivered", cpu.eventsDelivered);
+  return object;
+}
+
+}  // namespace nodevm

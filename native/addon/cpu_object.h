@@ -1,0 +1,51 @@
+#pragma once
+// The JavaScript object around one Cpu and its RAM; src/native.ts is its documentation.
+
+#include <napi.h>
+
+#include <memory>
+
+#include "cpu/cpu.h"
+
+namespace nodevm {
+
+// What outlives the JavaScript object while an ArrayBuffer still points into it.
+struct CpuBundle {
+  CpuBundle(uint64_t lowRam, uint64_t highRam, ClockSource source)
+      : ram(lowRam, highRam), cpu(ram, source, exitBlock) {}
+  GuestRam ram;
+  ExitBlock exitBlock;
+  Cpu cpu;
+};
+
+class CpuObject : public Napi::ObjectWrap<CpuObject> {
+ public:
+  // createCpu(options): NativeCpu.
+  static Napi::Function constructorFunction(Napi::Env env);
+  explicit CpuObject(const Napi::CallbackInfo& info);
+
+ private:
+  Napi::Value run(const Napi::CallbackInfo& info);
+  void requestStop(const Napi::CallbackInfo& info);
+  void reset(const Napi::CallbackInfo& info);
+  Napi::Value exitBlock(const Napi::CallbackInfo& info);
+  Napi::Value ram(const Napi::CallbackInfo& info);
+  void invalidateCode(const Napi::CallbackInfo& info);
+  void setIntr(const Napi::CallbackInfo& info);
+  void raiseNmi(const Napi::CallbackInfo& info);
+  void apicMessage(const Napi::CallbackInfo& info);
+  Napi::Value now(const Napi::CallbackInfo& info);
+  void advanceTo(const Napi::CallbackInfo& info);
+  Napi::Value getRegister(const Napi::CallbackInfo& info);
+  void setRegister(const Napi::CallbackInfo& info);
+  Napi::Value getSegment(const Napi::CallbackInfo& info);
+  void setSegment(const Napi::CallbackInfo& info);
+  Napi::Value translate(const Napi::CallbackInfo& info);
+  Napi::Value statistics(const Napi::CallbackInfo& info);
+
+  Napi::Value externalBuffer(Napi::Env env, void* data, size_t length);
+
+  std::shared_ptr<CpuBundle> bundle_;
+};
+
+}  // namespace nodevm

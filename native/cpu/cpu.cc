@@ -1,0 +1,209 @@
+#include "cpu/cpu.h"
+
+#include "interpreter/block_cache.h"
+
+namespace nodevm {
+
+Cpu::Cpu(GuestRam& guestRam, ClockSource source, ExitBlock& block)
+    : ram(guestRam), exitBlock(block), clock(source), blocks(std::make_unique<BlockCache>()) {
+  reset();
+}
+
+Cpu::~Cpu() = default;
+
+// SDM volume 3, table "IA-32 and Intel 64 Processor States Following Power-up, Reset, or INIT".
+void Cpu::reset() {
+  static_cast<CpuState&>(*this) = CpuState{};
+  for (SegmentRegister& s : segment) s = {.selector = 0, .access = 0x93, .limit = 0xffff, .base = 0};
+  segment[kCs] = {.selector = 0xf000, .access = 0x9b, .limit = 0xffff, .base = 0xffff0000};
+  ldtr = {.selector = 0, .access = 0x82, .limit = 0xffff, .base = 0};
+  tr = {.selector = 0, .access = 0x8b, .limit = 0xffff, .base = 0};
+  gpr[gpr::kRdx / 8] = 0x000006a0;  // family and model, like CPUID 1
+  fault = {};
+  interruptShadow = debugShadow = halted = shutdown = nmiBlocked = exact = false;
+  portWritePending = acknowledging_ = false;
+  exitReason = ExitReason::kBudget;
+  pendingDr6_ = 0;
+  replay.clear();
+  apic.reset(0);
+  blocks->dropAll();
+  flushTlb(true);
+  updateMode();
+}
+
+// --- derived state -----------------------------------------------------------------------------------
+
+namespace {
+
+PagingMode::Format pagingFormat(const Cpu& cpu) {
+  if (!(cpu.cr0 & cr0::kPg)) return PagingMode::Format::kNone;
+  if (!(cpu.cr4 & cr4::kPae)) return PagingMode::Format::k32Bit;
+  return cpu.longMode() ? PagingMode::Format::k4Level : PagingMode::Format::kPae;
+}
+
+// A segment whose only check is done by paging: flat in size and of the right type.
+bool needsNoCheck(const Cpu& cpu, const SegmentRegister& s, bool code) {
+  if (code || s.limit != 0xffffffff || !cpu.protectedMode() || cpu.virtual8086()) return false;
+  return s.present() && s.isCodeOrData() && (s.type() & 0xe) == 2;  // data, writable, expand-up
+}
+
+}  // namespace
+
+void Cpu::updateMode() {
+  const bool is64 = code64();
+  cpl = !protectedMode() ? 0 : virtual8086() ? 3 : cpl;
+
+  paging.format = pagingFormat(*this);
+  paging.root = cr3;
+  std::memcpy(paging.pdpte, pdpte, sizeof pdpte);
+  paging.pse = cr4 & cr4::kPse;
+  paging.pge = cr4 & cr4::kPge;
+  paging.nxe = msr.efer & efer::kNxe;
+  paging.wp = cr0 & cr0::kWp;
+  paging.smep = cr4 & cr4::kSmep;
+  paging.smap = cr4 & cr4::kSmap;
+
+  linearMask = is64 ? ~uint64_t{0} : 0xffffffff;
+  ripMask = is64 ? ~uint64_t{0} : segment[kCs].big() ? 0xffffffff : 0xffff;
+  stackMask = is64 ? ~uint64_t{0} : segment[kSs].big() ? 0xffffffff : 0xffff;
+
+  alignmentChecked = cpl == 3 && (cr0 & cr0::kAm) && (eflagsRest & eflags::kAc);
+  dataBreakpoints = false;
+  for (unsigned n = 0; n < 4; ++n) {
+    const bool enabled = dr7 >> (2 * n) & 3, data = dr7 >> (16 + 4 * n) & 1;
+    dataBreakpoints |= enabled && data;
+  }
+  const bool slow = alignmentChecked || dataBreakpoints;
+  Tlb* const direct = &tlbs.sets[dataRights()];
+  Tlb* const checked = &tlbs.sets[kChecked];
+  for (unsigned n = 0; n < kSegmentCount; ++n) {
+    const SegmentRegister& s = segment[n];
+    segmentBase[n] = is64 && n < kFs ? 0 : s.base;
+    segmentTlb[n] = !slow && (is64 || needsNoCheck(*this, s, n == kCs)) ? direct : checked;
+  }
+  updateContext();
+}
+
+// Everything that a jump cache hit stands for: the decoding mode, fetch rights and the TLB's contents.
+void Cpu::updateContext() {
+  const unsigned mode = code64() ? 2 : segment[kCs].big() ? 1 : 0;
+  blockKey = mode | (stackMask == 0xffff ? 4 : stackMask == 0xffffffff ? 8 : 0);
+  if (!code64() && (segment[kCs].base != codeBase_ || segment[kCs].limit != codeLimit_)) {
+    codeBase_ = segment[kCs].base;
+    codeLimit_ = segment[kCs].limit;
+    ++tlbs.generation;
+  }
+  context = tlbs.generation << 8 | (cpl == 3 ? 0x80 : 0) | blockKey;
+}
+
+void Cpu::setRflags(uint64_t value) {
+  flags = Flags::unpack(value);
+  const uint64_t rest = (value & ~eflags::kArithmetic & 0x3f7fd7) | eflags::kFixed;
+  const bool derived = (rest ^ eflagsRest) & (eflags::kAc | eflags::kVm);
+  eflagsRest = rest;
+  if (derived) updateMode();
+}
+
+void Cpu::flushTlb(bool includingGlobal) {
+  for (unsigned rights = 0; rights < kChecked; ++rights) {
+    Tlb& set = tlbs.sets[rights];
+    for (unsigned n = 0; n < Tlb::kEntries; ++n)
+      if (includingGlobal || !set.global[n]) set.entries[n] = TlbEntry{};
+  }
+  ++tlbs.generation;
+  updateContext();
+}
+
+void Cpu::flushPage(uint64_t linear) {
+  for (unsigned rights = 0; rights < kChecked; ++rights) tlbs.sets[rights].at(linear) = TlbEntry{};
+  ++tlbs.generation;
+  updateContext();
+}
+
+void Cpu::forbidFastStores(uint64_t gpa) {
+  const uint8_t* host = ram.page(gpa);
+  for (unsigned rights = 0; rights < kChecked; ++rights)
+    for (TlbEntry& entry : tlbs.sets[rights].entries)
+      if (entry.writeTag != TlbEntry::kInvalid && entry.host(entry.writeTag) == host)
+        entry.writeTag = TlbEntry::kInvalid;
+}
+
+// --- faults ------------------------------------------------------------------------------------------
+
+bool Cpu::raise(Vector vector) {
+  fault = {.pending = true, .vector = vector};
+  return false;
+}
+
+bool Cpu::raise(Vector vector, uint32_t errorCode) {
+  fault = {.pending = true, .hasErrorCode = true, .vector = vector, .errorCode = errorCode};
+  return false;
+}
+
+bool Cpu::raisePageFault(uint64_t linear, uint32_t errorCode) {
+  raise(kPf, errorCode);
+  fault.cr2 = linear;
+  return false;
+}
+
+bool Cpu::raiseDebug(uint64_t dr6Bits) {
+  raise(kDb);
+  fault.dr6 = dr6Bits;
+  return false;
+}
+
+bool Cpu::needExact() {
+  exact = true;
+  return false;
+}
+
+// --- ports -------------------------------------------------------------------------------------------
+
+Loaded<uint32_t> Cpu::portIn(uint16_t port, unsigned size) {
+  if (const auto* access = replay.next(ReplayLog::Kind::kPortRead, port, static_cast<uint8_t>(size)))
+    return {static_cast<uint32_t>(access->value), true};
+  exitBlock.port = port;
+  exitBlock.size = size;
+  exitAddress = port;
+  exitReason = ExitReason::kPortRead;
+  return {0, false};
+}
+
+bool Cpu::portOut(uint16_t port, unsigned size, uint32_t value) {
+  exitBlock.port = port;
+  exitBlock.size = size;
+  exitBlock.data = value;
+  portWritePending = true;
+  return true;
+}
+
+// --- time and entropy --------------------------------------------------------------------------------
+
+uint64_t Cpu::nowNs() const { return clock.now(retired()); }
+
+uint64_t Cpu::readTsc() const { return nowNs() + msr.tscAdjust; }
+
+// splitmix64 (Steele, Lea, Flood 2014), seeded by the machine.
+uint64_t Cpu::entropy() {
+  uint64_t z = entropyState_ += 0x9e3779b97f4a7c15;
+  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
+  z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+  return z ^ (z >> 31);
+}
+
+// --- debug registers ---------------------------------------------------------------------------------
+
+// SDM volume 3, "Debug Registers": lengths 1, 2, 8, 4 by LENn; the address is aligned to the length.
+void Cpu::noteDataBreakpoint(uint64_t linear, unsigned size, bool write) {
+  static constexpr uint8_t kLength[4] = {1, 2, 8, 4};
+  for (unsigned n = 0; n < 4; ++n) {
+    if (!(dr7 >> (2 * n) & 3)) continue;
+    const unsigned kind = dr7 >> (16 + 4 * n) & 3;
+    if (kind != 3 && !(kind == 1 && write)) continue;
+    const unsigned length = kLength[dr7 >> (18 + 4 * n) & 3];
+    const uint64_t base = dr[n] & ~uint64_t{length - 1};
+    if (linear < base + length && base < linear + size) pendingDr6_ |= uint64_t{1} << n;
+  }
+}
+
+}  // namespace nodevm

@@ -1,0 +1,319 @@
+// The slow path of guest memory: segment checks, alignment, page walks, page crossings, MMIO.
+// SDM volume 3, "Protection" (limit and type checking) and "Paging".
+
+#include <algorithm>
+#include <cstring>
+
+#include "cpu/cpu.h"
+#include "interpreter/block_cache.h"
+#include "mmu/page_walk.h"
+
+namespace nodevm {
+
+namespace {
+
+constexpr uint64_t kApicPageMask = kPageMask & ((uint64_t{1} << kPhysicalBits) - 1);
+
+bool canonical(uint64_t linear) {
+  return static_cast<uint64_t>(static_cast<int64_t>(linear << 16) >> 16) == linear;
+}
+
+unsigned tlbIndex(uint64_t linear) { return (linear >> 12) & (Tlb::kEntries - 1); }
+
+}  // namespace
+
+// --- segmentation ----------------------------------------------------------------------------------
+
+bool Cpu::raiseSegmentFault(uint8_t seg) { return raise(seg == kSs ? kSsFault : kGp, 0); }
+
+bool Cpu::checkSegment(uint8_t seg, uint64_t ea, unsigned size, bool write) {
+  if (code64()) {
+    const uint64_t linear = ea + segmentBase[seg];
+    return (canonical(linear) && canonical(linear + size - 1)) || raiseSegmentFault(seg);
+  }
+  const SegmentRegister& s = segment[seg];
+  if (protectedMode() && !virtual8086()) {
+    if (!s.present() || !s.isCodeOrData()) return raiseSegmentFault(seg);
+    if (s.isCode() ? (write || !(s.type() & 2)) : (write && !(s.type() & 2)))
+      return raiseSegmentFault(seg);
+  }
+  const uint64_t first = ea & 0xffffffff, last = first + size - 1;
+  const bool inside = s.isExpandDown() && s.isCodeOrData()
+                          ? first > s.limit && last <= (s.big() ? 0xffffffff : 0xffff)
+                          : last <= s.limit;
+  // A limit of 4 GiB - 1 lets an access wrap around, as flat segments do.
+  return inside || (s.limit == 0xffffffff && !s.isExpandDown()) || raiseSegmentFault(seg);
+}
+
+bool Cpu::linearFor(uint8_t seg, uint64_t ea, unsigned size, bool write, uint64_t& linear) {
+  if (!code64()) ea &= 0xffffffff;
+  if (!checkSegment(seg, ea, size, write)) return false;
+  linear = (ea + segmentBase[seg]) & linearMask;
+  if (alignmentChecked && size <= 8 && (linear & (size - 1)) != 0) return raise(kAc, 0);
+  if (dataBreakpoints) noteDataBreakpoint(linear, size, write);
+  return true;
+}
+
+// --- paging ------------------------------------------------------------------------------------------
+
+void Cpu::fillTlb(Rights rights, uint64_t linear, const Translation& translation) {
+  const uint64_t page = linear & kPageMask;
+  uint8_t* host = ram.page(translation.gpa);
+  if (!host || isApicPage(translation.gpa)) return;
+  const bool user = rights == kUser, userPages = rights != kSupervisor;
+  uint32_t ignored = 0;
+  const auto allowed = [&](bool write, bool execute) {
+    return permits(paging, translation,
+                   {.write = write, .execute = execute, .user = user, .userPages = userPages}, ignored);
+  };
+  TlbEntry& entry = tlbs.sets[rights].entries[tlbIndex(linear)];
+  entry.addend = reinterpret_cast<uintptr_t>(host) - page;
+  entry.readTag = allowed(false, false) ? page : TlbEntry::kInvalid;
+  entry.writeTag = translation.dirty && allowed(true, false) && !ram.hasCode(translation.gpa)
+                       ? page : TlbEntry::kInvalid;
+  entry.executeTag = allowed(false, true) ? page : TlbEntry::kInvalid;
+  tlbs.sets[rights].global[tlbIndex(linear)] = translation.global;
+}
+
+bool Cpu::translate(uint64_t linear, Rights rights, bool write, bool execute, uint64_t& gpa) {
+  const PageAccess access{.write = write, .execute = execute, .user = rights == kUser,
+                          .userPages = rights != kSupervisor};
+  const Translation translation = walk(paging, ram, linear, access);
+  if (!translation.ok) return raisePageFault(linear, translation.errorCode);
+  gpa = translation.gpa;
+  ++tlbMisses;
+  fillTlb(rights, linear, translation);
+  return true;
+}
+
+bool Cpu::translateSpan(uint64_t linear, unsigned size, Rights rights, bool write, Span& span) {
+  const uint64_t room = kPageSize - (linear & kPageOffset);
+  span.size[0] = static_cast<unsigned>(std::min<uint64_t>(size, room));
+  span.size[1] = size - span.size[0];
+  return translate(linear, rights, write, false, span.gpa[0]) &&
+         (span.size[1] == 0 ||
+          translate((linear + span.size[0]) & (longMode() ? ~uint64_t{0} : 0xffffffff), rights, write, false, span.gpa[1]));
+}
+
+// --- physical accesses -------------------------------------------------------------------------------
+
+bool Cpu::isApicPage(uint64_t gpa) const {
+  return (msr.apicBase & 0xc00) == 0x800 && ((gpa ^ msr.apicBase) & kApicPageMask) == 0;
+}
+
+bool Cpu::leaveForMmio(ReplayLog::Kind kind, uint64_t gpa, unsigned size, uint64_t value) {
+  exitBlock.gpa = static_cast<double>(gpa);
+  exitBlock.size = size;
+  exitBlock.data = static_cast<uint32_t>(value);
+  exitBlock.dataHigh = static_cast<uint32_t>(value >> 32);
+  exitAddress = gpa;
+  exitReason = kind == ReplayLog::Kind::kMmioRead ? ExitReason::kMmioRead : ExitReason::kMmioWrite;
+  return false;
+}
+
+bool Cpu::readMmio(uint64_t gpa, unsigned size, uint64_t& value) {
+  if (isApicPage(gpa)) {
+    if (!exact) return needExact();
+    // Registers are 32 bits wide on 16-byte boundaries; anything else is undefined.
+    value = 0;
+    if (!apic.read(static_cast<uint32_t>(gpa & 0xff0), false, nowNs(), value)) value = 0;
+    value >>= 8 * (gpa & 3);
+    return true;
+  }
+  if (const auto* access = replay.next(ReplayLog::Kind::kMmioRead, gpa, static_cast<uint8_t>(size))) {
+    value = access->value;
+    return true;
+  }
+  return leaveForMmio(ReplayLog::Kind::kMmioRead, gpa, size, 0);
+}
+
+bool Cpu::writeMmio(uint64_t gpa, unsigned size, uint64_t value) {
+  if (isApicPage(gpa)) {
+    if (!exact) return needExact();
+    if ((gpa & 15) == 0) {
+      static_cast<void>(apic.write(static_cast<uint32_t>(gpa & 0xff0), false, nowNs(), value));
+    }
+    breakSoon();
+    return true;
+  }
+  if (replay.next(ReplayLog::Kind::kMmioWrite, gpa, static_cast<uint8_t>(size))) return true;
+  return leaveForMmio(ReplayLog::Kind::kMmioWrite, gpa, size, value);
+}
+
+bool Cpu::readPhysical(uint64_t gpa, unsigned size, uint8_t* to) {
+  if (const uint8_t* page = ram.page(gpa); page && !isApicPage(gpa)) {
+    std::memcpy(to, page + (gpa & kPageOffset), size);
+    return true;
+  }
+  for (unsigned done = 0; done < size;) {
+    const unsigned piece = mmioPiece(gpa + done, size - done);
+    uint64_t value = 0;
+    if (!readMmio(gpa + done, piece, value)) return false;
+    std::memcpy(to + done, &value, piece);
+    done += piece;
+  }
+  return true;
+}
+
+bool Cpu::writePhysical(uint64_t gpa, unsigned size, const uint8_t* from) {
+  if (uint8_t* page = ram.page(gpa); page && !isApicPage(gpa)) {
+    if (ram.hasCode(gpa)) blocks->invalidate(*this, gpa, size);
+    std::memcpy(page + (gpa & kPageOffset), from, size);
+    return true;
+  }
+  for (unsigned done = 0; done < size;) {
+    const unsigned piece = mmioPiece(gpa + done, size - done);
+    uint64_t value = 0;
+    std::memcpy(&value, from + done, piece);
+    if (!writeMmio(gpa + done, piece, value)) return false;
+    done += piece;
+  }
+  return true;
+}
+
+unsigned Cpu::mmioPiece(uint64_t gpa, unsigned size) {
+  unsigned piece = 8;
+  while (piece > size || (gpa & (piece - 1)) != 0) piece /= 2;
+  return piece;
+}
+
+bool Cpu::readSpan(const Span& span, uint8_t* to) {
+  return readPhysical(span.gpa[0], span.size[0], to) &&
+         (span.size[1] == 0 || readPhysical(span.gpa[1], span.size[1], to + span.size[0]));
+}
+
+bool Cpu::writeSpan(const Span& span, const uint8_t* from) {
+  // A piece in MMIO may have to leave for TypeScript first; RAM is written only after it.
+  const bool mmioSecond = span.size[1] != 0 && !ram.page(span.gpa[1]);
+  const unsigned first = mmioSecond ? 1 : 0, second = 1 - first;
+  const auto piece = [&](unsigned n) {
+    return span.size[n] == 0 ||
+           writePhysical(span.gpa[n], span.size[n], n == 0 ? from : from + span.size[0]);
+  };
+  return piece(first) && piece(second);
+}
+
+// --- accesses of instructions ------------------------------------------------------------------------
+
+Rights Cpu::dataRights() const {
+  if (cpl == 3) return kUser;
+  return (cr4 & cr4::kSmap) && !(eflagsRest & eflags::kAc) ? kSupervisor : kSupervisorUserAccess;
+}
+
+// GDT, IDT and TSS accesses: SDM volume 3, "Implicit supervisor-mode accesses" (never through AC).
+Rights Cpu::systemRights() const {
+  return (cr4 & cr4::kSmap) ? kSupervisor : kSupervisorUserAccess;
+}
+
+bool Cpu::spanFor(uint8_t seg, uint64_t ea, unsigned size, bool write, Span& span) {
+  uint64_t linear = 0;
+  return linearFor(seg, ea, size, write, linear) &&
+         translateSpan(linear, size, dataRights(), write, span);
+}
+
+Loaded<uint64_t> Cpu::loadSlow(uint8_t seg, uint64_t ea, unsigned size) {
+  Span span;
+  uint64_t value = 0;
+  const bool ok = spanFor(seg, ea, size, false, span) &&
+                  readSpan(span, reinterpret_cast<uint8_t*>(&value));
+  return {value, ok};
+}
+
+bool Cpu::storeSlow(uint8_t seg, uint64_t ea, uint64_t value, unsigned size) {
+  Span span;
+  return spanFor(seg, ea, size, true, span) &&
+         writeSpan(span, reinterpret_cast<const uint8_t*>(&value));
+}
+
+Loaded<uint64_t> Cpu::loadForWrite(uint8_t seg, uint64_t ea, unsigned size) {
+  Span span;
+  uint64_t value = 0;
+  const bool ok = spanFor(seg, ea, size, true, span) &&
+                  readSpan(span, reinterpret_cast<uint8_t*>(&value));
+  return {value, ok};
+}
+
+const uint8_t* Cpu::loadBytes(uint8_t seg, uint64_t ea, unsigned size, unsigned align) {
+  const uint64_t linear = (ea + segmentBase[seg]) & linearMask;
+  if (align > 1 && (linear & (align - 1)) != 0) {
+    raise(kGp, 0);
+    return nullptr;
+  }
+  const TlbEntry& entry = segmentTlb[seg]->at(linear);
+  if (entry.readTag == (linear & kPageMask) && (linear & kPageOffset) + size <= kPageSize) [[likely]]
+    return entry.host(linear);
+  Span span;
+  if (!spanFor(seg, ea, size, false, span) || !readSpan(span, scratch)) return nullptr;
+  return scratch;
+}
+
+bool Cpu::storeBytes(uint8_t seg, uint64_t ea, const void* from, unsigned size, unsigned align) {
+  const uint64_t linear = (ea + segmentBase[seg]) & linearMask;
+  if (align > 1 && (linear & (align - 1)) != 0) return raise(kGp, 0);
+  const TlbEntry& entry = segmentTlb[seg]->at(linear);
+  if (entry.writeTag == (linear & kPageMask) && (linear & kPageOffset) + size <= kPageSize) [[likely]] {
+    std::memcpy(entry.host(linear), from, size);
+    return true;
+  }
+  Span span;
+  return spanFor(seg, ea, size, true, span) && writeSpan(span, static_cast<const uint8_t*>(from));
+}
+
+bool Cpu::probeWrite(uint8_t seg, uint64_t ea, unsigned size) {
+  Span span;
+  return spanFor(seg, ea, size, true, span);
+}
+
+Loaded<uint64_t> Cpu::loadSystem(uint64_t linear, unsigned size) {
+  if (!longMode()) linear &= 0xffffffff;
+  uint64_t value = 0;
+  if (longMode() && !(canonical(linear) && canonical(linear + size - 1))) return {0, raise(kGp, 0)};
+  const TlbEntry& entry = tlbs.sets[systemRights()].at(linear);
+  if (entry.readTag == (linear & kPageMask) && (linear & kPageOffset) + size <= kPageSize) {
+    std::memcpy(&value, entry.host(linear), size);
+    return {value, true};
+  }
+  Span span;
+  const bool ok = translateSpan(linear, size, systemRights(), false, span) &&
+                  readSpan(span, reinterpret_cast<uint8_t*>(&value));
+  return {value, ok};
+}
+
+bool Cpu::storeSystem(uint64_t linear, uint64_t value, unsigned size) {
+  if (!longMode()) linear &= 0xffffffff;
+  if (longMode() && !(canonical(linear) && canonical(linear + size - 1))) return raise(kGp, 0);
+  const TlbEntry& entry = tlbs.sets[systemRights()].at(linear);
+  if (entry.writeTag == (linear & kPageMask) && (linear & kPageOffset) + size <= kPageSize) {
+    std::memcpy(entry.host(linear), &value, size);
+    return true;
+  }
+  Span span;
+  return translateSpan(linear, size, systemRights(), true, span) &&
+         writeSpan(span, reinterpret_cast<const uint8_t*>(&value));
+}
+
+bool Cpu::probeSystemWrite(uint64_t linear, unsigned size) {
+  if (!longMode()) linear &= 0xffffffff;
+  if (longMode() && !(canonical(linear) && canonical(linear + size - 1))) return raise(kGp, 0);
+  Span span;
+  return translateSpan(linear, size, systemRights(), true, span);
+}
+
+uint8_t* Cpu::bulkHost(uint8_t seg, uint64_t ea, unsigned size, bool write) {
+  const uint64_t linear = (ea + segmentBase[seg]) & linearMask;
+  const TlbEntry& entry = segmentTlb[seg]->at(linear);
+  if ((write ? entry.writeTag : entry.readTag) != (linear & kPageMask)) return nullptr;
+  return (linear & kPageOffset) + size <= kPageSize ? entry.host(linear) : nullptr;
+}
+
+bool Cpu::fetchPage(uint64_t linear, uint64_t& gpa) {
+  const Rights rights = cpl == 3 ? kUser : kSupervisorUserAccess;
+  const TlbEntry& entry = tlbs.sets[rights].entries[tlbIndex(linear)];
+  if (entry.executeTag == (linear & kPageMask)) {
+    gpa = ram.gpaOf(entry.host(linear));
+    return true;
+  }
+  return translate(linear, rights, false, true, gpa);
+}
+
+}  // namespace nodevm

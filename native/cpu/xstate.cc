@@ -1,0 +1,239 @@
+#include "cpu/xstate.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "interpreter/sse_control.h"
+
+namespace nodevm {
+
+namespace {
+
+// Offsets in the legacy region: SDM volume 2, table "Layout of FXSAVE and FXRSTOR Memory Region".
+constexpr unsigned kFcw = 0, kFsw = 2, kFtw = 4, kFop = 6, kFip = 8, kFcs = 12, kFdp = 16, kFds = 20,
+                   kMxcsr = 24, kMxcsrMaskAt = 28, kX87Registers = 32, kXmm = 160;
+constexpr unsigned kSlot = 16;  // bytes of a register
+constexpr unsigned kLegacyBytes = 512, kHeader = 512;
+constexpr unsigned kXstateBv = 0, kXcompBv = 8, kHeaderBytes = 64;
+constexpr uint64_t kCompact = uint64_t{1} << 63;
+constexpr unsigned kChunk = 64;  // what Cpu::loadBytes and storeBytes take at once
+
+constexpr uint16_t kX87Exceptions = 0x3f, kX87Summary = 1 << 7, kX87Busy = 1 << 15;
+
+struct LegacyImage {
+  uint8_t bytes[kLegacyBytes] = {};
+
+  template <class T>
+  T get(unsigned offset) const {
+    T value;
+    std::memcpy(&value, bytes + offset, sizeof value);
+    return value;
+  }
+  template <class T>
+  void set(unsigned offset, T value) {
+    std::memcpy(bytes + offset, &value, sizeof value);
+  }
+};
+
+unsigned xmmBytes(const Cpu& cpu) { return (cpu.code64() ? 16 : 8) * kSlot; }
+
+bool checkAlignment(Cpu& cpu, uint8_t seg, uint64_t ea, unsigned alignment) {
+  const uint64_t linear = (ea + cpu.segmentBase[seg]) & cpu.linearMask;
+  return (linear & (alignment - 1)) == 0 || cpu.raise(kGp, 0);
+}
+
+bool storeRange(Cpu& cpu, uint8_t seg, uint64_t ea, const uint8_t* from, unsigned size) {
+  for (unsigned done = 0; done < size; done += kChunk)
+    if (!cpu.storeBytes(seg, ea + done, from + done, std::min(kChunk, size - done))) return false;
+  return true;
+}
+
+bool loadRange(Cpu& cpu, uint8_t seg, uint64_t ea, uint8_t* to, unsigned size) {
+  for (unsigned done = 0; done < size; done += kChunk) {
+    const unsigned piece = std::min(kChunk, size - done);
+    const uint8_t* from = cpu.loadBytes(seg, ea + done, piece);
+    if (!from) return false;
+    std::memcpy(to + done, from, piece);
+  }
+  return true;
+}
+
+// --- state to image and back -------------------------------------------------------------------------
+
+void putX87(const Cpu& cpu, LegacyImage& image, bool wide) {
+  const X87State& x87 = cpu.x87;
+  image.set<uint16_t>(kFcw, x87.control);
+  image.set<uint16_t>(kFsw, x87.status);
+  image.set<uint8_t>(kFtw, x87.validTags);
+  image.set<uint16_t>(kFop, x87.lastOpcode);
+  image.set<uint64_t>(kFip, x87.instructionPointer);
+  image.set<uint64_t>(kFdp, x87.dataPointer);
+  if (!wide) {
+    image.set<uint32_t>(kFcs, x87.instructionSegment);
+    image.set<uint32_t>(kFds, x87.dataSegment);
+  }
+  for (unsigned n = 0; n < 8; ++n) {
+    const Float80& st = x87.registers[(x87.top() + n) & 7];
+    image.set<uint64_t>(kX87Registers + n * kSlot, st.mantissa);
+    image.set<uint64_t>(kX87Registers + n * kSlot + 8, st.signExponent);
+  }
+}
+
+void takeX87(Cpu& cpu, const LegacyImage& image, bool wide) {
+  X87State& x87 = cpu.x87;
+  x87.control = image.get<uint16_t>(kFcw);
+  x87.status = image.get<uint16_t>(kFsw) & static_cast<uint16_t>(~(kX87Summary | kX87Busy));
+  // ES and B follow from the unmasked exceptions.
+  if (x87.status & ~x87.control & kX87Exceptions) x87.status |= kX87Summary | kX87Busy;
+  x87.validTags = image.get<uint8_t>(kFtw);
+  x87.lastOpcode = image.get<uint16_t>(kFop) & 0x7ff;
+  x87.instructionPointer = wide ? image.get<uint64_t>(kFip) : image.get<uint32_t>(kFip);
+  x87.dataPointer = wide ? image.get<uint64_t>(kFdp) : image.get<uint32_t>(kFdp);
+  x87.instructionSegment = wide ? 0 : image.get<uint16_t>(kFcs);
+  x87.dataSegment = wide ? 0 : image.get<uint16_t>(kFds);
+  for (unsigned n = 0; n < 8; ++n) {
+    Float80& st = x87.registers[(x87.top() + n) & 7];
+    st.mantissa = image.get<uint64_t>(kX87Registers + n * kSlot);
+    st.signExponent = image.get<uint16_t>(kX87Registers + n * kSlot + 8);
+  }
+}
+
+void putXmm(const Cpu& cpu, LegacyImage& image) {
+  for (unsigned n = 0; n < 16; ++n)
+    std::memcpy(image.bytes + kXmm + n * kSlot, cpu.vector[n].bytes, kSlot);
+}
+
+void takeXmm(Cpu& cpu, const LegacyImage& image, unsigned bytes) {
+  for (unsigned n = 0; n < bytes / kSlot; ++n)
+    std::memcpy(cpu.vector[n].bytes, image.bytes + kXmm + n * kSlot, kSlot);
+}
+
+void putMxcsr(LegacyImage& image, uint32_t value) {
+  image.set<uint32_t>(kMxcsr, value);
+  image.set<uint32_t>(kMxcsrMaskAt, kMxcsrMask);
+}
+
+bool checkMxcsr(Cpu& cpu, const LegacyImage& image) {
+  return !(image.get<uint32_t>(kMxcsr) & ~kMxcsrMask) || cpu.raise(kGp, 0);
+}
+
+// --- XSAVE -------------------------------------------------------------------------------------------
+
+struct Header {
+  uint64_t words[kHeaderBytes / 8] = {};
+
+  uint64_t present() const { return words[kXstateBv / 8]; }
+  uint64_t layout() const { return words[kXcompBv / 8]; }
+};
+
+// SDM volume 1, "Operation of XRSTOR": what makes a header invalid.
+bool checkHeader(Cpu& cpu, const Header& header, bool compactOnly) {
+  const bool compact = header.layout() & kCompact;
+  const uint64_t allowed = compact ? header.layout() & ~kCompact : cpu.xcr0;
+  bool valid = !(header.present() & ~allowed) && (compact || !compactOnly);
+  valid = valid && (compact ? !(allowed & ~cpu.xcr0) : header.layout() == 0);
+  // The standard form looks at the first of the reserved words only.
+  const unsigned reservedEnd = compact ? kHeaderBytes / 8 : 3;
+  for (unsigned n = 2; n < reservedEnd; ++n) valid = valid && header.words[n] == 0;
+  return valid || cpu.raise(kGp, 0);
+}
+
+void restoreX87(Cpu& cpu, const LegacyImage& image, bool present, bool wide) {
+  if (present) return takeX87(cpu, image, wide);
+  cpu.x87 = X87State{};
+}
+
+void restoreXmm(Cpu& cpu, const LegacyImage& image, bool present) {
+  takeXmm(cpu, present ? image : LegacyImage{}, xmmBytes(cpu));
+}
+
+}  // namespace
+
+void toFxsaveImage(const Cpu& cpu, uint8_t* image) {
+  LegacyImage legacy;
+  putX87(cpu, legacy, true);
+  putMxcsr(legacy, cpu.mxcsr);
+  putXmm(cpu, legacy);
+  std::memcpy(image, legacy.bytes, kLegacyBytes);
+}
+
+void fromFxsaveImage(Cpu& cpu, const uint8_t* image) {
+  LegacyImage legacy;
+  std::memcpy(legacy.bytes, image, kLegacyBytes);
+  takeX87(cpu, legacy, true);
+  takeXmm(cpu, legacy, sizeof cpu.vector / sizeof cpu.vector[0] * kSlot);
+  cpu.mxcsr = legacy.get<uint32_t>(kMxcsr) & kMxcsrMask;
+}
+
+bool fxsave(Cpu& cpu, uint8_t seg, uint64_t ea, bool wide) {
+  LegacyImage image;
+  putX87(cpu, image, wide);
+  putMxcsr(image, readMxcsr(cpu));
+  putXmm(cpu, image);
+  return checkAlignment(cpu, seg, ea, 16) && cpu.probeWrite(seg, ea, kLegacyBytes) &&
+         storeRange(cpu, seg, ea, image.bytes, kXmm + xmmBytes(cpu));
+}
+
+bool fxrstor(Cpu& cpu, uint8_t seg, uint64_t ea, bool wide) {
+  LegacyImage image;
+  if (!checkAlignment(cpu, seg, ea, 16) || !loadRange(cpu, seg, ea, image.bytes, kLegacyBytes) ||
+      !checkMxcsr(cpu, image))
+    return false;
+  takeX87(cpu, image, wide);
+  takeXmm(cpu, image, xmmBytes(cpu));
+  writeMxcsr(cpu, image.get<uint32_t>(kMxcsr));
+  return true;
+}
+
+// Both components count as always in use (XINUSE), which the init optimization permits.
+bool xsave(Cpu& cpu, uint8_t seg, uint64_t ea, uint64_t requested, XsaveForm form) {
+  const uint64_t saved = requested & cpu.xcr0;
+  if (!checkAlignment(cpu, seg, ea, 64) || !cpu.probeWrite(seg, ea, kXsaveAreaBytes)) return false;
+  uint64_t present = saved;
+  if (!form.compact) {
+    const Loaded<uint64_t> old = cpu.load<uint64_t>(seg, ea + kHeader + kXstateBv);
+    if (!old.ok) return false;
+    present |= old.value & ~saved;
+  }
+  LegacyImage image;
+  if (saved & xstate::kX87) {
+    putX87(cpu, image, form.wide);
+    if (!storeRange(cpu, seg, ea, image.bytes, kMxcsr) ||
+        !storeRange(cpu, seg, ea + kX87Registers, image.bytes + kX87Registers, 8 * kSlot))
+      return false;
+  }
+  if (saved & xstate::kSse) {
+    putMxcsr(image, readMxcsr(cpu));
+    putXmm(cpu, image);
+    if (!storeRange(cpu, seg, ea + kMxcsr, image.bytes + kMxcsr, 8) ||
+        !storeRange(cpu, seg, ea + kXmm, image.bytes + kXmm, xmmBytes(cpu)))
+      return false;
+  }
+  return (!form.compact ||
+          cpu.store<uint64_t>(seg, ea + kHeader + kXcompBv, saved | kCompact)) &&
+         cpu.store<uint64_t>(seg, ea + kHeader + kXstateBv, present);
+}
+
+bool xrstor(Cpu& cpu, uint8_t seg, uint64_t ea, uint64_t requested, bool wide, bool compactOnly) {
+  const uint64_t restored = requested & cpu.xcr0;
+  LegacyImage image;
+  Header header;
+  if (!checkAlignment(cpu, seg, ea, 64) || !loadRange(cpu, seg, ea, image.bytes, kLegacyBytes) ||
+      !loadRange(cpu, seg, ea + kHeader, reinterpret_cast<uint8_t*>(header.words), kHeaderBytes) ||
+      !checkHeader(cpu, header, compactOnly))
+    return false;
+  // The compacted form initializes MXCSR with the SSE component; the standard form always loads it.
+  const bool sse = restored & xstate::kSse;
+  const bool fromImage = !(header.layout() & kCompact) || (header.present() & xstate::kSse);
+  if (sse && fromImage && !checkMxcsr(cpu, image)) return false;
+
+  if (restored & xstate::kX87)
+    restoreX87(cpu, image, header.present() & xstate::kX87, wide);
+  if (sse) {
+    restoreXmm(cpu, image, header.present() & xstate::kSse);
+    writeMxcsr(cpu, fromImage ? image.get<uint32_t>(kMxcsr) : mxcsr::kDefault);
+  }
+  return true;
+}
+
+}  // namespace nodevm

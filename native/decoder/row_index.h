@@ -1,0 +1,38 @@
+#pragma once
+// Finds the rows of an opcode: built once from the table, read-only afterwards.
+
+#include <cstdint>
+#include <vector>
+
+#include "decoder/row.h"
+
+namespace nodevm {
+
+// Whether the row's instruction has a ModRM byte.
+bool rowHasModRm(const Row& row);
+
+class RowIndex {
+ public:
+  struct Candidates {
+    const uint16_t* first;
+    const uint16_t* last;
+    bool hasModRm;
+    const uint16_t* begin() const { return first; }
+    const uint16_t* end() const { return last; }
+  };
+
+  RowIndex();
+  Candidates candidates(OpcodeMap map, uint8_t opcode) const {
+    const unsigned slot = static_cast<unsigned>(map) * 256 + opcode;
+    return {&rows_[starts_[slot]], &rows_[starts_[slot + 1]], modrm_[slot] != 0};
+  }
+
+ private:
+  std::vector<uint16_t> rows_;
+  std::vector<uint32_t> starts_;
+  std::vector<uint8_t> modrm_;
+};
+
+const RowIndex& rowIndex();
+
+}  // namespace nodevm

@@ -1,0 +1,19 @@
+#include "decoder/row.h"
+
+namespace nodevm {
+
+namespace {
+using enum Operand;
+using enum OpcodeMap;
+using enum Mandatory;
+}  // namespace
+
+const Row kRows[] = {
+#define ROW(id, map, opcode, prefix, modrm, mnemonic, attributes, ...) \
+  {#id, map, opcode, prefix, modrm, mnemonic, attributes, {__VA_ARGS__}},
+#include "decoder/opcodes/opcodes.inc"
+#undef ROW
+};
+const unsigned kRowCount = sizeof(kRows) / sizeof(kRows[0]);
+
+}  // namespace nodevm

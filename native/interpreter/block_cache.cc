@@ -1,0 +1,251 @@
+#include "interpreter/block_cache.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "interpreter/binding.h"
+#include "interpreter/dispatch.h"
+
+namespace nodevm {
+
+namespace {
+
+constexpr unsigned kMaxBytes = 224;  // offsets fit a byte, the longest instruction included
+constexpr size_t kBuckets = 1 << 16;
+
+CodeMode codeModeOf(const Cpu& cpu) {
+  if (cpu.code64()) return CodeMode::k64;
+  return cpu.segment[kCs].big() ? CodeMode::k32 : CodeMode::k16;
+}
+
+bool endsBlock(const Instruction& i) {
+  const Row& row = kRows[i.row];
+  return row.has(kEndsBlock) || (row.has(kRepPrefix) && i.hasRep());
+}
+
+}  // namespace
+
+// A block under construction.
+struct BlockCache::Draft {
+  Instruction* code = nullptr;
+  unsigned slots = 0, count = 0, bytes = 0;
+  uint64_t secondPage = Block::kNoPage;
+  uint8_t window[kMaxInstructionLength + 1] = {};
+
+  Instruction& add(const Instruction& i, Handler handler) {
+    Instruction& slot = code[slots++];
+    slot = i;
+    slot.handler = handler;
+    slot.ordinal = static_cast<uint8_t>(count);
+    return slot;
+  }
+  void addPseudo(Handler handler) {
+    Instruction i{};
+    i.base = i.index = gpr::kZero;
+    i.offset = static_cast<uint8_t>(bytes);
+    add(i, handler);
+  }
+};
+
+BlockCache::BlockCache() : buckets_(kBuckets) {}
+
+Block* BlockCache::find(uint64_t gpa, uint32_t key) const {
+  for (Block* block = buckets_[bucketOf(gpa, key)]; block; block = block->nextInBucket)
+    if (block->gpa == gpa && block->key == key) return block;
+  return nullptr;
+}
+
+// Puts the bytes at gpa + offset into the window. Bytes of the following page are fetched only when asked for.
+bool BlockCache::fetch(Cpu& cpu, uint64_t gpa, unsigned offset, bool second, Draft& draft,
+                       unsigned& available) {
+  static constexpr uint8_t kNoMemory = 0xff;
+  const uint64_t start = gpa + offset;
+  const unsigned room = static_cast<unsigned>(kPageSize - (start & kPageOffset));
+  available = std::min<unsigned>(kMaxInstructionLength, room);
+  if (const uint8_t* page = cpu.ram.page(start)) {
+    std::memcpy(draft.window, page + (start & kPageOffset), available);
+  } else {
+    std::memset(draft.window, kNoMemory, available);
+  }
+  if (!second || available == kMaxInstructionLength) return true;
+
+  const uint64_t linear = (cpu.rip + offset + available + cpu.segmentBase[kCs]) & cpu.linearMask;
+  uint64_t next = 0;
+  if (!cpu.fetchPage(linear, next)) return false;
+  draft.secondPage = next & kPageMask;
+  const unsigned rest = kMaxInstructionLength - available;
+  if (const uint8_t* page = cpu.ram.page(next)) {
+    std::memcpy(draft.window + available, page, rest);
+  } else {
+    std::memset(draft.window + available, kNoMemory, rest);
+  }
+  available = kMaxInstructionLength;
+  return true;
+}
+
+bool BlockCache::decodeInto(Cpu& cpu, uint64_t gpa, unsigned limit, Draft& draft) {
+  const CodeMode mode = codeModeOf(cpu);
+  for (;;) {
+    if (draft.count == limit || draft.bytes > kMaxBytes ||
+        (draft.bytes > 0 && ((gpa + draft.bytes) & kPageOffset) == 0)) {
+      draft.addPseudo(fallThrough);
+      return true;
+    }
+    unsigned available = 0;
+    if (!fetch(cpu, gpa, draft.bytes, false, draft, available)) return false;
+    const auto offset = static_cast<uint8_t>(draft.bytes);
+    Decoded decoded;
+    DecodeStatus status = decode(draft.window, available, mode, offset, decoded);
+    if (status == DecodeStatus::kTruncated) {
+      // Crosses into the next page: such an instruction has a block of its own.
+      if (draft.count > 0) {
+        draft.addPseudo(fallThrough);
+        return true;
+      }
+      if (!fetch(cpu, gpa, 0, true, draft, available)) return false;
+      status = decode(draft.window, available, mode, 0, decoded);
+      limit = 1;
+    }
+    if (status != DecodeStatus::kOk) {
+      draft.addPseudo(status == DecodeStatus::kTooLong ? raiseTooLong : raiseUndefined);
+      ++draft.count;
+      draft.bytes += 1;
+      return true;
+    }
+    Instruction& i = decoded.instruction;
+    if (decoded.needsAddress) {
+      draft.add(i, computeAddress).immediate = static_cast<uint64_t>(decoded.wideDisplacement);
+      draft.code[draft.slots - 1].length = 0;
+      i.base = gpr::kAddress;
+      i.index = gpr::kZero;
+      i.scale = 0;
+      i.displacement = 0;
+    }
+    draft.add(i, bind(i));
+    ++draft.count;
+    draft.bytes += i.length;
+    if (endsBlock(i)) return true;
+  }
+}
+
+const Block* BlockCache::build(Cpu& cpu, uint64_t gpa, unsigned limit) {
+  Draft draft;
+  draft.code = scratchCode_;
+  if (!decodeInto(cpu, gpa, std::min(limit, kNoLimit), draft)) return nullptr;
+  ++cpu.blocksDecoded;
+
+  Block block;
+  block.gpa = gpa;
+  block.key = cpu.blockKey;
+  block.secondPage = draft.secondPage;
+  block.bytes = static_cast<uint16_t>(draft.bytes);
+  block.count = static_cast<uint16_t>(draft.count);
+  block.slots = static_cast<uint16_t>(draft.slots);
+  block.code = scratchCode_;
+  if (limit < kNoLimit || !cpu.ram.page(gpa)) {
+    scratch_ = block;
+    return &scratch_;
+  }
+  block.code = allocate(draft.slots);
+  std::copy_n(scratchCode_, draft.slots, block.code);
+  storage_.push_back(std::make_unique<Block>(block));
+  keep(cpu, *storage_.back());
+  return storage_.back().get();
+}
+
+void BlockCache::keep(Cpu& cpu, Block& block) {
+  Block*& bucket = buckets_[bucketOf(block.gpa, block.key)];
+  block.nextInBucket = bucket;
+  bucket = &block;
+  ++live_;
+  noteOnPage(cpu, block.gpa & kPageMask, &block);
+  if (block.secondPage != Block::kNoPage && cpu.ram.page(block.secondPage))
+    noteOnPage(cpu, block.secondPage, &block);
+}
+
+// The page's first block takes away its fast stores.
+void BlockCache::noteOnPage(Cpu& cpu, uint64_t gpa, Block* block) {
+  pages_[gpa].push_back(block);
+  if (cpu.ram.hasCode(gpa)) return;
+  cpu.ram.setCode(gpa, true);
+  cpu.forbidFastStores(gpa);
+}
+
+void BlockCache::unlink(Block* block) {
+  Block** link = &buckets_[bucketOf(block->gpa, block->key)];
+  while (*link && *link != block) link = &(*link)->nextInBucket;
+  if (*link) *link = block->nextInBucket;
+  for (const uint64_t page : {block->gpa & kPageMask, block->secondPage}) {
+    const auto found = pages_.find(page);
+    if (found != pages_.end()) std::erase(found->second, block);
+  }
+}
+
+void BlockCache::kill(Block* block) {
+  unlink(block);
+  for (unsigned n = 0; n < block->slots; ++n) block->code[n].handler = leaveDeadBlock;
+  --live_;
+}
+
+void BlockCache::invalidate(Cpu& cpu, uint64_t gpa, uint64_t length) {
+  const uint64_t end = gpa + length;
+  bool killed = false;
+  for (uint64_t page = gpa & kPageMask; page < end; page += kPageSize) {
+    if (!cpu.ram.page(page) || !cpu.ram.hasCode(page)) continue;
+    const std::vector<Block*> candidates = pages_[page];
+    for (Block* block : candidates) {
+      const uint64_t inFirst = kPageSize - (block->gpa & kPageOffset);
+      const bool crosses = block->secondPage != Block::kNoPage;
+      const uint64_t firstEnd = block->gpa + (crosses ? inFirst : block->bytes);
+      const uint64_t secondEnd = crosses ? block->secondPage + block->bytes - inFirst : 0;
+      const bool hit = (block->gpa < end && gpa < firstEnd) ||
+                       (crosses && block->secondPage < end && gpa < secondEnd);
+      if (!hit) continue;
+      kill(block);
+      killed = true;
+    }
+    if (pages_[page].empty()) {
+      pages_.erase(page);
+      cpu.ram.setCode(page, false);
+    }
+  }
+  // A single-instruction block made for the occasion may be running as well; it ends by itself.
+  if (killed) cpu.forgetJumps();
+}
+
+Instruction* BlockCache::allocate(size_t count) {
+  if (chunkUsed_ + count > kChunkInstructions) {
+    chunks_.push_back(std::make_unique<Instruction[]>(kChunkInstructions));
+    chunkUsed_ = 0;
+  }
+  Instruction* code = chunks_.back().get() + chunkUsed_;
+  chunkUsed_ += count;
+  return code;
+}
+
+void BlockCache::dropAll() {
+  std::fill(std::begin(jumpCache_), std::end(jumpCache_), JumpCacheEntry{});
+  std::fill(buckets_.begin(), buckets_.end(), nullptr);
+  pages_.clear();
+  storage_.clear();
+  chunks_.clear();
+  chunkUsed_ = kChunkInstructions;
+  live_ = 0;
+}
+
+void BlockCache::collect(Cpu& cpu) {
+  if (chunks_.size() * kChunkInstructions < kMaxInstructions) return;
+  for (const auto& [page, blocks] : pages_) cpu.ram.setCode(page, false);
+  dropAll();
+}
+
+bool BlockCache::checkInvariants(const Cpu& cpu) const {
+  for (const auto& [page, blocks] : pages_) {
+    if (blocks.empty() || !cpu.ram.hasCode(page)) return false;
+    for (const Block* block : blocks)
+      if (find(block->gpa, block->key) != block) return false;
+  }
+  return true;
+}
+
+}  // namespace nodevm

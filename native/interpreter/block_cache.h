@@ -1,0 +1,88 @@
+#pragma once
+// Blocks of decoded instructions, keyed by the guest physical address of their first byte and by the
+// mode bits that decoding depends on, so that all address spaces share them.
+
+#include <cstdint>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "decoder/decoder.h"
+#include "decoder/instruction.h"
+
+namespace nodevm {
+
+struct Block {
+  static constexpr uint64_t kNoPage = ~uint64_t{0};
+
+  Instruction* code = nullptr;    // ends with an instruction that ends the block
+  uint64_t gpa = 0;
+  uint64_t secondPage = kNoPage;  // physical page of the tail of an instruction that crosses pages
+  uint32_t key = 0;
+  uint16_t bytes = 0;
+  uint16_t count = 0;             // architectural instructions
+  uint16_t slots = 0;             // entries of code, pseudo-instructions included
+  Block* nextInBucket = nullptr;
+};
+
+struct JumpCacheEntry {
+  uint64_t rip = 0;
+  uint64_t context = 0;  // Cpu::context at the time of filling; 0 is never a context
+  const Block* block = nullptr;
+};
+
+class BlockCache {
+ public:
+  static constexpr unsigned kJumpCacheEntries = 8192;
+
+  BlockCache();
+
+  JumpCacheEntry& jumpCache(uint64_t rip) {
+    return jumpCache_[(rip ^ (rip >> 13)) & (kJumpCacheEntries - 1)];
+  }
+
+  // The block at gpa, nullptr when it has not been decoded.
+  Block* find(uint64_t gpa, uint32_t key) const;
+  // Decodes at RIP, whose physical address is gpa. At most `limit` instructions; only blocks built with
+  // kNoLimit are kept. nullptr: the fetch of a second page faulted (recorded in cpu.fault).
+  static constexpr unsigned kNoLimit = 48;
+  const Block* build(Cpu& cpu, uint64_t gpa, unsigned limit);
+
+  // The guest or a device writes [gpa, gpa + length): blocks there die at once, the running one included,
+  // whose remaining instructions turn into exits.
+  void invalidate(Cpu& cpu, uint64_t gpa, uint64_t length);
+  void dropAll();
+  // Between blocks only: frees the memory of dead blocks when there is too much of it.
+  void collect(Cpu& cpu);
+
+  bool checkInvariants(const Cpu& cpu) const;
+  size_t blockCount() const { return live_; }
+
+ private:
+  static constexpr size_t kChunkInstructions = 16384;
+  static constexpr size_t kMaxInstructions = size_t{2} << 20;  // 64 MiB of decoded code
+
+  struct Draft;
+  size_t bucketOf(uint64_t gpa, uint32_t key) const {
+    return (gpa * 0x9e3779b97f4a7c15 >> 32 ^ key) & (buckets_.size() - 1);
+  }
+  bool fetch(Cpu& cpu, uint64_t gpa, unsigned offset, bool first, Draft& draft, unsigned& available);
+  bool decodeInto(Cpu& cpu, uint64_t gpa, unsigned limit, Draft& draft);
+  void keep(Cpu& cpu, Block& block);
+  void unlink(Block* block);
+  void noteOnPage(Cpu& cpu, uint64_t gpa, Block* block);
+  void kill(Block* block);
+  Instruction* allocate(size_t count);
+
+  JumpCacheEntry jumpCache_[kJumpCacheEntries];
+  std::vector<Block*> buckets_;
+  std::unordered_map<uint64_t, std::vector<Block*>> pages_;  // by physical page address
+  std::vector<std::unique_ptr<Block>> storage_;
+  std::vector<std::unique_ptr<Instruction[]>> chunks_;
+  size_t chunkUsed_ = kChunkInstructions;
+  size_t live_ = 0;
+  Block scratch_;
+  Instruction scratchCode_[4 * kNoLimit];
+};
+
+}  // namespace nodevm

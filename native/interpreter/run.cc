@@ -1,0 +1,268 @@
+// The dispatcher: events between instructions, slices of the instruction budget, blocks, single steps.
+
+#include <algorithm>
+
+#include "interpreter/binding.h"
+#include "interpreter/block_cache.h"
+#include "interpreter/dispatch.h"
+#include "interpreter/sse_control.h"
+
+namespace nodevm {
+
+namespace {
+
+// Under host time the deadlines are looked at this often (instructions).
+constexpr uint64_t kHostSlice = 50'000;
+
+constexpr uint64_t kDr6Single = 1 << 14;
+
+}  // namespace
+
+ExitReason Cpu::run(uint64_t maxInstructions) {
+  const uint64_t end = retired() + maxInstructions;
+  enterGuestMxcsr(*this);
+  completeExit();
+  const ExitReason reason = loop(end);
+  leaveGuestMxcsr(*this);
+  publish();
+  return reason;
+}
+
+// Takes TypeScript's answer to the exit that the previous run() ended with.
+void Cpu::completeExit() {
+  const uint64_t answer = exitBlock.data | uint64_t{exitBlock.dataHigh} << 32;
+  const auto size = static_cast<uint8_t>(exitBlock.size);
+  switch (exitReason) {
+    case ExitReason::kPortRead:
+      replay.add({ReplayLog::Kind::kPortRead, size, exitAddress, answer & 0xffffffff});
+      break;
+    case ExitReason::kMmioRead:
+      replay.add({ReplayLog::Kind::kMmioRead, size, exitAddress, answer});
+      break;
+    case ExitReason::kMmioWrite:
+      replay.add({ReplayLog::Kind::kMmioWrite, size, exitAddress, answer});
+      break;
+    case ExitReason::kInterruptAcknowledge:
+      if (acknowledging_) deliver(EventKind::kExternal, static_cast<uint8_t>(answer));
+      acknowledging_ = false;
+      break;
+    default: break;
+  }
+  exitReason = ExitReason::kBudget;
+}
+
+void Cpu::publish() {
+  exitBlock.instructions = static_cast<double>(retired());
+  exitBlock.now = static_cast<double>(nowNs());
+  const uint64_t deadline = apic.nextDeadline();
+  exitBlock.apicDeadline = deadline == LocalApic::kNever ? __builtin_inf() : static_cast<double>(deadline);
+}
+
+ExitReason Cpu::loop(uint64_t end) {
+  for (;;) {
+    if (portWritePending) {
+      portWritePending = false;
+      return ExitReason::kPortWrite;
+    }
+    if (shutdown) return ExitReason::kShutdown;
+    if (!replay.empty() || exact) {
+      stepOne();
+      if (exitReason != ExitReason::kBudget) return exitReason;
+      continue;
+    }
+    if (stopRequested_.exchange(false, std::memory_order_relaxed)) return ExitReason::kStopped;
+    ExitReason exit = ExitReason::kBudget;
+    if (serviceEvents(exit)) return exit;
+    if (halted) return ExitReason::kHalt;
+    if (retired() >= end) return ExitReason::kBudget;
+    startSlice(end);
+    const bool oneByOne = interruptShadow || (dr7 & 0xff) != 0 ||
+                          (eflagsRest & (eflags::kTf | eflags::kRf)) != 0;
+    if (oneByOne) {
+      stepOne();
+    } else {
+      runBlocks();
+    }
+    if (exitReason != ExitReason::kBudget) return exitReason;
+  }
+}
+
+// Interrupts and the local APIC's timer, at an instruction boundary. True: `exit` has to be made first.
+bool Cpu::serviceEvents(ExitReason& exit) {
+  apic.advance(nowNs());
+  if (const int vector = apic.takeEoiBroadcast(); vector >= 0) {
+    exitBlock.data = static_cast<uint32_t>(vector);
+    exit = ExitReason::kEndOfInterrupt;
+    return true;
+  }
+  if (apic.initPending()) {
+    apic.takeInit();
+    reset();
+    return false;
+  }
+  const bool open = (eflagsRest & eflags::kIf) != 0;
+  if (interruptShadow) {
+    // The shadow only matters while something waits for the boundary.
+    const bool waiting = apic.nmiPending() || apic.extIntPending() || apic.interruptPending();
+    if (waiting || (eflagsRest & eflags::kTf)) return false;
+    interruptShadow = debugShadow = false;
+  }
+  if (apic.nmiPending() && !nmiBlocked) {
+    apic.takeNmi();
+    halted = false;
+    nmiBlocked = true;
+    deliver(EventKind::kExternal, kNmi);
+  } else if (open && apic.extIntPending()) {
+    halted = false;
+    acknowledging_ = true;
+    apic.takeExtInt();
+    exitReason = exit = ExitReason::kInterruptAcknowledge;
+    return true;
+  } else if (open && apic.interruptPending()) {
+    halted = false;
+    deliver(EventKind::kExternal, apic.acknowledge());
+  }
+  return false;
+}
+
+// Sets `remaining` to the instructions until the budget ends or the APIC timer is due.
+void Cpu::startSlice(uint64_t end) {
+  const uint64_t executed = retired();
+  uint64_t length = end - executed;
+  if (clock.source() == ClockSource::kHost) {
+    length = std::min(length, kHostSlice);
+  } else if (const uint64_t deadline = apic.nextDeadline(); deadline != LocalApic::kNever) {
+    const uint64_t now = nowNs();
+    length = std::min(length, deadline > now ? deadline - now : 1);
+  }
+  remaining = static_cast<int64_t>(length);
+  sliceEnd = executed + length;
+  blocks->collect(*this);
+}
+
+void Cpu::execute(const Block& target) {
+  remaining -= target.count;
+  block = &target;
+  gpr[gpr::kBlockRip / 8] = rip;
+  leave = Leave::kBoundary;
+  target.code->handler(*this, target.code);
+  if constexpr (!kTailCalls) {
+    while (leave == Leave::kNext) {
+      leave = Leave::kBoundary;
+      at->handler(*this, at);
+    }
+  }
+}
+
+// After a chain of handlers: puts RIP right where an instruction did not complete. True: it completed.
+bool Cpu::settle() {
+  if (leave != Leave::kFault) return true;
+  rip = thisRip(*this, at);
+  remaining += block->count - at->ordinal;
+  return false;
+}
+
+void Cpu::runBlocks() {
+  do {
+    const Block* target = findBlock(true);
+    if (!target) return deliverFault();
+    execute(*target);
+    if (!settle()) {
+      if (fault.pending) deliverFault();
+      return;
+    }
+  } while (leave == Leave::kLookup && remaining > 0);
+}
+
+const Block* Cpu::findBlock(bool cacheable) {
+  const JumpCacheEntry& known = blocks->jumpCache(rip);
+  if (cacheable && known.rip == rip && known.context == context && known.block->count <= remaining)
+    return known.block;
+
+  const uint64_t linear = (rip + segmentBase[kCs]) & linearMask;
+  if (!code64() && rip > segment[kCs].limit) {
+    raise(kGp, 0);
+    return nullptr;
+  }
+  if (code64() && static_cast<uint64_t>(static_cast<int64_t>(linear << 16) >> 16) != linear) {
+    raise(kGp, 0);
+    return nullptr;
+  }
+  uint64_t gpa = 0;
+  if (!fetchPage(linear, gpa)) return nullptr;
+  gpa = (gpa & kPageMask) | (linear & kPageOffset);
+  if (!cacheable) return blocks->build(*this, gpa, 1);
+
+  const Block* found = blocks->find(gpa, blockKey);
+  if (found && found->secondPage != Block::kNoPage) {
+    // The tail has to be where it was decoded from in this address space too.
+    uint64_t second = 0;
+    if (!fetchPage((linear & kPageMask) + kPageSize, second)) return nullptr;
+    if ((second & kPageMask) != found->secondPage)
+      return blocks->build(*this, gpa, 1);
+  } else if (!found) {
+    found = blocks->build(*this, gpa, BlockCache::kNoLimit);
+    if (!found) return nullptr;
+  }
+  if (found->count > remaining)
+    return blocks->build(*this, gpa, static_cast<unsigned>(remaining));
+  if (found->secondPage == Block::kNoPage) blocks->jumpCache(rip) = {rip, context, found};
+  return found;
+}
+
+// One instruction alone: for the trap flag, breakpoints, interrupt shadows and exact time.
+void Cpu::stepOne() {
+  const bool shadowed = interruptShadow, debugQuiet = debugShadow;
+  const uint64_t flagsBefore = eflagsRest, delivered = eventsDelivered;
+  if (!debugQuiet && instructionBreakpoint()) return deliverFault();
+  // A slice of just this instruction, whatever the budget says: nothing can be chained to it.
+  sliceEnd = retired() + 1;
+  remaining = 1;
+  pendingDr6_ = 0;
+  replay.rewind();
+  const Block* target = findBlock(false);
+  if (!target) return deliverFault();
+  exact = true;
+  execute(*target);
+  exact = false;
+  const bool completed = settle();
+  if (exitReason != ExitReason::kBudget) return;  // TypeScript's turn; the instruction comes again
+  replay.clear();
+  if (!completed) return deliverFault();
+  if (shadowed) interruptShadow = false;
+  if (debugQuiet) debugShadow = false;
+  if ((flagsBefore & eflags::kRf) && eventsDelivered == delivered) eflagsRest &= ~eflags::kRf;
+  const bool trapped = (flagsBefore & eflags::kTf) && eventsDelivered == delivered;
+  const uint64_t hits = pendingDr6_ | (trapped ? kDr6Single : 0);
+  pendingDr6_ = 0;
+  if (hits && !debugShadow) {
+    raiseDebug(hits);
+    deliverFault();
+  }
+}
+
+// SDM volume 3, "Instruction-Breakpoint Exception Condition": a fault, unless RF is set.
+bool Cpu::instructionBreakpoint() {
+  if ((dr7 & 0xff) == 0 || (eflagsRest & eflags::kRf)) return false;
+  const uint64_t linear = (rip + segmentBase[kCs]) & linearMask;
+  uint64_t hits = 0;
+  for (unsigned n = 0; n < 4; ++n) {
+    const bool enabled = dr7 >> (2 * n) & 3, execute = (dr7 >> (16 + 4 * n) & 3) == 0;
+    if (enabled && execute && dr[n] == linear) hits |= uint64_t{1} << n;
+  }
+  if (!hits) return false;
+  raiseDebug(hits);
+  // SDM: the saved EFLAGS image has RF set, so that IRET does not hit the breakpoint again.
+  eflagsRest |= eflags::kRf;
+  return true;
+}
+
+void Cpu::deliverFault() {
+  const PendingFault pending = fault;
+  fault = {};
+  if (pending.vector == kPf) cr2 = pending.cr2;
+  if (pending.vector == kDb) dr6 = (dr6 & ~uint64_t{0xf}) | pending.dr6;
+  deliver(EventKind::kFault, pending.vector, pending.hasErrorCode, pending.errorCode);
+}
+
+}  // namespace nodevm

@@ -1,0 +1,92 @@
+#include "interpreter/sse_control.h"
+
+namespace nodevm {
+
+namespace {
+
+// `value` with every exception masked.
+void setHost(uint32_t value) { _mm_setcsr((value & mxcsr::kWritable) | mxcsr::kMasks); }
+
+uint32_t hostFlags() { return _mm_getcsr() & mxcsr::kFlags; }
+
+bool hasTinyFloat(Xmm value) {
+  const Xmm magnitude = _mm_and_si128(value, _mm_set1_epi32(0x7fffffff));
+  const Xmm nonzero = _mm_cmpgt_epi32(magnitude, zeroXmm());
+  return _mm_movemask_epi8(
+             _mm_andnot_si128(_mm_cmpgt_epi32(magnitude, _mm_set1_epi32(0x7fffff)), nonzero)) != 0;
+}
+
+bool hasTinyDouble(Xmm value) {
+  const Xmm magnitude = _mm_and_si128(value, _mm_set1_epi64x(0x7fffffffffffffff));
+  const Xmm nonzero = _mm_cmpgt_epi64(magnitude, zeroXmm());
+  return _mm_movemask_epi8(_mm_andnot_si128(
+             _mm_cmpgt_epi64(magnitude, _mm_set1_epi64x(0xfffffffffffff)), nonzero)) != 0;
+}
+
+bool hasTiny(Tiny where, Xmm result) {
+  switch (where) {
+    case Tiny::kFloats:
+      return hasTinyFloat(result);
+    case Tiny::kDoubles:
+      return hasTinyDouble(result);
+    case Tiny::kLowFloat:
+      return hasTinyFloat(simd::replaceLowDword(zeroXmm(), result));
+    case Tiny::kLowDouble:
+      return hasTinyDouble(simd::zeroHighQword(result));
+    case Tiny::kNever:
+      break;
+  }
+  return false;
+}
+
+}  // namespace
+
+void enterGuestMxcsr(Cpu& cpu) { setHost(cpu.mxcsr); }
+
+void leaveGuestMxcsr(Cpu& cpu) {
+  cpu.mxcsr |= hostFlags();
+  _mm_setcsr(mxcsr::kDefault);
+}
+
+uint32_t readMxcsr(Cpu& cpu) { return cpu.mxcsr | hostFlags(); }
+
+void writeMxcsr(Cpu& cpu, uint32_t value) {
+  cpu.mxcsr = value;
+  setHost(value);
+}
+
+bool raiseUnlessSseUsable(Cpu& cpu) {
+  if (sseUsable(cpu)) return true;
+  const bool undefined = (cpu.cr0 & cr0::kEm) || !(cpu.cr4 & cr4::kOsfxsr);
+  return cpu.raise(undefined ? kUd : kNm);
+}
+
+bool raiseUnlessMmxUsable(Cpu& cpu) {
+  if (cpu.cr0 & cr0::kEm) return cpu.raise(kUd);
+  if (cpu.cr0 & cr0::kTs) return cpu.raise(kNm);
+  return (cpu.x87.status & x87::kSummary) == 0 || (cpu.cr0 & cr0::kNe) == 0 || cpu.raise(kMf);
+}
+
+Xmm executeUnmasked(Cpu& cpu, FloatOperation operation, Tiny tiny, Xmm a, Xmm b, uint8_t imm) {
+  const uint32_t guest = readMxcsr(cpu);
+  const uint32_t unmasked = ~(guest >> mxcsr::kMaskShift) & mxcsr::kFlags;
+  // FTZ acts only while underflow is masked (SDM volume 1, "Flush-To-Zero").
+  const uint32_t ignored = unmasked & mxcsr::kUnderflow ? mxcsr::kFlushToZero : 0;
+  setHost(guest & ~(mxcsr::kFlags | ignored));
+  const Xmm result = operation(a, b, imm);
+  // Known deviation: PE is that of the masked result. Hardware, raising overflow or underflow,
+  // rounds to an unbounded exponent and leaves PE clear where that is exact.
+  uint32_t flags = hostFlags();
+  // Masked, underflow needs a result both tiny and inexact; unmasked, a tiny one (SDM volume 1,
+  // "Numeric Underflow Exception").
+  if ((unmasked & mxcsr::kUnderflow) && hasTiny(tiny, result)) flags |= mxcsr::kUnderflow;
+  // An unmasked exception found before computing keeps the others from being found (SDM volume 1,
+  // "Priority Between Simultaneous Exceptions and SIMD Exceptions").
+  if (flags & unmasked & mxcsr::kPreComputation) flags &= mxcsr::kPreComputation;
+  cpu.mxcsr = guest | flags;
+  setHost(cpu.mxcsr);
+  if (flags & unmasked) cpu.raise(cpu.cr4 & cr4::kOsxmmexcpt ? kXm : kUd);
+  return result;
+}
+
+}  // namespace nodevm

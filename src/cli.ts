@@ -1,0 +1,38 @@
+#!/usr/bin/env node
+import { createRequire } from 'node:module';
+import process from 'node:process';
+
+import { parseCommandLine } from './cli/options.js';
+import { reportError } from './cli/report.js';
+import { runGuest } from './cli/run.js';
+
+async function main(argv: readonly string[]): Promise<number> {
+  // Known once the command line is parsed.
+  let json = false;
+  // A defect of our own, thrown where nobody waits; the 'exit' event gives the terminal back.
+  process.on('uncaughtException', (error) => {
+    void reportError(error, json).then((status) => process.exit(status));
+  });
+  try {
+    const { version } = createRequire(import.meta.url)('../package.json') as { version: string };
+    const request = parseCommandLine(argv, version);
+    if (request.kind === 'print') return await print(request.text);
+    json = request.options.json;
+    return await runGuest(request.options);
+  } catch (error) {
+    return reportError(error, json);
+  }
+}
+
+function print(text: string): Promise<number> {
+  return new Promise((resolve) => {
+    process.stdout.on('error', () => resolve(0));
+    process.stdout.write(text, () => resolve(0));
+  });
+}
+
+// Our words to a reader that has gone away are lost, and nothing else with them.
+process.stderr.on('error', () => undefined);
+
+// exit() rather than an exit code alone: an open pipe on stdin must not hold up the end.
+process.exit(await main(process.argv.slice(2)));

@@ -1,0 +1,322 @@
+import { Command, CommanderError } from 'commander';
+
+import { DEFAULT_CMDLINE, DEFAULT_MEMORY } from '../config.js';
+import { NodevmError } from '../errors.js';
+import { exitStatusRows } from '../exit-status.js';
+import type { ClockSource } from '../native.js';
+import {
+  checkProcessors,
+  dashed,
+  parseDevice,
+  parseDuration,
+  parseMemorySize,
+  parseSerial,
+  usageError,
+} from './values.js';
+import type { DebugExitOption, SerialTarget } from './values.js';
+
+/** What the command line asks for, before any file is opened. */
+export interface CliOptions {
+  /** Path of the kernel; the default guest's where undefined. */
+  kernel: string | undefined;
+  /** Paths of the initramfs archives, in order. */
+  initrd: string[];
+  /** Kernel command line. */
+  append: string;
+  /** Guest RAM in bytes. */
+  memory: number;
+  /** COM1 to COM4, in order; COM1 is stdio when empty. */
+  serial: SerialTarget[];
+  debugExit: DebugExitOption | undefined;
+  noReboot: boolean;
+  /** Host milliseconds, or no limit. */
+  timeoutMs: number | undefined;
+  clock: ClockSource;
+  json: boolean;
+  /** QEMU flags that were accepted and mean nothing here, as they were written; each once. */
+  ignored: Set<string>;
+}
+
+/** One option: parsing, `--help` and the README's table are all made from these rows. */
+export interface OptionRow {
+  /** Long name without dashes (one letter for `-m`); written with one or two dashes. */
+  readonly name: string;
+  /** What the argument is called; a flag where undefined. */
+  readonly argument?: string;
+  /** The default as a user would write it. */
+  readonly fallback?: string;
+  readonly help: string;
+  /** Takes the argument (empty for a flag). Throws NodevmError `E_USAGE`. */
+  apply(options: CliOptions, value: string): void;
+}
+
+/** The options that do something, in the order in which help shows them. */
+export const optionRows: readonly OptionRow[] = [
+  {
+    name: 'kernel',
+    argument: 'file',
+    help: 'Linux kernel (bzImage) to boot; without it, the default guest made by `npm run images`',
+    apply: (options, value) => (options.kernel = value),
+  },
+  {
+    name: 'initrd',
+    argument: 'file',
+    help: 'initramfs archive; may be repeated, the kernel unpacks them in order',
+    apply: (options, value) => options.initrd.push(value),
+  },
+  {
+    name: 'append',
+    argument: 'text',
+    fallback: DEFAULT_CMDLINE,
+    help: 'kernel command line',
+    apply: (options, value) => (options.append = value),
+  },
+  {
+    name: 'm',
+    argument: 'size',
+    fallback: `${DEFAULT_MEMORY / 2 ** 20}M`,
+    help: 'guest RAM, in MiB or with a unit (512, 512M, 1G), from 32M to 16G',
+    apply: (options, value) => (options.memory = parseMemorySize(value)),
+  },
+  {
+    name: 'smp',
+    argument: 'n',
+    fallback: '1',
+    help: 'number of processors; only 1 so far',
+    apply: (_options, value) => checkProcessors(value),
+  },
+  {
+    name: 'serial',
+    argument: 'target',
+    fallback: 'stdio',
+    help: 'stdio, null, none or file:PATH; may be repeated, for COM1 to COM4',
+    apply: addSerial,
+  },
+  {
+    name: 'device',
+    argument: 'device',
+    help: 'isa-debug-exit,iobase=PORT,iosize=BYTES: a port through which the guest ends the run',
+    apply: (options, value) => (options.debugExit = parseDevice(value)),
+  },
+  {
+    name: 'no-reboot',
+    help: 'end the run when the guest reboots',
+    apply: (options) => (options.noReboot = true),
+  },
+  {
+    name: 'nographic',
+    help: 'serial console on the terminal, which is always so here',
+    apply: () => undefined,
+  },
+  {
+    name: 'timeout',
+    argument: 'time',
+    help: 'end the run with status 124 after this much host time (60s, 500ms, 2m)',
+    apply: (options, value) => (options.timeoutMs = parseDuration(value)),
+  },
+  {
+    name: 'clock',
+    argument: 'source',
+    fallback: 'host',
+    help: 'what guest time is made of: host time, or icount (retired instructions; same inputs, same run)',
+    apply: setClock,
+  },
+  {
+    name: 'json',
+    help: 'print how the run ended as one line of JSON on stderr',
+    apply: (options) => (options.json = true),
+  },
+];
+
+function addSerial(options: CliOptions, value: string): void {
+  const target = parseSerial(value);
+  if (options.serial.length === 4) throw usageError('serial', value, 'at most four serial ports');
+  if (target.kind === 'stdio' && options.serial.some(({ kind }) => kind === 'stdio')) {
+    throw usageError('serial', value, 'stdio for one serial port only');
+  }
+  options.serial.push(target);
+}
+
+function setClock(options: CliOptions, value: string): void {
+  if (value !== 'host' && value !== 'icount') throw usageError('clock', value, 'host or icount');
+  options.clock = value;
+}
+
+/**
+ * QEMU flags that are accepted because scripts carry them, and that change nothing here. Flags whose
+ * absence would change what the guest sees (disks, networks) are not among them: those are errors.
+ */
+export const ignoredFlags: readonly string[] = [
+  'enable-kvm',
+  'no-acpi',
+  'no-fd-bootchk',
+  'no-hpet',
+  'no-user-config',
+  'nodefaults',
+  'usb',
+];
+
+/** Likewise, with an argument. */
+export const ignoredWithArgument: readonly string[] = [
+  'M',
+  'accel',
+  'boot',
+  'cpu',
+  'display',
+  'global',
+  'icount',
+  'k',
+  'machine',
+  'monitor',
+  'msg',
+  'name',
+  'net',
+  'nic',
+  'overcommit',
+  'parallel',
+  'rtc',
+  'sandbox',
+  'smbios',
+  'uuid',
+  'vga',
+];
+
+/** Flags that ask for exactly what nodevm is anyway; naming them on stderr would be noise. */
+const alreadySo = new Set(['nodefaults', 'no-user-config']);
+const noneIsAlreadySo = new Set(['display', 'monitor', 'net', 'nic', 'parallel', 'vga']);
+
+function applyIgnored(name: string, value: string, options: CliOptions): void {
+  if ((name === 'net' || name === 'nic') && value !== 'none') {
+    throw usageError(name, value, 'none: there is no network device so far');
+  }
+  if (alreadySo.has(name) || (noneIsAlreadySo.has(name) && value === 'none')) return;
+  options.ignored.add(value === '' ? dashed(name) : `${dashed(name)} ${value}`);
+}
+
+/** What a command line means: boot something, or print a text and end with status 0. */
+export type CliRequest =
+  | { readonly kind: 'run'; readonly options: CliOptions }
+  | { readonly kind: 'print'; readonly text: string };
+
+const takesArgument = new Map<string, boolean>([
+  ...optionRows.map((row): [string, boolean] => [row.name, row.argument !== undefined]),
+  ...ignoredFlags.map((name): [string, boolean] => [name, false]),
+  ...ignoredWithArgument.map((name): [string, boolean] => [name, true]),
+  ['help', false],
+  ['h', false],
+  ['version', false],
+]);
+
+/**
+ * Rewrites QEMU's spelling to commander's: two dashes for long names, and the argument joined to the
+ * option, since QEMU takes the next word whatever it looks like (`-append -s`).
+ */
+function normalise(argv: readonly string[]): string[] {
+  const words: string[] = [];
+  const rest = argv[Symbol.iterator]();
+  for (const word of rest) {
+    const [, name = '', joined] = /^--?([A-Za-z][\w-]*)(=[^]*)?$/.exec(word) ?? [];
+    const withArgument = takesArgument.get(name);
+    if (withArgument === undefined) {
+      throw new NodevmError('E_USAGE', `${unknownWord(word)}; see nodevm --help`);
+    }
+    if (!withArgument && joined !== undefined) throw usageError(name, word, 'no argument');
+    const long = `--${name === 'h' ? 'help' : name}`;
+    if (!withArgument) {
+      words.push(long);
+      continue;
+    }
+    const value = joined?.slice(1) ?? nextWord(rest);
+    if (value === undefined) throw new NodevmError('E_USAGE', `${word} needs an argument`);
+    words.push(`${long}=${value}`);
+  }
+  return words;
+}
+
+function nextWord(words: Iterator<string>): string | undefined {
+  const next = words.next();
+  return next.done === true ? undefined : next.value;
+}
+
+function unknownWord(word: string): string {
+  return word.startsWith('-')
+    ? `unknown option ${word}`
+    : `unexpected argument ${JSON.stringify(word)}: there are no disk images, the kernel is given with --kernel`;
+}
+
+function createProgram(version: string, options: CliOptions): Command {
+  const program = new Command('nodevm')
+    .usage('[options]')
+    .description('Boots a Linux kernel in an x86-64 virtual machine, with its console here.')
+    .version(version, '--version', 'print the version')
+    .helpOption('--help', 'print this help')
+    .configureHelp({ optionTerm: (option) => option.flags.replace(/^--(?=\w\b)/, '-') })
+    .addHelpText('after', helpEpilogue())
+    .configureOutput({ writeOut: () => undefined, writeErr: () => undefined })
+    .exitOverride();
+  for (const row of optionRows) {
+    program.option(flagsOf(row.name, row.argument), helpOf(row));
+    program.on(`option:${row.name}`, (value?: string) => row.apply(options, value ?? ''));
+  }
+  for (const name of [...ignoredFlags, ...ignoredWithArgument]) {
+    const option = program.createOption(
+      flagsOf(name, ignoredWithArgument.includes(name) ? 'x' : undefined),
+    );
+    program.addOption(option.hideHelp());
+    program.on(`option:${name}`, (value?: string) => applyIgnored(name, value ?? '', options));
+  }
+  return program;
+}
+
+const flagsOf = (name: string, argument: string | undefined) =>
+  argument === undefined ? `--${name}` : `--${name} <${argument}>`;
+
+const helpOf = (row: OptionRow) =>
+  row.fallback === undefined ? row.help : `${row.help} (default: ${row.fallback})`;
+
+function helpEpilogue(): string {
+  const statuses = exitStatusRows.map(({ status, when }) => `  ${status.padEnd(10)} ${when}`);
+  return [
+    '',
+    'Options are spelt with one dash or two. QEMU flags that mean nothing here are accepted and named',
+    `once on stderr: ${[...ignoredFlags, ...ignoredWithArgument].map(dashed).join(' ')}`,
+    '',
+    'At a terminal: Ctrl-A X ends the run, Ctrl-A H helps, Ctrl-A Ctrl-A sends Ctrl-A.',
+    '',
+    'Exit status:',
+    ...statuses,
+  ].join('\n');
+}
+
+/**
+ * Parses a command line.
+ * @param argv the words after the program's name
+ * @param version what `--version` prints
+ * @throws NodevmError `E_USAGE`
+ */
+export function parseCommandLine(argv: readonly string[], version: string): CliRequest {
+  const options: CliOptions = {
+    kernel: undefined,
+    initrd: [],
+    append: DEFAULT_CMDLINE,
+    memory: DEFAULT_MEMORY,
+    serial: [],
+    debugExit: undefined,
+    noReboot: false,
+    timeoutMs: undefined,
+    clock: 'host',
+    json: false,
+    ignored: new Set(),
+  };
+  const program = createProgram(version, options);
+  let text = '';
+  program.configureOutput({ writeOut: (part) => (text += part) });
+  try {
+    program.parse(normalise(argv), { from: 'user' });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.exitCode === 0) return { kind: 'print', text };
+    throw new NodevmError('E_USAGE', error.message.replace(/^error: /, ''), { cause: error });
+  }
+  return { kind: 'run', options };
+}

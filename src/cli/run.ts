@@ -1,0 +1,217 @@
+import { openSync, writeFileSync } from 'node:fs';
+import process from 'node:process';
+import { setTimeout as delay } from 'node:timers/promises';
+
+import type { MachineConfig } from '../config.js';
+import { NodevmError } from '../errors.js';
+import { signalStatus } from '../exit-status.js';
+import { defaultImages } from '../images.js';
+import type { MachineExit } from '../machine-exit.js';
+import { Machine } from '../machine.js';
+import { Terminal } from '../terminal.js';
+import type { CliOptions } from './options.js';
+import { describeExit, exitReport, say } from './report.js';
+import { guardTerminal } from './tty-guard.js';
+import type { SerialTarget } from './values.js';
+
+/** Signals that end a run; SIGPIPE shows as a write error instead, since Node ignores it. */
+const ENDING_SIGNALS = ['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGTERM'] as const;
+
+/** How long a reader that does not read may hold up a run that was told to end, in milliseconds. */
+const LAST_DRAIN_MS = 1000;
+
+/** A pipe on standard input that is still open after this long is worth a word, in milliseconds. */
+const EOF_HINT_MS = 2000;
+
+/**
+ * Boots what the options ask for, with the console on this process's standard streams.
+ * @returns the process status, by the table in exit-status.ts
+ * @throws NodevmError for whatever is wrong with the options' values or files, or with the host
+ */
+export async function runGuest(options: CliOptions): Promise<number> {
+  if (options.ignored.size > 0) {
+    await say(`ignored, since it means nothing here: ${[...options.ignored].join(', ')}`);
+  }
+  const machine = await Machine.create(await machineConfig(options));
+  const session = new Session(machine, options);
+  return session.run();
+}
+
+async function machineConfig(options: CliOptions): Promise<MachineConfig> {
+  const { kernel, initrd } = await imagesOf(options);
+  return {
+    kernel,
+    initrd,
+    cmdline: options.append,
+    memory: options.memory,
+    clock: options.clock,
+    serialPorts: Math.max(1, serialTargets(options).length),
+    debugExit: options.debugExit,
+    noReboot: options.noReboot,
+    timeoutMs: options.timeoutMs,
+  };
+}
+
+/** The images that were asked for; the default guest's kernel, and with it its archive, otherwise. */
+async function imagesOf({ kernel, initrd }: CliOptions) {
+  if (kernel !== undefined) return { kernel, initrd };
+  const guest = await defaultImages();
+  return { kernel: guest.kernel, initrd: initrd.length > 0 ? initrd : [guest.initrd] };
+}
+
+/** One target a port, from COM1; ports that are `none` at the end are not there at all. */
+function serialTargets({ serial }: CliOptions): readonly SerialTarget[] {
+  const targets: readonly SerialTarget[] = serial.length > 0 ? serial : [{ kind: 'stdio' }];
+  const last = targets.findLastIndex(({ kind }) => kind !== 'none');
+  return targets.slice(0, last + 1);
+}
+
+/** Why the run ends before the guest wants it to. */
+type Interruption =
+  | { readonly kind: 'quit' }
+  | { readonly kind: 'signal'; readonly signal: NodeJS.Signals }
+  | { readonly kind: 'output-failed'; readonly error: Error };
+
+/** One run of a machine between the process's streams and signals. */
+class Session {
+  private interruption: Interruption | undefined;
+  private terminal: Terminal | undefined;
+  private lastByte = 0x0a;
+
+  constructor(
+    private readonly machine: Machine,
+    private readonly options: CliOptions,
+  ) {
+    serialTargets(options).forEach((target, port) => this.connect(target, port));
+  }
+
+  async run(): Promise<number> {
+    const { machine, terminal } = this;
+    const dismissGuard = terminal?.interactive === true ? guardTerminal() : undefined;
+    const restore = () => {
+      terminal?.restore();
+      dismissGuard?.();
+    };
+    process.on('exit', restore);
+    process.on('SIGCONT', this.onContinue);
+    try {
+      if (terminal !== undefined) await this.startInput(terminal);
+      for (const signal of ENDING_SIGNALS) process.on(signal, this.onSignal);
+      const exit = await machine.run();
+      await this.drain(exit);
+      restore();
+      return await this.conclude(exit);
+    } finally {
+      restore();
+      for (const signal of ENDING_SIGNALS) process.off(signal, this.onSignal);
+      process.off('SIGCONT', this.onContinue);
+      process.off('exit', restore);
+      await machine.close();
+    }
+  }
+
+  private connect(target: SerialTarget, port: number): void {
+    const console = this.machine.consoles[port];
+    if (console === undefined) return;
+    if (target.kind === 'file') {
+      const file = openForWriting(target.path);
+      console.onOutput((bytes) => writeFileSync(file, bytes));
+    } else if (target.kind === 'stdio') {
+      const terminal = new Terminal({
+        input: process.stdin,
+        output: process.stdout,
+        messages: process.stderr,
+        onInput: (bytes) => console.write(bytes),
+        backlog: () => console.queued,
+        onQuit: () => this.interrupt({ kind: 'quit' }),
+        onOutputClosed: (error) => this.interrupt({ kind: 'output-failed', error }),
+        onCongestion: (congested) => (congested ? this.machine.pause() : this.machine.resume()),
+      });
+      console.onOutput((bytes) => {
+        this.lastByte = bytes.at(-1) ?? this.lastByte;
+        terminal.write(bytes);
+      });
+      this.terminal = terminal;
+    }
+  }
+
+  /**
+   * Under icount, input from a pipe or a file is read to its end first, so that the run depends on its
+   * contents and not on when they arrive.
+   */
+  private async startInput(terminal: Terminal): Promise<void> {
+    if (this.options.clock !== 'icount' || terminal.interactive) {
+      terminal.start();
+      return;
+    }
+    const hint = setTimeout(() => {
+      void say(
+        'waiting for the end of standard input, which --clock icount reads before the start',
+      );
+    }, EOF_HINT_MS);
+    try {
+      await terminal.readAll();
+    } finally {
+      clearTimeout(hint);
+    }
+  }
+
+  private interrupt(interruption: Interruption): void {
+    this.interruption ??= interruption;
+    this.machine.stop();
+  }
+
+  /** The first signal ends the run in good order, the second at once. */
+  private readonly onSignal = (signal: NodeJS.Signals): void => {
+    if (this.interruption !== undefined) process.exit(signalStatus(signal));
+    this.interrupt({ kind: 'signal', signal });
+  };
+
+  private readonly onContinue = (): void => this.terminal?.continue();
+
+  private async drain(exit: MachineExit): Promise<void> {
+    const drained = this.terminal?.drain();
+    const hurried = this.interruption !== undefined || exit.reason === 'timeout';
+    await (hurried ? Promise.race([drained, delay(LAST_DRAIN_MS)]) : drained);
+  }
+
+  private async conclude(exit: MachineExit): Promise<number> {
+    const { interruption, options } = this;
+    if (interruption?.kind === 'output-failed' && !isBrokenPipe(interruption.error)) {
+      const { error } = interruption;
+      throw new NodevmError('E_HOST', `standard output cannot be written: ${error.message}`, {
+        cause: error,
+      });
+    }
+    const status = statusOf(exit, interruption);
+    const words = interruption?.kind === 'quit' ? 'ended by Ctrl-A X' : describeExit(exit);
+    if (words !== undefined) {
+      const newline = process.stderr.isTTY && this.lastByte !== 0x0a ? '\n' : '';
+      await say(words, newline);
+    }
+    if (options.json) await exitReport({ ...exit, status });
+    return status;
+  }
+}
+
+function statusOf(exit: MachineExit, interruption: Interruption | undefined): number {
+  if (exit.reason !== 'stopped') return exit.status;
+  if (interruption?.kind === 'signal') return signalStatus(interruption.signal);
+  if (interruption?.kind === 'output-failed') return signalStatus('SIGPIPE');
+  return exit.status;
+}
+
+function isBrokenPipe(error: Error): boolean {
+  return 'code' in error && error.code === 'EPIPE';
+}
+
+function openForWriting(path: string): number {
+  try {
+    return openSync(path, 'w');
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new NodevmError('E_FILE', `--serial "file:${path}": cannot be written: ${why}`, {
+      cause,
+    });
+  }
+}

@@ -1,0 +1,162 @@
+import { readFile } from 'node:fs/promises';
+
+import { NodevmError } from './errors.js';
+import { DEBUG_EXIT, SERIAL_PORTS, splitRam } from './layout.js';
+import type { ClockSource } from './native.js';
+
+/** An image in memory, or the path of a file with it. */
+export type Image = Uint8Array | string;
+
+/** Ports of an isa-debug-exit device, as QEMU's `-device isa-debug-exit,iobase=,iosize=`. */
+export interface DebugExitConfig {
+  /** First port; default 0xf4. */
+  readonly iobase?: number | undefined;
+  /** Number of ports; default 4. */
+  readonly iosize?: number | undefined;
+}
+
+/** What a machine is made of. Only the kernel has no default. */
+export interface MachineConfig {
+  /** Linux bzImage. */
+  readonly kernel: Image;
+  /** Initramfs archives, concatenated in this order; default none. */
+  readonly initrd?: Image | readonly Image[] | undefined;
+  /** Kernel command line; default `console=ttyS0`. */
+  readonly cmdline?: string | undefined;
+  /** Guest RAM in bytes, 32 MiB to 16 GiB in pages of 4 KiB; default 512 MiB. */
+  readonly memory?: number | undefined;
+  /** What the guest clock is made from: `host` time (default), or `icount`, retired instructions. */
+  readonly clock?: ClockSource | undefined;
+  /**
+   * Wall-clock time at power-on, milliseconds since the Unix epoch (UTC). Default: the host's, and
+   * under icount the first of January 2026, so that a run is a function of its inputs alone.
+   */
+  readonly epochMs?: number | undefined;
+  /** Number of serial ports, 1 to 4 (COM1 to COM4); default 1. */
+  readonly serialPorts?: number | undefined;
+  /** Adds an isa-debug-exit device; default none. */
+  readonly debugExit?: DebugExitConfig | undefined;
+  /** End with reason `reboot` when the guest reboots, instead of starting it again; default false. */
+  readonly noReboot?: boolean | undefined;
+  /** End with reason `timeout` after that much host time in milliseconds; default never. */
+  readonly timeoutMs?: number | undefined;
+}
+
+/** A {@link MachineConfig} that was found good, with its files read and its defaults filled in. */
+export interface ResolvedConfig {
+  readonly kernel: Uint8Array;
+  readonly initrds: readonly Uint8Array[];
+  readonly cmdline: string;
+  readonly memory: number;
+  readonly clock: ClockSource;
+  readonly epochMs: number;
+  readonly serialPorts: number;
+  readonly debugExit: Readonly<Required<Record<keyof DebugExitConfig, number>>> | undefined;
+  readonly noReboot: boolean;
+  readonly timeoutMs: number | undefined;
+}
+
+/** Command line of a machine that was given none: the console is the first serial port. */
+export const DEFAULT_CMDLINE = 'console=ttyS0';
+
+/** Guest RAM of a machine that was not told how much, in bytes. */
+export const DEFAULT_MEMORY = 512 * 1024 * 1024;
+
+/** Power-on time under icount when none is given. */
+const ICOUNT_EPOCH_MS = Date.UTC(2026, 0, 1);
+
+/** setTimeout() takes no more than this: about 24 days. */
+const MAX_TIMEOUT_MS = 2 ** 31 - 1;
+
+/**
+ * Checks a configuration, fills in defaults and reads its files.
+ * @throws NodevmError `E_MEMORY_SIZE`, `E_FILE` or `E_USAGE`, naming the field and what was expected
+ */
+export async function resolveConfig(config: MachineConfig): Promise<ResolvedConfig> {
+  const clock = checkedClock(config.clock ?? 'host');
+  const memory = config.memory ?? DEFAULT_MEMORY;
+  splitRam(memory); // refuses a size that has no layout
+  const resolved = {
+    cmdline: checkedCmdline(config.cmdline ?? DEFAULT_CMDLINE),
+    memory,
+    clock,
+    epochMs: integer('epochMs', config.epochMs ?? defaultEpoch(clock), 0, 8.64e15),
+    serialPorts: integer('serialPorts', config.serialPorts ?? 1, 1, SERIAL_PORTS.length),
+    debugExit: config.debugExit && checkedDebugExit(config.debugExit),
+    noReboot: config.noReboot ?? false,
+    timeoutMs:
+      config.timeoutMs === undefined
+        ? undefined
+        : integer('timeoutMs', config.timeoutMs, 1, MAX_TIMEOUT_MS),
+  };
+  const initrds = config.initrd === undefined ? [] : asList(config.initrd);
+  const [kernel, ...archives] = await Promise.all([
+    imageBytes('kernel', config.kernel),
+    ...initrds.map((initrd) => imageBytes('initrd', initrd)),
+  ]);
+  return { ...resolved, kernel, initrds: archives };
+}
+
+function defaultEpoch(clock: ClockSource): number {
+  return clock === 'icount' ? ICOUNT_EPOCH_MS : Date.now();
+}
+
+function asList(images: Image | readonly Image[]): readonly Image[] {
+  return typeof images === 'string' || images instanceof Uint8Array ? [images] : images;
+}
+
+/** Takes any string: not every caller is type-checked. */
+function checkedClock(clock: string): ClockSource {
+  if (clock === 'host' || clock === 'icount') return clock;
+  throw new NodevmError('E_USAGE', `clock is ${clock}, expected 'host' or 'icount'`);
+}
+
+function checkedCmdline(cmdline: string): string {
+  if (cmdline.includes('\0')) {
+    throw new NodevmError(
+      'E_USAGE',
+      'cmdline contains a NUL character, where the kernel would end it',
+    );
+  }
+  return cmdline;
+}
+
+function checkedDebugExit({ iobase, iosize }: DebugExitConfig): { iobase: number; iosize: number } {
+  const size = integer('debugExit.iosize', iosize ?? DEBUG_EXIT.length, 1, 8);
+  const base = integer('debugExit.iobase', iobase ?? DEBUG_EXIT.base, 0, 0x1_0000 - size);
+  return { iobase: base, iosize: size };
+}
+
+function integer(field: string, value: number, least: number, most: number): number {
+  if (!Number.isInteger(value) || value < least || value > most) {
+    throw new NodevmError(
+      'E_USAGE',
+      `${field} is ${value}, expected an integer from ${least} to ${most}`,
+    );
+  }
+  return value;
+}
+
+async function imageBytes(field: string, image: Image): Promise<Uint8Array> {
+  if (typeof image !== 'string') return image;
+  try {
+    return await readFile(image);
+  } catch (cause) {
+    throw new NodevmError('E_FILE', `${field} ${image}: ${fileTrouble(cause)}`, { cause });
+  }
+}
+
+/** What went wrong with a file, in words. */
+function fileTrouble(cause: unknown): string {
+  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
+  switch (code) {
+    case 'ENOENT':
+      return 'no such file';
+    case 'EACCES':
+      return 'permission denied';
+    case 'EISDIR':
+      return 'is a directory, expected a file';
+    default:
+      return cause instanceof Error ? cause.message : String(cause);
+  }
+}

@@ -1,0 +1,85 @@
+import { NodevmError } from './errors.js';
+import type { ExitBlockLayout, ExitReason, NativeCpu } from './native.js';
+
+/** The exit block is in the byte order of the host, and nodevm runs on little-endian ones. */
+const LITTLE_ENDIAN = true;
+
+/**
+ * One virtual CPU as the machine sees it: the native object, and the fields of its exit block.
+ * Nothing here allocates, since a boot passes this way millions of times.
+ */
+export class Cpu {
+  private readonly block: DataView;
+
+  /**
+   * @param native the addon's CPU
+   * @param layout byte offsets of its exit block
+   * @throws NodevmError `E_NATIVE` when the block is not of that layout (addon and TypeScript differ)
+   */
+  constructor(
+    readonly native: NativeCpu,
+    private readonly layout: ExitBlockLayout,
+  ) {
+    const { byteLength } = native.exitBlock;
+    if (byteLength < layout.byteLength) {
+      throw new NodevmError(
+        'E_NATIVE',
+        `exit block has ${byteLength} bytes, expected ${layout.byteLength}`,
+      );
+    }
+    this.block = new DataView(native.exitBlock);
+  }
+
+  /** Runs until `maxInstructions` are retired or something needs the machine. */
+  run(maxInstructions: number): ExitReason {
+    return this.native.run(maxInstructions);
+  }
+
+  /** Port number of the access in hand. */
+  get port(): number {
+    return this.block.getUint32(this.layout.port, LITTLE_ENDIAN);
+  }
+
+  /** Width of the access in hand in bytes. */
+  get size(): number {
+    return this.block.getUint32(this.layout.size, LITTLE_ENDIAN);
+  }
+
+  /** Low half of the value in hand, unsigned. */
+  get data(): number {
+    return this.block.getUint32(this.layout.data, LITTLE_ENDIAN);
+  }
+
+  set data(value: number) {
+    this.block.setUint32(this.layout.data, value, LITTLE_ENDIAN);
+  }
+
+  /** High half of the value in hand (8-byte MMIO), unsigned. */
+  get dataHigh(): number {
+    return this.block.getUint32(this.layout.dataHigh, LITTLE_ENDIAN);
+  }
+
+  set dataHigh(value: number) {
+    this.block.setUint32(this.layout.dataHigh, value, LITTLE_ENDIAN);
+  }
+
+  /** Guest physical address of the MMIO access in hand. */
+  get gpa(): number {
+    return this.block.getFloat64(this.layout.gpa, LITTLE_ENDIAN);
+  }
+
+  /** Instructions retired since power-on, as of the last exit. */
+  get instructions(): number {
+    return this.block.getFloat64(this.layout.instructions, LITTLE_ENDIAN);
+  }
+
+  /** Guest time of the last exit in nanoseconds since power-on. */
+  get exitTime(): number {
+    return this.block.getFloat64(this.layout.now, LITTLE_ENDIAN);
+  }
+
+  /** Guest time of the local APIC's next timer event in nanoseconds, Infinity when none. */
+  get apicDeadline(): number {
+    return this.block.getFloat64(this.layout.apicDeadline, LITTLE_ENDIAN);
+  }
+}

@@ -1,0 +1,106 @@
+import type { AddressSpace } from './bus/bus.js';
+import type { AccessSize } from './bus/device.js';
+import type { Cpu } from './cpu.js';
+import { ExitReason } from './native.js';
+
+/** What the exits of a CPU are served from. */
+export interface ExitTargets {
+  readonly ports: AddressSpace;
+  readonly mmio: AddressSpace;
+  /** Interrupt acknowledge cycle of the 8259 pair: the vector. */
+  acknowledge(): number;
+  /** End of a level-triggered interrupt, told to the I/O APIC. */
+  endOfInterrupt(vector: number): void;
+}
+
+/** The kinds of access that pass the bus. */
+export type AccessKind = 'in' | 'out' | 'mmio-read' | 'mmio-write';
+
+/** Sees every access, after a read and before a write; `address` is a port or a guest physical address. */
+export type AccessObserver = (
+  kind: AccessKind,
+  address: number,
+  size: number,
+  low: number,
+  high: number,
+) => void;
+
+/**
+ * The one place where an exit of the CPU becomes an access to a device. Tracing, counting and
+ * recording hook in here, by {@link Exits.observer}.
+ */
+export class Exits {
+  /** Called for each access when set. */
+  observer: AccessObserver | undefined;
+
+  constructor(
+    private readonly cpu: Cpu,
+    private readonly targets: ExitTargets,
+  ) {}
+
+  /**
+   * Serves the exit that `cpu.run()` returned.
+   * @returns whether the CPU can simply go on; false for the reasons that are the machine's affair
+   */
+  serve(reason: ExitReason): boolean {
+    const { cpu } = this;
+    switch (reason) {
+      case ExitReason.PortRead:
+        cpu.data = this.targets.ports.read(cpu.port, cpu.size as AccessSize);
+        this.observer?.('in', cpu.port, cpu.size, cpu.data, 0);
+        return true;
+      case ExitReason.PortWrite:
+        this.observer?.('out', cpu.port, cpu.size, cpu.data, 0);
+        this.targets.ports.write(cpu.port, cpu.size as AccessSize, cpu.data);
+        return true;
+      case ExitReason.MmioRead:
+        this.mmioRead();
+        return true;
+      case ExitReason.MmioWrite:
+        this.mmioWrite();
+        return true;
+      case ExitReason.InterruptAcknowledge:
+        cpu.data = this.targets.acknowledge();
+        return true;
+      case ExitReason.EndOfInterrupt:
+        this.targets.endOfInterrupt(cpu.data);
+        return true;
+      case ExitReason.Budget:
+        return true;
+      case ExitReason.Halt:
+      case ExitReason.Shutdown:
+      case ExitReason.Stopped:
+      case ExitReason.Debug:
+        return false;
+    }
+  }
+
+  /** Eight-byte accesses reach a device as two of four, the low half first. */
+  private mmioRead(): void {
+    const { cpu } = this;
+    const { mmio } = this.targets;
+    const { gpa, size } = cpu;
+    if (size === 8) {
+      cpu.data = mmio.read(gpa, 4);
+      cpu.dataHigh = mmio.read(gpa + 4, 4);
+    } else {
+      cpu.data = mmio.read(gpa, size as AccessSize);
+      cpu.dataHigh = 0;
+    }
+    this.observer?.('mmio-read', gpa, size, cpu.data, cpu.dataHigh);
+  }
+
+  private mmioWrite(): void {
+    const { cpu } = this;
+    const { mmio } = this.targets;
+    // A device may raise an interrupt meanwhile, so the block is read out first.
+    const { gpa, size, data, dataHigh } = cpu;
+    this.observer?.('mmio-write', gpa, size, data, dataHigh);
+    if (size === 8) {
+      mmio.write(gpa, 4, data);
+      mmio.write(gpa + 4, 4, dataHigh);
+    } else {
+      mmio.write(gpa, size as AccessSize, data);
+    }
+  }
+}

@@ -1,0 +1,56 @@
+import { debugExitStatus, ExitStatus } from './exit-status.js';
+
+/** Why a machine ended. */
+export type ExitCause =
+  /** ACPI power-off (S5). */
+  | { readonly reason: 'poweroff' }
+  /** HLT with interrupts off: `halt -f`. */
+  | { readonly reason: 'halt' }
+  /** The guest reset the machine, and `noReboot` is set. */
+  | { readonly reason: 'reboot' }
+  /** The guest wrote `value` to isa-debug-exit. */
+  | { readonly reason: 'guest-exit'; readonly value: number }
+  /** The kernel panicked; `message` is what follows "Kernel panic - not syncing: ". */
+  | { readonly reason: 'panic'; readonly message: string }
+  /** An exception while delivering a double fault: the processor shut down. */
+  | { readonly reason: 'triple-fault' }
+  /** `timeoutMs` of host time are over. */
+  | { readonly reason: 'timeout' }
+  /** `stop()` or `close()` was called. */
+  | { readonly reason: 'stopped' };
+
+/** What every end of a run comes with. */
+export interface ExitReport {
+  /** Process status by the table in exit-status.ts. */
+  readonly status: number;
+  /** Guest instructions retired since power-on. */
+  readonly instructions: number;
+  /** Guest time since power-on in seconds. */
+  readonly guestSeconds: number;
+  /** Host time that the run took, in seconds. */
+  readonly hostSeconds: number;
+  /** The last lines of the first serial console. */
+  readonly consoleTail: string;
+}
+
+/** How a run ended: a typed reason and the report. */
+export type MachineExit = ExitCause & ExitReport;
+
+/** The process status that belongs to `cause`. */
+export function statusOf(cause: ExitCause): number {
+  switch (cause.reason) {
+    case 'poweroff':
+    case 'halt':
+    case 'reboot':
+    case 'stopped':
+      return ExitStatus.Success;
+    case 'guest-exit':
+      return debugExitStatus(cause.value);
+    case 'panic':
+      return ExitStatus.Panic;
+    case 'triple-fault':
+      return ExitStatus.TripleFault;
+    case 'timeout':
+      return ExitStatus.Timeout;
+  }
+}

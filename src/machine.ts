@@ -1,0 +1,404 @@
+import { resolveConfig, type MachineConfig, type ResolvedConfig } from './config.js';
+import { SerialConsole, type ConsolePort } from './console.js';
+import { Cpu } from './cpu.js';
+import type { GuestClock } from './clock.js';
+import { NodevmError } from './errors.js';
+import { Exits } from './exits.js';
+import { MachineClock, paceOf, type Pace } from './guest-clock.js';
+import { ACPI_TABLES, SLEEP_TYPE_S5, splitRam, type RamSplit } from './layout.js';
+import { buildAcpi } from './loader/acpi.js';
+import { enterLongMode } from './loader/entry-state.js';
+import { loadLinux } from './loader/linux.js';
+import { statusOf, type ExitCause, type ExitReport, type MachineExit } from './machine-exit.js';
+import { GuestMemory } from './memory.js';
+import { loadNative } from './native-loader.js';
+import { ExitReason, type NativeAddon, type NativeCpu } from './native.js';
+import { PanicWatch } from './panic-watch.js';
+import { wire, type Board } from './wiring.js';
+
+/** Lines of the console that a {@link MachineExit} carries. */
+const TAIL_LINES = 40;
+
+/** How many instructions a panicking kernel gets for the rest of its message. */
+const PANIC_GRACE = 200e6;
+
+/** setTimeout() takes no more than this: about 24 days. */
+const LONGEST_SLEEP_MS = 2 ** 31 - 1;
+
+/** A sleep shorter than this many milliseconds is a turn of the event loop: timers are coarser. */
+const SHORTEST_SLEEP_MS = 0.5;
+
+/** RFLAGS.IF: SDM volume 1, "EFLAGS Register". */
+const RFLAGS_IF = 0x200n;
+
+/**
+ * One virtual machine. It lives on the event loop of the process: the guest runs in slices of about a
+ * millisecond, with a turn of the loop in between, and only while a {@link run} is pending.
+ */
+export class Machine {
+  /** The serial consoles, COM1 first. */
+  readonly consoles: readonly ConsolePort[];
+  /** Guest RAM. */
+  readonly memory: GuestMemory;
+  /** The CPU: registers, counters, and its exit block. */
+  readonly cpu: Cpu;
+  /** The guest clock. It stands still while an icount machine does; under host time it goes on. */
+  readonly clock: GuestClock;
+  /** Where every access to a device passes; set its observer to trace or count. */
+  readonly exits: Exits;
+
+  private readonly serialConsoles: readonly SerialConsole[];
+  private readonly panicWatches: readonly PanicWatch[];
+  private readonly timers: MachineClock;
+  private readonly pace: Pace;
+  private readonly board: Board;
+  private readonly ram: RamSplit;
+
+  private running = false;
+  private latestRun: Promise<MachineExit> | undefined;
+  /** Why the machine is to end, once it is to. */
+  private cause: ExitCause | undefined;
+  private resetWanted = false;
+  private paused = false;
+  private closed = false;
+  /** Instruction count at which a panic was first seen. */
+  private panicSince: number | undefined;
+  /** How often something came from outside that an idle guest may wait for. */
+  private wakeUps = 0;
+  private endSleep: (() => void) | undefined;
+
+  private constructor(
+    private readonly config: ResolvedConfig,
+    addon: NativeAddon,
+  ) {
+    this.ram = splitRam(config.memory);
+    const native = createCpu(addon, config, this.ram);
+    this.cpu = new Cpu(native, addon.exitBlockLayout);
+    this.memory = new GuestMemory({
+      ...this.ram,
+      views: native.ram,
+      invalidate: (gpa, length) => native.invalidateCode(gpa, length),
+    });
+    this.timers = new MachineClock(native, config.epochMs);
+    this.clock = this.timers;
+    this.pace = paceOf(config.clock);
+    const wake = (): void => this.wake();
+    this.serialConsoles = Array.from({ length: config.serialPorts }, () => new SerialConsole(wake));
+    this.consoles = this.serialConsoles;
+    this.panicWatches = this.serialConsoles.map((console) => {
+      const watch = new PanicWatch();
+      console.onOutput((bytes) => watch.feed(bytes));
+      return watch;
+    });
+    this.board = this.wireBoard(native);
+    this.exits = new Exits(this.cpu, this.board);
+    this.powerOn();
+  }
+
+  /**
+   * Makes a machine and loads the kernel into it; it stands at the kernel's first instruction.
+   * @throws NodevmError for what is wrong with the configuration or the images, naming field, value
+   * and what was expected
+   */
+  static async create(config: MachineConfig): Promise<Machine> {
+    return new Machine(await resolveConfig(config), loadNative());
+  }
+
+  /** The first serial console, COM1. */
+  get console(): ConsolePort {
+    return this.serialConsoles[0] as ConsolePort;
+  }
+
+  /**
+   * Runs the guest until the machine ends, and says how it did. May be called again after `stopped`
+   * and `timeout`, or after {@link reset}.
+   * @throws NodevmError `E_STATE` while it runs already, when it is off, or after {@link close}
+   */
+  run(): Promise<MachineExit> {
+    const trouble = this.whyNotRunnable();
+    if (trouble !== undefined) return Promise.reject(new NodevmError('E_STATE', trouble));
+    this.cause = undefined;
+    this.running = true;
+    this.latestRun = this.runToEnd();
+    return this.latestRun;
+  }
+
+  /**
+   * How the latest {@link run} ends or has ended.
+   * @throws NodevmError `E_STATE` when the machine has never run
+   */
+  get exited(): Promise<MachineExit> {
+    return (
+      this.latestRun ??
+      Promise.reject(
+        new NodevmError('E_STATE', 'machine has not run, expected run() before exited'),
+      )
+    );
+  }
+
+  /** Stops the guest between two instructions until {@link resume}. Input written meanwhile is kept. */
+  pause(): void {
+    this.paused = true;
+  }
+
+  /** Lets a paused guest go on. */
+  resume(): void {
+    this.paused = false;
+    this.wake();
+  }
+
+  /** Resets the machine as its reset button would: all devices and the CPU, and the kernel starts anew. */
+  reset(): void {
+    this.resetWanted = true;
+    this.wake();
+  }
+
+  /** Presses the ACPI power button; a guest without a daemon for it takes no notice. */
+  pressPowerButton(): void {
+    this.board.acpiPm.pressPowerButton();
+    this.wake();
+  }
+
+  /** Ends a pending {@link run} with reason `stopped`. */
+  stop(): void {
+    this.end({ reason: 'stopped' });
+  }
+
+  /** Ends a pending {@link run} and waits for it. The machine cannot be used afterwards; may be repeated. */
+  async close(): Promise<void> {
+    this.closed = true;
+    this.stop();
+    // How the run ended, or failed, is for the one who called run().
+    await this.latestRun?.catch(() => undefined);
+  }
+
+  /** Same as {@link close}, for `await using`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  private whyNotRunnable(): string | undefined {
+    if (this.closed) return 'machine is closed, expected an open one';
+    if (this.running) return 'machine is running, expected a stopped one';
+    if (this.cause === undefined || this.resetWanted || isResumable(this.cause)) return undefined;
+    return `machine has ended (${this.cause.reason}), expected reset() before it runs again`;
+  }
+
+  private wireBoard(native: NativeCpu): Board {
+    const board = wire({
+      ...this.ram,
+      cpu: native,
+      clock: this.timers,
+      serialPorts: this.config.serialPorts,
+      debugExit: this.config.debugExit,
+      events: {
+        onReset: () => this.guestReset(),
+        // The other states would need a firmware that wakes the guest up again.
+        onSleep: (type) => {
+          if (type === SLEEP_TYPE_S5) this.end({ reason: 'poweroff' });
+        },
+        onDebugExit: (value) => this.end({ reason: 'guest-exit', value }),
+        onSerialOutput: (port, byte) => this.serialConsoles[port]?.transmit(byte),
+        onSerialInputWanted: (port) => this.serialConsoles[port]?.feed(),
+      },
+    });
+    this.serialConsoles.forEach((console, port) => {
+      const serial = board.serial[port];
+      if (serial) console.connect(serial);
+    });
+    return board;
+  }
+
+  /** Puts everything into its power-on state and the kernel into memory. */
+  private powerOn(): void {
+    const { cpu, memory, config } = this;
+    this.board.reset();
+    cpu.native.reset();
+    for (const watch of this.panicWatches) watch.reset();
+    this.panicSince = undefined;
+    this.resetWanted = false;
+    const acpi = buildAcpi({ base: ACPI_TABLES.base, cpus: 1, serialPorts: config.serialPorts });
+    memory.write(ACPI_TABLES.base, acpi.bytes);
+    const entry = loadLinux({
+      memory,
+      kernel: config.kernel,
+      initrds: config.initrds,
+      cmdline: config.cmdline,
+      rsdp: acpi.rsdp,
+    });
+    enterLongMode(cpu.native, entry);
+  }
+
+  private async runToEnd(): Promise<MachineExit> {
+    const { timeoutMs } = this.config;
+    const started = performance.now();
+    const timer =
+      timeoutMs === undefined
+        ? undefined
+        : setTimeout(() => this.end({ reason: 'timeout' }), timeoutMs);
+    for (const console of this.serialConsoles) console.open();
+    let ending = 'the machine failed';
+    try {
+      const cause = this.orPanic(await this.runSlices());
+      ending = `the machine ended (${cause.reason})`;
+      return { ...cause, ...this.report(cause, started) };
+    } finally {
+      clearTimeout(timer);
+      this.running = false;
+      for (const console of this.serialConsoles) console.end(ending);
+    }
+  }
+
+  /** The main loop: rest, slice, pass on the output, until there is a cause to end. */
+  private async runSlices(): Promise<ExitCause> {
+    let idle = false;
+    let { wakeUps } = this;
+    for (;;) {
+      // First of all, so that who called run() can wait for output before there is any.
+      await this.rest(idle, wakeUps);
+      while (this.paused && !this.cause) await this.sleep(LONGEST_SLEEP_MS);
+      if (this.cause) return this.cause;
+      if (this.resetWanted) this.powerOn();
+      ({ wakeUps } = this);
+      idle = this.slice();
+      for (const console of this.serialConsoles) console.flush();
+      this.checkPanic();
+      if (idle && !this.canWake()) this.end({ reason: 'halt' });
+    }
+  }
+
+  /**
+   * Runs the guest for one slice: timers that are due, then instructions up to the next timer or exit.
+   * @returns whether it ended in HLT
+   */
+  private slice(): boolean {
+    const { cpu, timers, pace, exits } = this;
+    const start = timers.now();
+    const first = cpu.instructions;
+    const end = first + pace.slice();
+    let now = start;
+    let reason: ExitReason = ExitReason.Budget;
+    while (!this.cause && !this.resetWanted) {
+      timers.runDue(now);
+      const left = end - cpu.instructions;
+      if (left <= 0 || pace.over(start, now)) break;
+      reason = cpu.run(pace.run(left, now, timers.nextDeadline));
+      now = cpu.exitTime;
+      if (!exits.serve(reason)) break;
+    }
+    pace.measured(cpu.instructions - first, now - start);
+    if (reason === ExitReason.Shutdown) this.end({ reason: 'triple-fault' });
+    return reason === ExitReason.Halt;
+  }
+
+  /**
+   * Lets the event loop turn, and an idle guest sleep until its next timer or input.
+   * @param wakeUps their number when the slice began
+   */
+  private async rest(idle: boolean, wakeUps: number): Promise<void> {
+    if (!idle || this.wakeUps !== wakeUps) return turn();
+    const deadline = Math.min(this.timers.nextDeadline, this.cpu.apicDeadline);
+    if (deadline === Infinity) return this.sleep(LONGEST_SLEEP_MS);
+    if (this.config.clock === 'host') {
+      return this.sleep((deadline - this.timers.now()) / 1e6);
+    }
+    await turn();
+    // Input that has just come is served at this instruction; only a guest left alone jumps ahead.
+    const leftAlone = this.wakeUps === wakeUps;
+    // Icount time is whole nanoseconds; rounding up makes the timer due.
+    if (leftAlone && deadline > this.timers.now()) {
+      this.cpu.native.advanceTo(Math.ceil(deadline));
+    }
+  }
+
+  /** Sleeps for that long, or until {@link wake}. */
+  private sleep(milliseconds: number): Promise<void> {
+    if (milliseconds < SHORTEST_SLEEP_MS) return turn();
+    return new Promise((resolve) => {
+      const done = (): void => {
+        clearTimeout(timer);
+        this.endSleep = undefined;
+        resolve();
+      };
+      const timer = setTimeout(done, Math.min(Math.round(milliseconds), LONGEST_SLEEP_MS));
+      this.endSleep = done;
+    });
+  }
+
+  private wake(): void {
+    this.wakeUps++;
+    this.endSleep?.();
+  }
+
+  /** Whether anything can end the HLT that the guest is in: no interrupt does while RFLAGS.IF is clear. */
+  private canWake(): boolean {
+    return (this.cpu.native.getRegister('rflags') & RFLAGS_IF) !== 0n;
+  }
+
+  private end(cause: ExitCause): void {
+    this.cause ??= cause;
+    this.wake();
+  }
+
+  /** The guest reboots. A panicked one has nothing more to say: it ends where another would start again. */
+  private guestReset(): void {
+    if (this.config.noReboot || this.panicMessage !== undefined) this.end({ reason: 'reboot' });
+    else this.resetWanted = true;
+  }
+
+  private get panicMessage(): string | undefined {
+    return this.panicWatches.find((watch) => watch.message !== undefined)?.message;
+  }
+
+  /** Ends the run once a panicking kernel has said all, or has had time enough to. */
+  private checkPanic(): void {
+    if (this.panicMessage === undefined) return;
+    this.panicSince ??= this.cpu.instructions;
+    const finished = this.panicWatches.some((watch) => watch.finished);
+    if (finished || this.cpu.instructions - this.panicSince > PANIC_GRACE) {
+      this.end({ reason: 'halt' });
+    }
+  }
+
+  /** However a panicked guest ends, unless the host stopped it, the panic is the reason. */
+  private orPanic(cause: ExitCause): ExitCause {
+    const message = this.panicMessage;
+    if (message === undefined || cause.reason === 'stopped') return cause;
+    return { reason: 'panic', message };
+  }
+
+  private report(cause: ExitCause, started: number): ExitReport {
+    return {
+      status: statusOf(cause),
+      instructions: this.cpu.instructions,
+      guestSeconds: this.timers.now() / 1e9,
+      hostSeconds: (performance.now() - started) / 1e3,
+      consoleTail: this.console.tail(TAIL_LINES),
+    };
+  }
+}
+
+/** Whether a machine that ended so stands where it can simply go on. */
+function isResumable(cause: ExitCause): boolean {
+  return cause.reason === 'stopped' || cause.reason === 'timeout';
+}
+
+/** One turn of the event loop: pending promises, timers and input of the process are served. */
+function turn(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve);
+  });
+}
+
+function createCpu(addon: NativeAddon, config: ResolvedConfig, ram: RamSplit): NativeCpu {
+  try {
+    return addon.createCpu({ ...ram, clock: config.clock });
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new NodevmError(
+      'E_HOST',
+      `memory is ${config.memory} bytes, which the host does not give: ${why}`,
+      { cause },
+    );
+  }
+}

@@ -1,0 +1,123 @@
+/**
+ * The native surface: everything TypeScript may ask of the C++ addon. One CPU object owns guest RAM,
+ * one virtual CPU, its local APIC and the guest clock.
+ */
+
+/** Why {@link NativeCpu.run} came back; details are in the exit block. */
+export const enum ExitReason {
+  /** The instruction budget is used up, or a timer deadline of the local APIC was served. */
+  Budget = 0,
+  /** HLT with nothing to wake it; `now` and `apicDeadline` in the exit block say for how long. */
+  Halt = 1,
+  /** A port read: put the value into `data` and call run() again, which completes the instruction. */
+  PortRead = 2,
+  /** A port write; the instruction is complete. */
+  PortWrite = 3,
+  /** An MMIO read: put the value into `data`/`dataHigh` and call run(): the instruction restarts. */
+  MmioRead = 4,
+  /** An MMIO write: perform it and call run(): the instruction restarts and skips it. */
+  MmioWrite = 5,
+  /** Triple fault (shutdown); run() stays here until reset(). */
+  Shutdown = 6,
+  /** requestStop() was called. */
+  Stopped = 7,
+  /** The processor acknowledges the 8259 (ExtINT): put the vector into `data` and call run(). */
+  InterruptAcknowledge = 8,
+  /** The local APIC broadcasts an EOI for a level-triggered vector (`data`) to the I/O APIC. */
+  EndOfInterrupt = 9,
+  /** A debug event of the host's (breakpoint, single step). */
+  Debug = 10,
+}
+
+/** Byte offsets into the shared exit block (exported by C++, never written down twice). */
+export interface ExitBlockLayout {
+  /** uint32: port number. */
+  readonly port: number;
+  /** uint32: access width in bytes (1, 2, 4; 8 for MMIO). */
+  readonly size: number;
+  /** uint32: low half of the value written, or to be read. */
+  readonly data: number;
+  /** uint32: high half (8-byte MMIO). */
+  readonly dataHigh: number;
+  /** float64: guest physical address of an MMIO access (below 2^52, so exact). */
+  readonly gpa: number;
+  /** float64: instructions retired since power-on. */
+  readonly instructions: number;
+  /** float64: guest time in nanoseconds since power-on. */
+  readonly now: number;
+  /** float64: guest time of the local APIC's next timer event, Infinity when none. */
+  readonly apicDeadline: number;
+  /** Total size of the block in bytes. */
+  readonly byteLength: number;
+}
+
+/** What the guest clock is made from. */
+export type ClockSource = 'host' | 'icount';
+
+/** Native options; validated by TypeScript before they get here. */
+export interface NativeCpuOptions {
+  /** Bytes of RAM below 4 GiB, starting at 0 (page multiple). */
+  readonly lowRam: number;
+  /** Bytes of RAM from 4 GiB up (page multiple, may be 0). */
+  readonly highRam: number;
+  readonly clock: ClockSource;
+  /** Seed of the guest-visible entropy (RDRAND, RDSEED); a fixed one when absent. */
+  readonly entropySeed?: bigint;
+}
+
+/** Register values by their SDM name; 64-bit ones as bigint (this is not a hot path). */
+export type RegisterName =
+  | 'rax' | 'rcx' | 'rdx' | 'rbx' | 'rsp' | 'rbp' | 'rsi' | 'rdi'
+  | 'r8' | 'r9' | 'r10' | 'r11' | 'r12' | 'r13' | 'r14' | 'r15'
+  | 'rip' | 'rflags' | 'cr0' | 'cr2' | 'cr3' | 'cr4' | 'efer'
+  | 'gdtrBase' | 'gdtrLimit' | 'idtrBase' | 'idtrLimit';
+
+/** Segment registers that can be loaded with a chosen hidden part (loader, debugger). */
+export type SegmentName = 'es' | 'cs' | 'ss' | 'ds' | 'fs' | 'gs' | 'ldtr' | 'tr';
+
+/** Hidden part of a segment register: SDM volume 3, "Segment Descriptors". */
+export interface SegmentValue {
+  readonly selector: number;
+  readonly base: bigint;
+  readonly limit: number;
+  /** Bits 8..23 of the descriptor's second doubleword, shifted down by 8 (type, S, DPL, P, AVL, L, D/B, G). */
+  readonly access: number;
+}
+
+export interface NativeCpu {
+  /** Runs until the budget or an exit; the reason, see {@link ExitReason}. */
+  run(maxInstructions: number): ExitReason;
+  /** Makes a run() in progress, or the next one, come back with Stopped; callable from a signal handler's turn. */
+  requestStop(): void;
+  /** INIT state of the SDM's table "IA-32 and Intel 64 Processor States Following Power-up, Reset, or INIT". */
+  reset(): void;
+  /** The exit block, shared memory. */
+  readonly exitBlock: ArrayBuffer;
+  /** Guest RAM as views of at most 1 GiB, in host order: the low range first, then the range from 4 GiB. */
+  readonly ram: readonly ArrayBuffer[];
+  /** Tells the CPU that something else wrote guest RAM (loader, DMA): drops translated code there. */
+  invalidateCode(gpa: number, length: number): void;
+  /** Level of the 8259's INTR output at the local APIC's LINT0. */
+  setIntr(level: boolean): void;
+  /** An NMI edge (LINT1). */
+  raiseNmi(): void;
+  /** A message from the I/O APIC: SDM "Local and I/O APIC"; delivery mode and trigger as in the redirection entry. */
+  apicMessage(destination: number, logical: boolean, deliveryMode: number, vector: number, level: boolean): void;
+  /** Guest time now, nanoseconds since power-on. */
+  now(): number;
+  /** icount only: moves guest time forward to `deadline` (HLT jumps to the next event). */
+  advanceTo(deadline: number): void;
+  getRegister(name: RegisterName): bigint;
+  setRegister(name: RegisterName, value: bigint): void;
+  getSegment(name: SegmentName): SegmentValue;
+  setSegment(name: SegmentName, value: SegmentValue): void;
+  /** Translates a linear address by the current page tables without side effects; -1 when not mapped. */
+  translate(linear: bigint): number;
+  /** Named counters since power-on: instructions, blocks decoded, TLB misses, exits by reason… */
+  statistics(): Record<string, number>;
+}
+
+export interface NativeAddon {
+  readonly exitBlockLayout: ExitBlockLayout;
+  createCpu(options: NativeCpuOptions): NativeCpu;
+}

@@ -1,0 +1,233 @@
+import { AddressSpace } from './bus/bus.js';
+import type { Device } from './bus/device.js';
+import { fanOut, type IrqLine } from './bus/irq-line.js';
+import type { GuestClock } from './clock.js';
+import { AcpiPm } from './devices/acpi-pm.js';
+import { Cmos } from './devices/cmos.js';
+import { IsaDebugExit } from './devices/debug-exit.js';
+import { DelayPort, PostCode } from './devices/debug-ports.js';
+import { Hpet } from './devices/hpet.js';
+import { I8042 } from './devices/i8042.js';
+import { IoApic } from './devices/io-apic.js';
+import { PicPair } from './devices/pic.js';
+import { PciHostBridge } from './devices/pci-host-bridge.js';
+import { PciBus, PciConfigAddress, PciConfigData } from './devices/pci.js';
+import { Pit } from './devices/pit.js';
+import { SystemControlB } from './devices/port61.js';
+import { SystemControlA } from './devices/port92.js';
+import { ResetControl } from './devices/reset-control.js';
+import { Serial } from './devices/serial.js';
+import type { ExitTargets } from './exits.js';
+import * as layout from './layout.js';
+import type { NativeCpu } from './native.js';
+
+/** What the board tells the machine. */
+export interface BoardEvents {
+  /** A device asks for a reset of the whole machine. */
+  onReset(): void;
+  /** The guest entered the ACPI sleep state with the SLP_TYP value `type`. */
+  onSleep(type: number): void;
+  /** The guest wrote `value` to isa-debug-exit. */
+  onDebugExit(value: number): void;
+  /** The guest printed `byte` on serial port `port`, counted from 0. */
+  onSerialOutput(port: number, byte: number): void;
+  /** Serial port `port` has room for input. */
+  onSerialInputWanted(port: number): void;
+}
+
+/** What a board is made from. */
+export interface BoardOptions {
+  readonly cpu: NativeCpu;
+  readonly clock: GuestClock;
+  readonly lowRam: number;
+  readonly highRam: number;
+  /** Number of serial ports, 1 to 4. */
+  readonly serialPorts: number;
+  /** Ports of isa-debug-exit, undefined for none. */
+  readonly debugExit: { readonly iobase: number; readonly iosize: number } | undefined;
+  readonly events: BoardEvents;
+}
+
+/** Everything around the CPU, connected. */
+export interface Board extends ExitTargets {
+  /** Every device, in the order in which they are reset. */
+  readonly devices: readonly Device[];
+  readonly serial: readonly Serial[];
+  readonly acpiPm: AcpiPm;
+  /** Power-on reset of all devices. */
+  reset(): void;
+}
+
+/** Highest guest physical address an MMIO device may have, plus one. */
+const MMIO_LIMIT = 2 ** 52;
+
+/** A wire that several devices pull: it is asserted while any of them asserts it. */
+class SharedLine {
+  private asserted = 0;
+
+  constructor(private readonly output: IrqLine) {}
+
+  /** A new input of the wire, for one device. */
+  input(): IrqLine {
+    let mine = false;
+    return {
+      set: (level) => {
+        if (level === mine) return;
+        mine = level;
+        this.asserted += level ? 1 : -1;
+        this.output.set(this.asserted > 0);
+      },
+    };
+  }
+}
+
+/** A wire with a switch in it. Opening the switch lowers the far end, closing it brings the level back. */
+class SwitchedLine implements IrqLine {
+  private level = false;
+  private closed = true;
+
+  constructor(private readonly output: IrqLine) {}
+
+  set(level: boolean): void {
+    this.level = level;
+    if (this.closed) this.output.set(level);
+  }
+
+  connect(closed: boolean): void {
+    this.closed = closed;
+    this.output.set(closed && this.level);
+  }
+}
+
+/** The interrupt controllers and the wires that lead to them. */
+class Interrupts {
+  readonly pic: PicPair;
+  readonly ioApic: IoApic;
+  private readonly pins: readonly SharedLine[];
+  private readonly irqs: readonly SharedLine[];
+
+  constructor(cpu: NativeCpu) {
+    this.pic = new PicPair({ output: { set: (level) => cpu.setIntr(level) } });
+    this.ioApic = new IoApic({
+      deliver: (m) => {
+        cpu.apicMessage(m.destination, m.logical, m.deliveryMode, m.vector, m.level);
+      },
+    });
+    this.pins = Array.from({ length: 24 }, (_, n) => new SharedLine(this.ioApic.line(n)));
+    this.irqs = Array.from({ length: 16 }, (_, n) => {
+      return new SharedLine(fanOut(this.pic.line(n), this.pin(layout.gsiOfIrq(n))));
+    });
+  }
+
+  /** A new wire to pin `n` of the I/O APIC. */
+  pin(n: number): IrqLine {
+    const line = this.pins[n];
+    if (line === undefined) throw new RangeError(`I/O APIC pin is ${n}, expected 0 to 23`);
+    return line.input();
+  }
+
+  /** A new wire to ISA interrupt `n`: both controllers see it, and the kernel chooses one. */
+  irq(n: number): IrqLine {
+    const line = this.irqs[n];
+    if (line === undefined) throw new RangeError(`ISA interrupt is ${n}, expected 0 to 15`);
+    return line.input();
+  }
+}
+
+/** Builds the board: which device is where, and who interrupts whom. */
+export function wire(options: BoardOptions): Board {
+  const { cpu, clock, events, lowRam, highRam } = options;
+  const ports = new AddressSpace('port', 0x1_0000);
+  const mmio = new AddressSpace('mmio', MMIO_LIMIT);
+  const devices: Device[] = [];
+  const insert = (space: AddressSpace, range: layout.AddressRange, device: Device): void => {
+    space.insert(range.base, range.length, device);
+    devices.push(device);
+  };
+  const onReset = (): void => events.onReset();
+
+  const interrupts = new Interrupts(cpu);
+  const { pic, ioApic } = interrupts;
+  insert(ports, layout.PIC_MASTER, pic.master);
+  insert(ports, layout.PIC_SLAVE, pic.slave);
+  insert(ports, layout.ELCR, pic.elcr);
+  insert(mmio, layout.IO_APIC, ioApic);
+
+  // The HPET's legacy replacement route takes the places of PIT channel 0 and of the RTC.
+  const pitLine = new SwitchedLine(interrupts.irq(layout.PIT.irq));
+  const rtcLine = new SwitchedLine(interrupts.irq(layout.CMOS.irq));
+  const hpet = new Hpet({
+    clock,
+    route: (n) => interrupts.pin(n),
+    legacyTimer: interrupts.irq(layout.PIT.irq),
+    legacyRtc: interrupts.irq(layout.CMOS.irq),
+    onLegacyReplacement: (enabled) => {
+      pitLine.connect(!enabled);
+      rtcLine.connect(!enabled);
+    },
+  });
+  const pit = new Pit({ clock, irq: pitLine });
+  insert(ports, layout.PIT, pit);
+  insert(ports, layout.CMOS, new Cmos({ clock, irq: rtcLine, lowRam, highRam }));
+  insert(mmio, layout.HPET, hpet);
+
+  const i8042 = new I8042({
+    keyboardIrq: interrupts.irq(layout.I8042_DATA.irq),
+    mouseIrq: interrupts.irq(layout.I8042_COMMAND.irq),
+    onReset,
+  });
+  insert(ports, layout.I8042_DATA, i8042.data);
+  insert(ports, layout.I8042_COMMAND, i8042.command);
+  insert(ports, layout.SYSTEM_CONTROL_B, new SystemControlB({ clock, pit }));
+  insert(ports, layout.SYSTEM_CONTROL_A, new SystemControlA({ onReset }));
+  insert(ports, layout.POST_CODE, new PostCode());
+  insert(ports, layout.DELAY_PORT, new DelayPort());
+
+  // The reset control register's port is one of CONFIG_ADDRESS's four, which passes it on.
+  const resetControl = new ResetControl({ onReset });
+  const hostBridge = new PciHostBridge();
+  const pci = new PciBus();
+  const pciAddress = new PciConfigAddress({ resetControl });
+  pci.insert(0, 0, hostBridge);
+  devices.push(resetControl, hostBridge);
+  insert(ports, layout.PCI_CONFIG_ADDRESS, pciAddress);
+  insert(ports, layout.PCI_CONFIG_DATA, new PciConfigData({ address: pciAddress, bus: pci }));
+
+  const acpiPm = new AcpiPm({
+    clock,
+    sci: interrupts.irq(layout.ACPI_PM.irq),
+    onSleep: (type) => events.onSleep(type),
+  });
+  insert(ports, layout.ACPI_PM, acpiPm);
+
+  const serial = layout.SERIAL_PORTS.slice(0, options.serialPorts).map((place, port) => {
+    const device = new Serial({
+      name: `serial${port}`,
+      clock,
+      irq: interrupts.irq(place.irq),
+      onOutput: (byte) => events.onSerialOutput(port, byte),
+      onInputWanted: () => events.onSerialInputWanted(port),
+    });
+    insert(ports, place, device);
+    return device;
+  });
+
+  if (options.debugExit) {
+    const { iobase: base, iosize: length } = options.debugExit;
+    const device = new IsaDebugExit({ onExit: (value) => events.onDebugExit(value) });
+    insert(ports, { base, length }, device);
+  }
+
+  return {
+    ports,
+    mmio,
+    devices,
+    serial,
+    acpiPm,
+    acknowledge: () => pic.acknowledge(),
+    endOfInterrupt: (vector) => ioApic.endOfInterrupt(vector),
+    reset: () => {
+      for (const device of devices) device.reset();
+    },
+  };
+}

@@ -1,0 +1,82 @@
+#include "compare.h"
+
+#include <cstdio>
+
+namespace nodevm::oracle {
+
+namespace {
+
+constexpr const char* kNames[16] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
+                                    "r8",  "r9",  "r10", "r11", "r12", "r13", "r14", "r15"};
+// The arithmetic flags, DF, ID and AC. RF differs by how the kernel and a gate save it.
+constexpr uint64_t kComparedFlags = 0x240cd5;
+
+void note(std::string& out, const char* what, uint64_t host, uint64_t engine) {
+  char text[96];
+  std::snprintf(text, sizeof text, "%s host %llx engine %llx; ", what,
+                static_cast<unsigned long long>(host), static_cast<unsigned long long>(engine));
+  out += text;
+}
+
+template <class T>
+T field(const State& state, unsigned offset) {
+  T value;
+  std::memcpy(&value, state.fx + offset, sizeof value);
+  return value;
+}
+
+// FXSAVE image without the x87 pointers, which AMD processors keep only while an exception is pending.
+void compareFx(std::string& out, const State& host, const State& engine) {
+  const auto check = [&](const char* what, uint64_t a, uint64_t b) {
+    if (a != b) note(out, what, a, b);
+  };
+  check("fcw", field<uint16_t>(host, 0), field<uint16_t>(engine, 0));
+  check("fsw", field<uint16_t>(host, 2), field<uint16_t>(engine, 2));
+  check("ftw", host.fx[4], engine.fx[4]);
+  check("mxcsr", field<uint32_t>(host, 24), field<uint32_t>(engine, 24));
+  for (unsigned n = 0; n < 8; ++n) {
+    check("st mantissa", field<uint64_t>(host, 32 + n * 16), field<uint64_t>(engine, 32 + n * 16));
+    check("st exponent", field<uint16_t>(host, 40 + n * 16), field<uint16_t>(engine, 40 + n * 16));
+  }
+  char name[16];
+  for (unsigned n = 0; n < 32; ++n) {
+    std::snprintf(name, sizeof name, "xmm%u.%u", n / 2, n % 2);
+    check(name, field<uint64_t>(host, 160 + n * 8), field<uint64_t>(engine, 160 + n * 8));
+  }
+}
+
+}  // namespace
+
+std::string compare(const Row&, const State& host, const State& engine) {
+  std::string out;
+  if (host.vector != engine.vector) note(out, "vector", host.vector, engine.vector);
+  if (host.rip != engine.rip) note(out, "rip", host.rip, engine.rip);
+  if (host.vector == engine.vector && host.vector == 14) {
+    if (host.errorCode != engine.errorCode) note(out, "error code", host.errorCode, engine.errorCode);
+    if (host.cr2 != engine.cr2) note(out, "cr2", host.cr2, engine.cr2);
+  }
+  for (unsigned n = 0; n < 16; ++n)
+    if (host.gpr[n] != engine.gpr[n]) note(out, kNames[n], host.gpr[n], engine.gpr[n]);
+  if ((host.rflags ^ engine.rflags) & kComparedFlags)
+    note(out, "flags", host.rflags & kComparedFlags, engine.rflags & kComparedFlags);
+  compareFx(out, host, engine);
+  for (unsigned n = 0; n < kDataSize; ++n) {
+    if (host.data[n] == engine.data[n]) continue;
+    note(out, "memory at", n, n);
+    note(out, "byte", host.data[n], engine.data[n]);
+    break;
+  }
+  return out;
+}
+
+std::string hex(const Code& code) {
+  std::string out;
+  char text[4];
+  for (unsigned n = 0; n < code.length; ++n) {
+    std::snprintf(text, sizeof text, n ? " %02x" : "%02x", code.bytes[n]);
+    out += text;
+  }
+  return out;
+}
+
+}  // namespace nodevm::oracle

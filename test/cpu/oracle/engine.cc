@@ -1,0 +1,116 @@
+#include "engine.h"
+
+#include "interpreter/block_cache.h"
+#include "cpu/xstate.h"
+
+namespace nodevm::oracle {
+
+namespace {
+
+// Guest physical layout.
+constexpr uint64_t kPml4 = 0x100000, kPdpt = 0x101000, kDirectory = 0x102000, kCodeTable = 0x103000,
+                   kDataTable = 0x104000, kGdt = 0x105000, kIdt = 0x106000, kTss = 0x107000,
+                   kHandlers = 0x108000, kStackTop = 0x10a000, kCode = 0x200000, kData = 0x210000;
+constexpr uint64_t kPresent = 1, kWrite = 2, kUserPage = 4, kLarge = 128;
+constexpr unsigned kHandlerSpacing = 16;
+
+}  // namespace
+
+Engine::Engine()
+    : ram_(std::make_unique<GuestRam>(16 << 20, 0)),
+      cpu_(std::make_unique<Cpu>(*ram_, ClockSource::kIcount, exitBlock_)) {
+  buildTables();
+}
+
+void Engine::buildTables() {
+  const auto put = [&](uint64_t gpa, uint64_t value) { std::memcpy(ram_->data() + gpa, &value, 8); };
+  put(kPml4, kPdpt | kPresent | kWrite | kUserPage);
+  put(kPdpt, kDirectory | kPresent | kWrite | kUserPage);
+  put(kDirectory, 0 | kPresent | kWrite | kLarge);
+  put(kDirectory + (kCodePage >> 21) * 8, kCodeTable | kPresent | kWrite | kUserPage);
+  put(kDirectory + (kDataPages >> 21) * 8, kDataTable | kPresent | kWrite | kUserPage);
+  put(kCodeTable, kCode | kPresent | kWrite | kUserPage);
+  for (unsigned n = 0; n < kDataSize / 4096; ++n)
+    put(kDataTable + n * 8, (kData + n * 4096) | kPresent | kWrite | kUserPage);
+  // GDT: kernel code 0x08, kernel data 0x10, user data 0x1b, user code 0x23, TSS 0x28.
+  put(kGdt + 0x08, 0x00af9b000000ffff);
+  put(kGdt + 0x10, 0x00cf93000000ffff);
+  put(kGdt + 0x18, 0x00cff3000000ffff);
+  put(kGdt + 0x20, 0x00affb000000ffff);
+  put(kTss + 4, kStackTop);
+  for (unsigned vector = 0; vector < 32; ++vector) {
+    const uint64_t handler = kHandlers + vector * kHandlerSpacing;
+    put(kIdt + vector * 16, (handler & 0xffff) | 0x08 << 16 | uint64_t{0xee00} << 32 | (handler >> 16) << 48);
+    put(kIdt + vector * 16 + 8, 0);
+    ram_->data()[handler] = 0xf4;  // HLT
+  }
+}
+
+void Engine::enterUserMode(const State& before) {
+  Cpu& cpu = *cpu_;
+  static_cast<CpuState&>(cpu) = CpuState{};
+  cpu.msr.efer = efer::kSce | efer::kLme | efer::kLma | efer::kNxe;
+  cpu.cr0 = cr0::kPe | cr0::kPg | cr0::kNe | cr0::kEt | cr0::kMp | cr0::kWp;
+  cpu.cr4 = cr4::kPae | cr4::kOsfxsr | cr4::kOsxmmexcpt | cr4::kFsgsbase;
+  cpu.cr3 = kPml4;
+  cpu.gdtr = {.base = kGdt, .limit = 0x37};
+  cpu.idtr = {.base = kIdt, .limit = 0x1ff};
+  cpu.tr = {.selector = 0x28, .access = 0x8b, .limit = 0x67, .base = kTss};
+  for (auto& s : cpu.segment) s = {.selector = 0x1b, .access = 0xc0f3, .limit = 0xffffffff, .base = 0};
+  cpu.segment[kCs] = {.selector = 0x23, .access = 0xa0fb, .limit = 0xffffffff, .base = 0};
+  cpu.cpl = 3;
+  std::memcpy(cpu.gpr, before.gpr, sizeof before.gpr);
+  cpu.rip = before.rip;
+  cpu.setRflags(before.rflags);
+  fromFxsaveImage(cpu, before.fx);
+  cpu.halted = cpu.shutdown = cpu.interruptShadow = cpu.debugShadow = false;
+  cpu.fault = {};
+  cpu.flushTlb(true);
+  cpu.updateMode();
+}
+
+void Engine::run(const Code& code, const State& before, State& after) {
+  uint8_t* page = ram_->data() + kCode;
+  std::memset(page, 0xcc, 4096);
+  std::memcpy(page + kCodeOffset, code.bytes, code.length);
+  std::memcpy(ram_->data() + kData, before.data, kDataSize);
+  cpu_->blocks->dropAll();
+  ram_->setCode(kCode, false);
+  enterUserMode(before);
+  after = before;
+  // The INT3 behind the code, or an exception, ends in a HLT.
+  cpu_->run(code.instructions + 64);
+  collect(after);
+}
+
+void Engine::collect(State& after) {
+  Cpu& cpu = *cpu_;
+  std::memcpy(after.gpr, cpu.gpr, sizeof after.gpr);
+  toFxsaveImage(cpu, after.fx);
+  std::memcpy(after.data, ram_->data() + kData, kDataSize);
+  if (!cpu.halted) {
+    after.vector = 0xfe;  // neither ended nor faulted
+    after.rip = cpu.rip;
+    return;
+  }
+  after.vector = static_cast<uint8_t>((cpu.rip - 1 - kHandlers) / kHandlerSpacing);
+  const uint8_t* frame = ram_->data() + cpu.gpr[4];
+  const auto word = [&](unsigned n) {
+    uint64_t value;
+    std::memcpy(&value, frame + n * 8, 8);
+    return value;
+  };
+  constexpr uint32_t kWithErrorCode = 1 << 8 | 0x7c00 | 1 << 17;
+  const unsigned skip = (kWithErrorCode >> after.vector) & 1;
+  after.errorCode = skip ? word(0) : 0;
+  after.rip = word(skip);
+  after.rflags = word(skip + 2);
+  after.gpr[4] = word(skip + 3);
+  after.cr2 = cpu.cr2;
+  if (after.vector == 3) {
+    after.vector = kNoVector;
+    after.rip -= 1;
+  }
+}
+
+}  // namespace nodevm::oracle

@@ -1,0 +1,26 @@
+#pragma once
+// The engine under test, as a processor in user mode with the oracle's pages mapped.
+
+#include <memory>
+
+#include "cpu/cpu.h"
+#include "state.h"
+
+namespace nodevm::oracle {
+
+class Engine {
+ public:
+  Engine();
+  void run(const Code& code, const State& before, State& after);
+
+ private:
+  void buildTables();
+  void enterUserMode(const State& before);
+  void collect(State& after);
+
+  std::unique_ptr<GuestRam> ram_;
+  ExitBlock exitBlock_;
+  std::unique_ptr<Cpu> cpu_;
+};
+
+}  // namespace nodevm::oracle

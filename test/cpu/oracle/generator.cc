@@ -1,0 +1,201 @@
+#include "generator.h"
+
+#include <algorithm>
+#include <iterator>
+#include <string_view>
+
+#include "decoder/row_index.h"
+
+namespace nodevm::oracle {
+
+namespace {
+
+bool hasOperand(const Row& row, Operand operand) {
+  return std::find(std::begin(row.operands), std::end(row.operands), operand) != std::end(row.operands);
+}
+
+bool isString(const Row& row) {
+  using enum Operand;
+  return hasOperand(row, Xb) || hasOperand(row, Xv) || hasOperand(row, Yb) || hasOperand(row, Yv);
+}
+
+// Instructions whose rows are in system.inc but which user mode may run and compare, by mnemonic.
+constexpr std::string_view kUserSystem[] = {"pushf", "popf"};
+// Not comparable: time, processor identity, the kernel's own state, or ways out of the code page.
+constexpr std::string_view kExcluded[] = {
+    "rdtsc", "rdtscp", "cpuid", "rdrand", "rdseed", "xgetbv", "syscall", "sysenter", "int", "int3", "int1",
+    "into", "hlt", "sgdt", "sidt", "sldt", "str", "smsw", "lar", "lsl", "verr", "verw", "fxsave", "fxrstor",
+    "xsave", "xrstor", "fnsave", "frstor", "fnstenv", "fldenv", "sti", "cli", "in", "out", "insb", "outsb"};
+
+bool listed(std::string_view mnemonic, const std::string_view* begin, const std::string_view* end) {
+  return std::find(begin, end, mnemonic) != end;
+}
+
+constexpr uint64_t kCorners[] = {
+    0, 1, 2, 0x7f, 0x80, 0xff, 0x7fff, 0x8000, 0xffff, 0x7fffffff, 0x80000000, 0xffffffff,
+    0x7fffffffffffffff, 0x8000000000000000, 0xffffffffffffffff,
+    // as doubles and singles: 1.0, -1.0, infinities, quiet and signalling NaNs, denormals, halves
+    0x3ff0000000000000, 0xbff0000000000000, 0x7ff0000000000000, 0xfff0000000000000, 0x7ff8000000000001,
+    0x7ff0000000000001, 0x0000000000000001, 0x000fffffffffffff, 0x3fe0000000000000, 0x43e0000000000000,
+    0x3f8000003f800000, 0xbf800000bf800000, 0x7f8000007f800000, 0xff800000ff800000, 0x7fc000017fc00001,
+    0x7f8000017f800001, 0x0000000100000001, 0x007fffff007fffff, 0x3f0000003f000000, 0x4f0000004f000000,
+    0x41dfffffffc00000, 0xc1e0000000000000, 0x7fefffffffffffff, 0x0010000000000000, 0x3ff8000000000000};
+
+}  // namespace
+
+bool Generator::covers(const Row& row) {
+  const std::string_view mnemonic = row.mnemonic;
+  if (row.has(kInvalid64)) return false;
+  if (listed(mnemonic, std::begin(kExcluded), std::end(kExcluded))) return false;
+  const bool branch = row.has(kEndsBlock) && !isString(row);
+  return !branch || listed(mnemonic, std::begin(kUserSystem), std::end(kUserSystem));
+}
+
+uint64_t Generator::corner() {
+  switch (below(4)) {
+    case 0: return kCorners[below(std::size(kCorners))];
+    case 1: return number() >> below(64);
+    case 2: return kCorners[below(std::size(kCorners))] + below(5) - 2;
+    default: return number();
+  }
+}
+
+uint64_t Generator::dataAddress() {
+  // Mostly inside, sometimes across the page boundary, rarely into the unmapped page behind.
+  if (oneIn(40)) return kDataPages + kDataSize - below(24);
+  if (oneIn(8)) return kDataPages + 4096 - below(24);
+  const uint64_t address = kDataPages + 512 + below(kDataSize - 1024);
+  return oneIn(2) ? address & ~uint64_t{15} : address;
+}
+
+void Generator::randomState(State& state) {
+  for (uint64_t& value : state.gpr) value = corner();
+  state.gpr[4] = kDataPages + 2048 + below(64) * 8;
+  state.rflags = 0x202 | (number() & 0x8d5) | (oneIn(8) ? 0x400 : 0);
+  for (size_t n = 0; n < kDataSize; n += 8) {
+    const uint64_t value = corner();
+    std::memcpy(state.data + n, &value, 8);
+  }
+  std::memset(state.fx, 0, sizeof state.fx);
+  const auto control = static_cast<uint16_t>(0x37f & ~(oneIn(6) ? below(64) : 0));
+  const auto word = static_cast<uint16_t>((control & ~0xf00) | below(4) << 10 | (below(2) ? 3 : below(4)) << 8);
+  std::memcpy(state.fx, &word, 2);
+  const auto status = static_cast<uint16_t>(below(8) << 11 | (number() & 0x4700));
+  std::memcpy(state.fx + 2, &status, 2);
+  state.fx[4] = static_cast<uint8_t>(oneIn(3) ? number() : 0xff);
+  const uint32_t mxcsr = 0x1f80 | below(4) << 13 | (oneIn(4) ? 0x40 : 0) | (oneIn(4) ? 0x8000 : 0);
+  const uint32_t unmasked = oneIn(6) ? mxcsr & ~(below(64) << 7) : mxcsr;
+  std::memcpy(state.fx + 24, &unmasked, 4);
+  for (unsigned n = 0; n < 8; ++n) {
+    const uint64_t mantissa = oneIn(8) ? corner() : corner() | uint64_t{1} << 63;
+    const auto exponent = static_cast<uint16_t>(
+        oneIn(3) ? 0x3fff + below(128) - 64 : oneIn(3) ? (oneIn(2) ? 0x7fff : 0) : number());
+    std::memcpy(state.fx + 32 + n * 16, &mantissa, 8);
+    const auto signExponent = static_cast<uint16_t>(exponent | (oneIn(2) ? 0x8000 : 0));
+    std::memcpy(state.fx + 40 + n * 16, &signExponent, 2);
+  }
+  for (unsigned n = 0; n < 32; ++n) {
+    const uint64_t value = corner();
+    std::memcpy(state.fx + 160 + n * 8, &value, 8);
+  }
+}
+
+void Generator::put(Code& code, uint64_t value, unsigned size) {
+  for (unsigned n = 0; n < size; ++n) code.bytes[code.length++] = static_cast<uint8_t>(value >> (8 * n));
+}
+
+void Generator::putModRm(const Row& row, Code& code, State& state, uint8_t rex, bool address32) {
+  if (row.modrm.exact >= 0) return put(code, static_cast<uint64_t>(row.modrm.exact), 1);
+  const unsigned reg = row.modrm.reg >= 0 ? static_cast<unsigned>(row.modrm.reg) : below(8);
+  bool memory = row.modrm.form == 1 || (row.modrm.form == 0 && oneIn(2));
+  using enum Operand;
+  for (const Operand operand : {M, Mp, Mb, Mw, Md, Mq, Mt, Mdq, Ms}) memory |= hasOperand(row, operand);
+  if (row.modrm.form == 2) memory = false;
+  if (!memory) return put(code, 0xc0 | reg << 3 | below(8), 1);
+
+  // Base register with a displacement; the index, where there is one, is small.
+  const unsigned low = below(8), base = low | (rex & 1) << 3;
+  const unsigned mod = oneIn(2) ? 1 : 2;
+  const bool sib = low == 4 || oneIn(3);
+  const unsigned baseLow = sib ? (low == 4 ? 4 : low) : low;
+  const auto displacement = static_cast<int64_t>(static_cast<int8_t>(number()));
+  const uint64_t address = dataAddress();
+  put(code, mod << 6 | reg << 3 | (sib ? 4 : baseLow), 1);
+  uint64_t indexValue = 0;
+  if (sib) {
+    const unsigned index = below(8), scale = below(4), indexNumber = index | (rex & 2) << 2;
+    put(code, scale << 6 | index << 3 | baseLow, 1);
+    if (indexNumber != 4 && indexNumber != base) {
+      state.gpr[indexNumber] = below(32);
+      indexValue = state.gpr[indexNumber] << scale;
+    } else if (indexNumber == base && indexNumber != 4) {
+      // base and index are one register: any address will do, mostly a fault on both sides
+      indexValue = 0;
+    }
+  }
+  put(code, static_cast<uint64_t>(displacement), mod == 1 ? 1 : 4);
+  state.gpr[base] = address - indexValue - static_cast<uint64_t>(displacement);
+  if (address32) state.gpr[base] |= number() << 32;
+  // A register bit offset moves the address: keep it near.
+  const std::string_view mnemonic = row.mnemonic;
+  const unsigned regNumber = reg | (rex & 4) << 1;
+  if (mnemonic.starts_with("bt") && regNumber != base) state.gpr[regNumber] = below(2048) - 1024;
+}
+
+void Generator::putImmediates(const Row& row, Code& code, bool word, bool wide) {
+  using enum Operand;
+  for (const Operand operand : row.operands) {
+    switch (operand) {
+      case Ib: case Is: put(code, oneIn(2) ? below(70) : number(), 1); break;
+      case Iw: put(code, number(), 2); break;
+      case Iz: put(code, corner(), word ? 2 : 4); break;
+      case Iv: put(code, corner(), wide ? 8 : word ? 2 : 4); break;
+      case Ob: case Ov: put(code, dataAddress(), 8); break;
+      default: break;
+    }
+  }
+}
+
+void Generator::setImplicitRegisters(const Row& row, State& state) {
+  const std::string_view mnemonic = row.mnemonic;
+  if (isString(row) || mnemonic.starts_with("maskmov")) {
+    state.gpr[1] = below(20);
+    state.gpr[6] = dataAddress();
+    state.gpr[7] = dataAddress();
+  }
+  if (mnemonic == "xlat") state.gpr[3] = dataAddress();
+  if (mnemonic == "leave") state.gpr[5] = dataAddress();
+}
+
+void Generator::append(const Row& row, Code& code, State& state) {
+  setImplicitRegisters(row, state);
+  const bool address32 = oneIn(24) && !hasOperand(row, Operand::Ob) && !hasOperand(row, Operand::Ov);
+  bool word = false;
+  if (address32) put(code, 0x67, 1);
+  if (oneIn(20)) put(code, oneIn(2) ? 0x3e : 0x26, 1);
+  switch (row.prefix) {
+    case Mandatory::k66: put(code, 0x66, 1); break;
+    case Mandatory::kF2: put(code, 0xf2, 1); break;
+    case Mandatory::kF3: put(code, 0xf3, 1); break;
+    case Mandatory::kAny:
+      if (oneIn(4)) {
+        put(code, 0x66, 1);
+        word = true;
+      }
+      if (row.has(kRepPrefix) && oneIn(2)) put(code, oneIn(2) ? 0xf2 : 0xf3, 1);
+      if (row.has(kLockable) && oneIn(6)) put(code, 0xf0, 1);
+      break;
+    case Mandatory::kNone: break;
+  }
+  const uint8_t rex = oneIn(2) ? static_cast<uint8_t>(0x40 | below(16)) : 0;
+  if (rex) put(code, rex, 1);
+  const bool wide = rex & 8;
+  if (row.map != OpcodeMap::kOneByte) put(code, 0x0f, 1);
+  if (row.map == OpcodeMap::k0F38) put(code, 0x38, 1);
+  if (row.map == OpcodeMap::k0F3A) put(code, 0x3a, 1);
+  put(code, row.opcode + (row.has(kPlusReg) ? below(8) : row.has(kPlusCond) ? below(16) : 0), 1);
+  if (rowHasModRm(row)) putModRm(row, code, state, rex, address32);
+  putImmediates(row, code, word && !wide, wide);
+}
+
+}  // namespace nodevm::oracle

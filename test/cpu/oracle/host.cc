@@ -1,0 +1,123 @@
+#include "host.h"
+
+#include <csetjmp>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <initializer_list>
+#include <sys/mman.h>
+#include <ucontext.h>
+
+namespace nodevm::oracle {
+
+namespace {
+
+// One run at a time: signal handlers have no other way to find it.
+struct Run {
+  jmp_buf back;
+  State* after = nullptr;
+};
+Run current;
+
+extern "C" {
+struct EntryFrame {
+  uint64_t gpr[16];
+  uint64_t rip, rflags;
+  const void* fx;
+};
+EntryFrame nodevm_oracle_entry;
+}
+
+void capture(int, siginfo_t*, void* context) {
+  const auto& machine = static_cast<ucontext_t*>(context)->uc_mcontext;
+  constexpr int kOrder[16] = {REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI,
+                              REG_R8,  REG_R9,  REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15};
+  State& after = *current.after;
+  for (int n = 0; n < 16; ++n) after.gpr[n] = static_cast<uint64_t>(machine.gregs[kOrder[n]]);
+  after.rip = static_cast<uint64_t>(machine.gregs[REG_RIP]);
+  after.rflags = static_cast<uint64_t>(machine.gregs[REG_EFL]);
+  after.vector = static_cast<uint8_t>(machine.gregs[REG_TRAPNO]);
+  after.errorCode = static_cast<uint64_t>(machine.gregs[REG_ERR]);
+  after.cr2 = static_cast<uint64_t>(machine.gregs[REG_CR2]);
+  std::memcpy(after.fx, machine.fpregs, sizeof after.fx);
+  longjmp(current.back, 1);
+}
+
+void* mapAt(uint64_t address, size_t size, int protection) {
+  void* wanted = reinterpret_cast<void*>(address);
+  void* got = mmap(wanted, size, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+  if (got != wanted) {
+    std::perror("oracle: mmap");
+    std::exit(2);
+  }
+  return got;
+}
+
+// Loads every register from nodevm_oracle_entry and jumps; comes back by signal only.
+[[noreturn]] void enter() {
+  asm volatile(
+      "mov nodevm_oracle_entry+144(%%rip), %%rax\n\t"
+      "fxrstor64 (%%rax)\n\t"
+      "pushq nodevm_oracle_entry+136(%%rip)\n\t"
+      "popfq\n\t"
+      "mov nodevm_oracle_entry+0(%%rip), %%rax\n\t"
+      "mov nodevm_oracle_entry+8(%%rip), %%rcx\n\t"
+      "mov nodevm_oracle_entry+16(%%rip), %%rdx\n\t"
+      "mov nodevm_oracle_entry+24(%%rip), %%rbx\n\t"
+      "mov nodevm_oracle_entry+32(%%rip), %%rsp\n\t"
+      "mov nodevm_oracle_entry+40(%%rip), %%rbp\n\t"
+      "mov nodevm_oracle_entry+48(%%rip), %%rsi\n\t"
+      "mov nodevm_oracle_entry+56(%%rip), %%rdi\n\t"
+      "mov nodevm_oracle_entry+64(%%rip), %%r8\n\t"
+      "mov nodevm_oracle_entry+72(%%rip), %%r9\n\t"
+      "mov nodevm_oracle_entry+80(%%rip), %%r10\n\t"
+      "mov nodevm_oracle_entry+88(%%rip), %%r11\n\t"
+      "mov nodevm_oracle_entry+96(%%rip), %%r12\n\t"
+      "mov nodevm_oracle_entry+104(%%rip), %%r13\n\t"
+      "mov nodevm_oracle_entry+112(%%rip), %%r14\n\t"
+      "mov nodevm_oracle_entry+120(%%rip), %%r15\n\t"
+      "jmp *nodevm_oracle_entry+128(%%rip)"
+      :
+      :
+      : "memory");
+  __builtin_unreachable();
+}
+
+}  // namespace
+
+Host::Host() {
+  mapAt(kCodePage, 4096, PROT_READ | PROT_WRITE | PROT_EXEC);
+  mapAt(kDataPages, kDataSize, PROT_READ | PROT_WRITE);
+  static uint8_t signalStack[1 << 16];
+  const stack_t stack{.ss_sp = signalStack, .ss_flags = 0, .ss_size = sizeof signalStack};
+  sigaltstack(&stack, nullptr);
+  struct sigaction action {};
+  action.sa_sigaction = capture;
+  action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
+  for (const int number : {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP}) sigaction(number, &action, nullptr);
+}
+
+void Host::run(const Code& code, const State& before, State& after) {
+  constexpr uint8_t kInt3 = 0xcc;
+  auto* page = reinterpret_cast<uint8_t*>(kCodePage);
+  std::memset(page, kInt3, 4096);
+  std::memcpy(page + kCodeOffset, code.bytes, code.length);
+  std::memcpy(reinterpret_cast<void*>(kDataPages), before.data, kDataSize);
+  std::memcpy(nodevm_oracle_entry.gpr, before.gpr, sizeof before.gpr);
+  nodevm_oracle_entry.rip = before.rip;
+  nodevm_oracle_entry.rflags = before.rflags;
+  nodevm_oracle_entry.fx = before.fx;
+  current.after = &after;
+  if (_setjmp(current.back) == 0) enter();
+  asm volatile("fninit");
+  const uint32_t mxcsr = 0x1f80;
+  asm volatile("ldmxcsr %0" : : "m"(mxcsr));
+  std::memcpy(after.data, reinterpret_cast<void*>(kDataPages), kDataSize);
+  // INT3 is how a run ends, not an exception of the code; RIP is back at it.
+  if (after.vector == 3) {
+    after.vector = kNoVector;
+    after.rip -= 1;
+  }
+}
+
+}  // namespace nodevm::oracle

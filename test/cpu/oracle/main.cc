@@ -1,0 +1,98 @@
+// The user-mode oracle: runs the same bytes on this processor and in the engine and compares everything.
+//   oracle [--cases N per row] [--seed S] [--row NAME] [--length INSTRUCTIONS] [--verbose]
+// Prints a line a difference (at most a few a row) and "rows R, cases C, differences D"; status 1 if D > 0.
+
+#include <charconv>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "compare.h"
+#include "engine.h"
+#include "generator.h"
+#include "host.h"
+
+namespace nodevm::oracle {
+
+namespace {
+
+struct Options {
+  unsigned cases = 200, length = 1;
+  uint64_t seed = 1;
+  std::string row;
+  bool verbose = false;
+};
+
+uint64_t numberOf(const char* text) {
+  uint64_t value = 0;
+  std::from_chars(text, text + std::string_view(text).size(), value);
+  return value;
+}
+
+Options parse(int argc, char** argv) {
+  Options options;
+  for (int n = 1; n < argc; ++n) {
+    const std::string_view name = argv[n];
+    const bool value = n + 1 < argc;
+    if (name == "--verbose") options.verbose = true;
+    else if (name == "--cases" && value) options.cases = static_cast<unsigned>(numberOf(argv[++n]));
+    else if (name == "--length" && value) options.length = static_cast<unsigned>(numberOf(argv[++n]));
+    else if (name == "--seed" && value) options.seed = numberOf(argv[++n]);
+    else if (name == "--row" && value) options.row = argv[++n];
+    else {
+      std::fprintf(stderr, "oracle: unknown option %s\n", argv[n]);
+      std::exit(2);
+    }
+  }
+  return options;
+}
+
+std::vector<const Row*> coveredRows(const Options& options) {
+  std::vector<const Row*> rows;
+  for (unsigned n = 0; n < kRowCount; ++n) {
+    const bool wanted = options.row.empty() || options.row == kRows[n].name;
+    if (wanted && Generator::covers(kRows[n])) rows.push_back(&kRows[n]);
+  }
+  return rows;
+}
+
+int run(const Options& options) {
+  constexpr unsigned kShownPerRow = 3;
+  Host host;
+  Engine engine;
+  Generator generator(options.seed);
+  const std::vector<const Row*> rows = coveredRows(options);
+  unsigned long long cases = 0, differences = 0;
+  State before, onHost, inEngine;
+  for (size_t r = 0; r < rows.size(); ++r) {
+    unsigned shown = 0, bad = 0;
+    for (unsigned n = 0; n < options.cases; ++n, ++cases) {
+      Code code;
+      generator.randomState(before);
+      code.instructions = options.length;
+      generator.append(*rows[r], code, before);
+      for (unsigned more = 1; more < options.length && code.length < 40; ++more)
+        generator.append(*rows[generator.pick(rows.size())], code, before);
+      onHost = before;
+      host.run(code, before, onHost);
+      engine.run(code, before, inEngine);
+      const std::string difference = compare(*rows[r], onHost, inEngine);
+      if (difference.empty()) continue;
+      ++bad;
+      if (++shown <= kShownPerRow || options.verbose)
+        std::printf("%s [%s]: %s\n", rows[r]->name, hex(code).c_str(), difference.c_str());
+    }
+    if (bad) std::printf("%s: %u of %u differ\n", rows[r]->name, bad, options.cases);
+    differences += bad;
+  }
+  std::printf("rows %zu, cases %llu, differences %llu\n", rows.size(), cases, differences);
+  return differences ? 1 : 0;
+}
+
+}  // namespace
+
+}  // namespace nodevm::oracle
+
+int main(int argc, char** argv) { return nodevm::oracle::run(nodevm::oracle::parse(argc, argv)); }
