@@ -185,7 +185,8 @@ bool hasLimit(const Cpu& cpu, const Descriptor& descriptor) {
 }
 
 bool loadAccessRights(Cpu& cpu, const Instruction* i) {
-  constexpr uint64_t kRights = 0x00f0ff00;
+  // Bits 16..19 are undefined by the SDM; processors leave the limit's bits there.
+  constexpr uint64_t kRights = 0x00ffff00;
   Descriptor descriptor;
   bool visible = false;
   if (!examine(cpu, i, descriptor, visible,

@@ -62,9 +62,14 @@ function processor(index: number): aml.Aml {
  * function has an interrupt pin.
  */
 function pciRoot(): aml.Aml {
+  // One descriptor for both: Linux looks for exactly this range, to keep it out of the windows.
+  const configPorts = {
+    base: PCI_CONFIG_ADDRESS.base,
+    length: PCI_CONFIG_ADDRESS.length + PCI_CONFIG_DATA.length,
+  };
   const resources = [
     aml.wordBusNumber(0, 255),
-    ...[PCI_CONFIG_ADDRESS, PCI_CONFIG_DATA].map(io),
+    io(configPorts),
     ...PCI_IO_WINDOWS.map(({ base, length }) => aml.wordIo(base, length)),
     aml.dwordMemory(PCI_MEMORY_WINDOW.base, PCI_MEMORY_WINDOW.length),
   ];

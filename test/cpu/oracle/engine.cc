@@ -7,10 +7,13 @@ namespace nodevm::oracle {
 
 namespace {
 
+// The kernel half of the address space, where the host has nothing that user code could see either.
+constexpr uint64_t kKernel = 0xffff800000000000;
 // Guest physical layout.
 constexpr uint64_t kPml4 = 0x100000, kPdpt = 0x101000, kDirectory = 0x102000, kCodeTable = 0x103000,
                    kDataTable = 0x104000, kGdt = 0x105000, kIdt = 0x106000, kTss = 0x107000,
-                   kHandlers = 0x108000, kStackTop = 0x10a000, kCode = 0x200000, kData = 0x210000;
+                   kHandlers = 0x108000, kStackTop = 0x10a000,
+                   kKernelPdpt = 0x10b000, kKernelDirectory = 0x10c000, kCode = 0x200000, kData = 0x210000;
 constexpr uint64_t kPresent = 1, kWrite = 2, kUserPage = 4, kLarge = 128;
 constexpr unsigned kHandlerSpacing = 16;
 
@@ -26,7 +29,9 @@ void Engine::buildTables() {
   const auto put = [&](uint64_t gpa, uint64_t value) { std::memcpy(ram_->data() + gpa, &value, 8); };
   put(kPml4, kPdpt | kPresent | kWrite | kUserPage);
   put(kPdpt, kDirectory | kPresent | kWrite | kUserPage);
-  put(kDirectory, 0 | kPresent | kWrite | kLarge);
+  put(kPml4 + (kKernel >> 39 & 511) * 8, kKernelPdpt | kPresent | kWrite);
+  put(kKernelPdpt, kKernelDirectory | kPresent | kWrite);
+  put(kKernelDirectory, 0 | kPresent | kWrite | kLarge);
   put(kDirectory + (kCodePage >> 21) * 8, kCodeTable | kPresent | kWrite | kUserPage);
   put(kDirectory + (kDataPages >> 21) * 8, kDataTable | kPresent | kWrite | kUserPage);
   put(kCodeTable, kCode | kPresent | kWrite | kUserPage);
@@ -37,12 +42,12 @@ void Engine::buildTables() {
   put(kGdt + 0x10, 0x00cf93000000ffff);
   put(kGdt + 0x18, 0x00cff3000000ffff);
   put(kGdt + 0x20, 0x00affb000000ffff);
-  put(kTss + 4, kStackTop);
+  put(kTss + 4, kKernel + kStackTop);
   for (unsigned vector = 0; vector < 32; ++vector) {
-    const uint64_t handler = kHandlers + vector * kHandlerSpacing;
+    const uint64_t handler = kKernel + kHandlers + vector * kHandlerSpacing;
     put(kIdt + vector * 16, (handler & 0xffff) | 0x08 << 16 | uint64_t{0xee00} << 32 | (handler >> 16) << 48);
-    put(kIdt + vector * 16 + 8, 0);
-    ram_->data()[handler] = 0xf4;  // HLT
+    put(kIdt + vector * 16 + 8, handler >> 32);
+    ram_->data()[kHandlers + vector * kHandlerSpacing] = 0xf4;  // HLT
   }
 }
 
@@ -53,9 +58,9 @@ void Engine::enterUserMode(const State& before) {
   cpu.cr0 = cr0::kPe | cr0::kPg | cr0::kNe | cr0::kEt | cr0::kMp | cr0::kWp;
   cpu.cr4 = cr4::kPae | cr4::kOsfxsr | cr4::kOsxmmexcpt | cr4::kFsgsbase;
   cpu.cr3 = kPml4;
-  cpu.gdtr = {.base = kGdt, .limit = 0x37};
-  cpu.idtr = {.base = kIdt, .limit = 0x1ff};
-  cpu.tr = {.selector = 0x28, .access = 0x8b, .limit = 0x67, .base = kTss};
+  cpu.gdtr = {.base = kKernel + kGdt, .limit = 0x37};
+  cpu.idtr = {.base = kKernel + kIdt, .limit = 0x1ff};
+  cpu.tr = {.selector = 0x28, .access = 0x8b, .limit = 0x67, .base = kKernel + kTss};
   for (auto& s : cpu.segment) s = {.selector = 0x1b, .access = 0xc0f3, .limit = 0xffffffff, .base = 0};
   cpu.segment[kCs] = {.selector = 0x23, .access = 0xa0fb, .limit = 0xffffffff, .base = 0};
   cpu.cpl = 3;
@@ -93,8 +98,8 @@ void Engine::collect(State& after) {
     after.rip = cpu.rip;
     return;
   }
-  after.vector = static_cast<uint8_t>((cpu.rip - 1 - kHandlers) / kHandlerSpacing);
-  const uint8_t* frame = ram_->data() + cpu.gpr[4];
+  after.vector = static_cast<uint8_t>((cpu.rip - 1 - kKernel - kHandlers) / kHandlerSpacing);
+  const uint8_t* frame = ram_->data() + (cpu.gpr[4] - kKernel);
   const auto word = [&](unsigned n) {
     uint64_t value;
     std::memcpy(&value, frame + n * 8, 8);

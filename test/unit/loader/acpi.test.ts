@@ -88,6 +88,19 @@ describe('buildAcpi', () => {
     const dsdt = text(tableAt(tables.get('DSDT')!));
     expect([...dsdt.matchAll(/COM\d/g)].map(String)).toEqual(['COM1', 'COM2', 'COM3']);
   });
+
+  it('gives the PCI root its buses, its configuration ports and its windows', () => {
+    const dsdt = Buffer.from(tableAt(tables.get('DSDT')!));
+    const resources = [
+      '880d00020c00' + '00000000ff0000000001', // buses 0 to 255
+      '4701f80cf80c0108', // 0xcf8 to 0xcff, its own
+      '880d00010c03' + '00000000f70c0000f80c', // ports 0 to 0xcf7
+      '880d00010c03' + '0000000dffff000000f3', // ports 0xd00 to 0xffff
+      '871700000c01' + '00000000000000c0ffffbffe000000000000c03e', // up to the I/O APIC
+      '7900',
+    ];
+    expect(dsdt.toString('hex')).toContain(resources.join(''));
+  });
 });
 
 describe('aml', () => {

@@ -1,0 +1,68 @@
+import { badInitrd } from '../bad.js';
+
+const FIRST_SIZE = 64 * 1024;
+
+/** What a decoder has produced so far: grows up to a limit, and is the window that matches copy from. */
+export class Output {
+  /** Valid up to {@link length}. Replaced when it grows. */
+  bytes: Uint8Array;
+  length = 0;
+
+  /** @param limit bytes at which the data counts as too large */
+  constructor(private readonly limit: number) {
+    this.bytes = new Uint8Array(Math.min(FIRST_SIZE, limit));
+  }
+
+  /**
+   * Makes room for `count` more bytes.
+   * @throws NodevmError `E_BAD_INITRD` beyond the limit
+   */
+  reserve(count: number): void {
+    const needed = this.length + count;
+    if (needed <= this.bytes.length) return;
+    if (needed > this.limit) throw tooLarge(this.limit);
+    const grown = new Uint8Array(Math.min(this.limit, Math.max(needed, this.bytes.length * 2)));
+    grown.set(this.bytes.subarray(0, this.length));
+    this.bytes = grown;
+  }
+
+  push(byte: number): void {
+    if (this.length === this.bytes.length) this.reserve(1);
+    this.bytes[this.length++] = byte;
+  }
+
+  append(data: Uint8Array): void {
+    this.reserve(data.length);
+    this.bytes.set(data, this.length);
+    this.length += data.length;
+  }
+
+  /** The byte `distance` back; the caller has checked that there is one. */
+  back(distance: number): number {
+    return this.bytes[this.length - distance] as number;
+  }
+
+  /** Repeats `count` bytes from `distance` back; source and destination may overlap. */
+  copy(distance: number, count: number): void {
+    this.reserve(count);
+    const { bytes } = this;
+    let to = this.length;
+    const end = to + count;
+    if (distance >= count) {
+      bytes.copyWithin(to, to - distance, end - distance);
+    } else {
+      for (; to < end; to++) bytes[to] = bytes[to - distance] as number;
+    }
+    this.length = end;
+  }
+
+  /** All that was produced. */
+  take(): Uint8Array {
+    return this.bytes.subarray(0, this.length);
+  }
+}
+
+/** The error for data that unpacks to more than `limit` bytes. */
+export function tooLarge(limit: number, cause?: unknown): Error {
+  return badInitrd(`compressed initramfs unpacks to more than ${limit} bytes, the limit`, cause);
+}
