@@ -8,6 +8,7 @@ import { MachineClock, paceOf, type Pace } from './guest-clock.js';
 import { ACPI_TABLES, SLEEP_TYPE_S5, splitRam, type RamSplit } from './layout.js';
 import { buildAcpi } from './loader/acpi.js';
 import { enterLongMode } from './loader/entry-state.js';
+import { programMemoryTypes } from './loader/memory-types.js';
 import { loadLinux } from './loader/linux.js';
 import { statusOf, type ExitCause, type ExitReport, type MachineExit } from './machine-exit.js';
 import { GuestMemory } from './memory.js';
@@ -219,6 +220,7 @@ export class Machine {
     this.resetWanted = false;
     const acpi = buildAcpi({ base: ACPI_TABLES.base, cpus: 1, serialPorts: config.serialPorts });
     memory.write(ACPI_TABLES.base, acpi.bytes);
+    programMemoryTypes(cpu.native);
     const entry = loadLinux({
       memory,
       kernel: config.kernel,

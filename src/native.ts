@@ -67,10 +67,36 @@ export interface NativeCpuOptions {
 
 /** Register values by their SDM name; 64-bit ones as bigint (this is not a hot path). */
 export type RegisterName =
-  | 'rax' | 'rcx' | 'rdx' | 'rbx' | 'rsp' | 'rbp' | 'rsi' | 'rdi'
-  | 'r8' | 'r9' | 'r10' | 'r11' | 'r12' | 'r13' | 'r14' | 'r15'
-  | 'rip' | 'rflags' | 'cr0' | 'cr2' | 'cr3' | 'cr4' | 'efer'
-  | 'gdtrBase' | 'gdtrLimit' | 'idtrBase' | 'idtrLimit';
+  | 'rax'
+  | 'rcx'
+  | 'rdx'
+  | 'rbx'
+  | 'rsp'
+  | 'rbp'
+  | 'rsi'
+  | 'rdi'
+  | 'r8'
+  | 'r9'
+  | 'r10'
+  | 'r11'
+  | 'r12'
+  | 'r13'
+  | 'r14'
+  | 'r15'
+  | 'rip'
+  | 'rflags'
+  | 'cr0'
+  | 'cr2'
+  | 'cr3'
+  | 'cr4'
+  | 'efer'
+  | 'mtrrDefType'
+  | 'mtrrPhysBase0'
+  | 'mtrrPhysMask0'
+  | 'gdtrBase'
+  | 'gdtrLimit'
+  | 'idtrBase'
+  | 'idtrLimit';
 
 /** Segment registers that can be loaded with a chosen hidden part (loader, debugger). */
 export type SegmentName = 'es' | 'cs' | 'ss' | 'ds' | 'fs' | 'gs' | 'ldtr' | 'tr';
@@ -102,7 +128,13 @@ export interface NativeCpu {
   /** An NMI edge (LINT1). */
   raiseNmi(): void;
   /** A message from the I/O APIC: SDM "Local and I/O APIC"; delivery mode and trigger as in the redirection entry. */
-  apicMessage(destination: number, logical: boolean, deliveryMode: number, vector: number, level: boolean): void;
+  apicMessage(
+    destination: number,
+    logical: boolean,
+    deliveryMode: number,
+    vector: number,
+    level: boolean,
+  ): void;
   /** Guest time now, nanoseconds since power-on. */
   now(): number;
   /** icount only: moves guest time forward to `deadline` (HLT jumps to the next event). */

@@ -18,6 +18,9 @@ uint64_t* wordByName(Cpu& cpu, std::string_view name) {
   if (name == "cr2") return &cpu.cr2;
   if (name == "cr3") return &cpu.cr3;
   if (name == "cr4") return &cpu.cr4;
+  if (name == "mtrrDefType") return &cpu.msr.mtrrDefType;
+  if (name == "mtrrPhysBase0") return &cpu.msr.mtrrVariable[0];
+  if (name == "mtrrPhysMask0") return &cpu.msr.mtrrVariable[1];
   if (name == "efer") return &cpu.msr.efer;
   if (name == "gdtrBase") return &cpu.gdtr.base;
   if (name == "idtrBase") return &cpu.idtr.base;

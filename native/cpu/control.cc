@@ -13,14 +13,14 @@ namespace {
 constexpr uint64_t kCr0Defined = cr0::kPe | cr0::kMp | cr0::kEm | cr0::kTs | cr0::kEt | cr0::kNe |
                                  cr0::kWp | cr0::kAm | cr0::kNw | cr0::kCd | cr0::kPg;
 // What CPUID reports: no SMX, VMX, LA57, PKU, CET.
-constexpr uint64_t kCr4Defined =
-    cr4::kVme | cr4::kPvi | cr4::kTsd | cr4::kDe | cr4::kPse | cr4::kPae | cr4::kMce | cr4::kPge |
-    cr4::kPce | cr4::kOsfxsr | cr4::kOsxmmexcpt | cr4::kUmip | cr4::kFsgsbase | cr4::kPcide |
-    cr4::kOsxsave | cr4::kSmep | cr4::kSmap;
+constexpr uint64_t kCr4Defined = cr4::kVme | cr4::kPvi | cr4::kTsd | cr4::kDe | cr4::kPse |
+                                 cr4::kPae | cr4::kMce | cr4::kPge | cr4::kPce | cr4::kOsfxsr |
+                                 cr4::kOsxmmexcpt | cr4::kUmip | cr4::kFsgsbase | cr4::kPcide |
+                                 cr4::kOsxsave | cr4::kSmep | cr4::kSmap;
 
 constexpr uint64_t kCr0Paging = cr0::kPe | cr0::kPg | cr0::kWp;
-constexpr uint64_t kCr4Paging = cr4::kPse | cr4::kPae | cr4::kPge | cr4::kPcide | cr4::kSmep |
-                                cr4::kSmap;
+constexpr uint64_t kCr4Paging =
+    cr4::kPse | cr4::kPae | cr4::kPge | cr4::kPcide | cr4::kSmep | cr4::kSmap;
 // SDM volume 3, "PDPTE Registers": writes that load them again.
 constexpr uint64_t kCr0LoadsPdptes = cr0::kPg | cr0::kCd | cr0::kNw;
 constexpr uint64_t kCr4LoadsPdptes = cr4::kPae | cr4::kPge | cr4::kPse | cr4::kSmep;
@@ -49,7 +49,8 @@ bool readPdptes(Cpu& cpu, uint64_t cr3, uint64_t (&entries)[4]) {
   return true;
 }
 
-// The consistency checks on entering and leaving IA-32e mode: SDM volume 3, "Initializing IA-32e Mode".
+// The consistency checks on entering and leaving IA-32e mode: SDM volume 3, "Initializing IA-32e
+// Mode".
 bool mayChangePaging(const Cpu& cpu, uint64_t value) {
   const bool was = cpu.cr0 & cr0::kPg, is = value & cr0::kPg;
   if (was == is) return true;
@@ -67,8 +68,8 @@ bool Cpu::writeCr0(uint64_t value) {
       ((value & cr0::kNw) && !(value & cr0::kCd)) || !mayChangePaging(*this, value))
     return raise(kGp, 0);
   value = (value & kCr0Defined) | cr0::kEt;
-  const uint64_t newEfer = (msr.efer & ~efer::kLma) |
-                           (paging && (msr.efer & efer::kLme) ? efer::kLma : 0);
+  const uint64_t newEfer =
+      (msr.efer & ~efer::kLma) | (paging && (msr.efer & efer::kLme) ? efer::kLma : 0);
   const uint64_t changed = value ^ cr0;
   uint64_t entries[4];
   const bool loads = usesPae(value, cr4, newEfer) && (changed & kCr0LoadsPdptes);

@@ -1,4 +1,5 @@
-// CPUID. SDM volume 2, "CPUID". The processor that guests see: x86-64-v2 and what else is implemented.
+// CPUID. SDM volume 2, "CPUID". The processor that guests see: x86-64-v2 and what else is
+// implemented.
 
 #include <cstring>
 
@@ -28,20 +29,22 @@ constexpr unsigned kLineBytes = 64;
 constexpr uint32_t kMegahertz = static_cast<uint32_t>(kTscHz / 1'000'000);
 
 // SSE3 SSSE3 CX16 PCID SSE4.1 SSE4.2 x2APIC POPCNT TSC-deadline XSAVE RDRAND hypervisor
-constexpr uint32_t kFeaturesEcx = bit(0) | bit(9) | bit(13) | bit(17) | bit(19) | bit(20) | bit(21) |
-                                  bit(23) | bit(24) | bit(26) | bit(30) | bit(31);
+constexpr uint32_t kFeaturesEcx = bit(0) | bit(9) | bit(13) | bit(17) | bit(19) | bit(20) |
+                                  bit(21) | bit(23) | bit(24) | bit(26) | bit(30) | bit(31);
 constexpr uint32_t kOsxsave = bit(27);
 // FPU VME DE PSE TSC MSR PAE MCE CX8 SEP MTRR PGE MCA CMOV PAT PSE36 CLFLUSH MMX FXSR SSE SSE2
 constexpr uint32_t kFeaturesEdx = bit(0) | bit(1) | bit(2) | bit(3) | bit(4) | bit(5) | bit(6) |
-                                  bit(7) | bit(8) | bit(11) | bit(12) | bit(13) | bit(14) | bit(15) |
-                                  bit(16) | bit(17) | bit(19) | bit(23) | bit(24) | bit(25) | bit(26);
+                                  bit(7) | bit(8) | bit(11) | bit(12) | bit(13) | bit(14) |
+                                  bit(15) | bit(16) | bit(17) | bit(19) | bit(23) | bit(24) |
+                                  bit(25) | bit(26);
 constexpr uint32_t kApic = bit(9);
 constexpr uint64_t kApicBaseEnable = 1 << 11;
 // Leaf 7. EBX: FSGSBASE TSC_ADJUST SMEP ERMS INVPCID RDSEED SMAP
 constexpr uint32_t kExtendedEbx = bit(0) | bit(1) | bit(7) | bit(9) | bit(10) | bit(18) | bit(20);
 constexpr uint32_t kExtendedEcx = bit(2);  // UMIP
-// EDX: fast short REP MOVSB, IBRS and IBPB, STIBP, ARCH_CAPABILITIES
-constexpr uint32_t kExtendedEdx = bit(4) | bit(26) | bit(27) | bit(29);
+// EDX: fast short REP MOVSB, ARCH_CAPABILITIES. No IBRS, IBPB, STIBP: there is no predictor to
+// control.
+constexpr uint32_t kExtendedEdx = bit(4) | bit(29);
 // Leaf 80000001H. ECX: LAHF in 64-bit mode. EDX: SYSCALL, NX, 1-GiB pages, RDTSCP, long mode.
 constexpr uint32_t kAmdEcx = bit(0);
 constexpr uint32_t kAmdEdx = bit(11) | bit(20) | bit(26) | bit(27) | bit(29);
@@ -76,9 +79,12 @@ Cpu::CpuidResult cacheLeaf(uint32_t subleaf) {
 Cpu::CpuidResult topologyLeaf(uint32_t subleaf) {
   constexpr uint32_t kThread = 1, kCore = 2;
   switch (subleaf) {
-    case 0: return {0, 1, subleaf | kThread << 8, kInitialApicId};
-    case 1: return {0, 1, subleaf | kCore << 8, kInitialApicId};
-    default: return {0, 0, subleaf & 0xff, kInitialApicId};
+    case 0:
+      return {0, 1, subleaf | kThread << 8, kInitialApicId};
+    case 1:
+      return {0, 1, subleaf | kCore << 8, kInitialApicId};
+    default:
+      return {0, 0, subleaf & 0xff, kInitialApicId};
   }
 }
 
@@ -86,44 +92,64 @@ Cpu::CpuidResult topologyLeaf(uint32_t subleaf) {
 Cpu::CpuidResult stateLeaf(uint32_t subleaf) {
   constexpr uint32_t kXsaveoptXsavecXgetbv1Xsaves = 0xf;
   switch (subleaf) {
-    case 0: return {static_cast<uint32_t>(kXcr0Supported), kXsaveAreaBytes, kXsaveAreaBytes, 0};
-    case 1: return {kXsaveoptXsavecXgetbv1Xsaves, kXsaveAreaBytes, 0, 0};
-    default: return {0, 0, 0, 0};
+    case 0:
+      return {static_cast<uint32_t>(kXcr0Supported), kXsaveAreaBytes, kXsaveAreaBytes, 0};
+    case 1:
+      return {kXsaveoptXsavecXgetbv1Xsaves, kXsaveAreaBytes, 0, 0};
+    default:
+      return {0, 0, 0, 0};
   }
 }
 
 Cpu::CpuidResult extendedLeaf(uint32_t leaf) {
   switch (leaf) {
-    case 0x80000000: return {kMaxExtendedLeaf, 0, 0, 0};
-    case 0x80000001: return {0, 0, kAmdEcx, kAmdEdx};
+    case 0x80000000:
+      return {kMaxExtendedLeaf, 0, 0, 0};
+    case 0x80000001:
+      return {0, 0, kAmdEcx, kAmdEdx};
     case 0x80000002:
     case 0x80000003:
     case 0x80000004: {
       const char* part = kBrand + 16 * (leaf - 0x80000002);
       return {word(part, 0), word(part, 1), word(part, 2), word(part, 3)};
     }
-    case 0x80000006: return {0, 0, kLineBytes | 8 << 12 | 1024 << 16, 0};  // 1 MiB, 16 ways
-    case 0x80000007: return {0, 0, 0, bit(8)};                             // invariant TSC
-    case 0x80000008: return {kPhysicalBits | 48 << 8, 0, 0, 0};
-    default: return {0, 0, 0, 0};
+    case 0x80000006:
+      return {0, 0, kLineBytes | 8 << 12 | 1024 << 16, 0};  // 1 MiB, 16 ways
+    case 0x80000007:
+      return {0, 0, 0, bit(8)};  // invariant TSC
+    case 0x80000008:
+      return {kPhysicalBits | 48 << 8, 0, 0, 0};
+    default:
+      return {0, 0, 0, 0};
   }
 }
 
 Cpu::CpuidResult basicLeaf(const Cpu& cpu, uint32_t leaf, uint32_t subleaf) {
   switch (leaf) {
-    case 0x0: return {kMaxBasicLeaf, word(kVendor, 0), word(kVendor, 2), word(kVendor, 1)};
-    case 0x1: return featureLeaf(cpu);
-    case 0x2: return {0x00ff0001, 0, 0, 0};  // one query; FF: see leaf 4
-    case 0x4: return cacheLeaf(subleaf);
-    case 0x6: return {bit(2), 0, 0, 0};  // the APIC timer always runs (ARAT)
-    case 0x7: return subleaf == 0 ? Cpu::CpuidResult{0, kExtendedEbx, kExtendedEcx, kExtendedEdx}
-                                  : Cpu::CpuidResult{0, 0, 0, 0};
-    case 0xb: return topologyLeaf(subleaf);
-    case 0xd: return stateLeaf(subleaf);
+    case 0x0:
+      return {kMaxBasicLeaf, word(kVendor, 0), word(kVendor, 2), word(kVendor, 1)};
+    case 0x1:
+      return featureLeaf(cpu);
+    case 0x2:
+      return {0x00ff0001, 0, 0, 0};  // one query; FF: see leaf 4
+    case 0x4:
+      return cacheLeaf(subleaf);
+    case 0x6:
+      return {bit(2), 0, 0, 0};  // the APIC timer always runs (ARAT)
+    case 0x7:
+      return subleaf == 0 ? Cpu::CpuidResult{0, kExtendedEbx, kExtendedEcx, kExtendedEdx}
+                          : Cpu::CpuidResult{0, 0, 0, 0};
+    case 0xb:
+      return topologyLeaf(subleaf);
+    case 0xd:
+      return stateLeaf(subleaf);
     // TSC / crystal = 1/1, and the crystal also drives the APIC timer.
-    case 0x15: return {1, 1, static_cast<uint32_t>(kTscHz), 0};
-    case 0x16: return {kMegahertz, kMegahertz, 100, 0};
-    default: return {0, 0, 0, 0};
+    case 0x15:
+      return {1, 1, static_cast<uint32_t>(kTscHz), 0};
+    case 0x16:
+      return {kMegahertz, kMegahertz, 100, 0};
+    default:
+      return {0, 0, 0, 0};
   }
 }
 

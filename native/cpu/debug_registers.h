@@ -1,5 +1,6 @@
 #pragma once
-// Debug registers. SDM volume 3, "Debug Registers". Breakpoints themselves are matched by the dispatcher.
+// Debug registers. SDM volume 3, "Debug Registers". Breakpoints themselves are matched by the
+// dispatcher.
 
 #include "cpu/cpu.h"
 

@@ -46,9 +46,12 @@ Lookup lookUpDescriptor(Cpu& cpu, uint16_t selector, Descriptor& descriptor) {
 
 bool fetchDescriptor(Cpu& cpu, uint16_t selector, Vector vector, Descriptor& descriptor) {
   switch (lookUpDescriptor(cpu, selector, descriptor)) {
-    case Lookup::kFound: return true;
-    case Lookup::kOutside: return cpu.raise(vector, selectorError(selector));
-    case Lookup::kFaulted: return false;
+    case Lookup::kFound:
+      return true;
+    case Lookup::kOutside:
+      return cpu.raise(vector, selectorError(selector));
+    case Lookup::kFaulted:
+      return false;
   }
   return false;
 }

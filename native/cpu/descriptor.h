@@ -1,6 +1,6 @@
 #pragma once
-// Segment descriptors and gates in the GDT, LDT and IDT. SDM volume 3, "Segment Descriptors", "System
-// Descriptor Types", "Gate Descriptors in IA-32e Mode".
+// Segment descriptors and gates in the GDT, LDT and IDT. SDM volume 3, "Segment Descriptors",
+// "System Descriptor Types", "Gate Descriptors in IA-32e Mode".
 
 #include <cstdint>
 
@@ -79,8 +79,8 @@ SegmentRegister segmentOf(const Descriptor& descriptor, uint16_t selector);
 
 enum class Lookup : uint8_t { kFound, kOutside, kFaulted };
 
-// Reads the descriptor that a selector names; kOutside when its table has none, kFaulted when reading
-// faulted (recorded). System descriptors of IA-32e mode are read in full.
+// Reads the descriptor that a selector names; kOutside when its table has none, kFaulted when
+// reading faulted (recorded). System descriptors of IA-32e mode are read in full.
 Lookup lookUpDescriptor(Cpu& cpu, uint16_t selector, Descriptor& descriptor);
 
 // The same for instructions that fault: `vector` with the selector's error code.

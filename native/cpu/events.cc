@@ -1,5 +1,5 @@
-// Delivery of interrupts and exceptions. SDM volume 3, "Interrupt and Exception Handling", and volume 2,
-// "INT n/INTO/INT3/INT1".
+// Delivery of interrupts and exceptions. SDM volume 3, "Interrupt and Exception Handling", and
+// volume 2, "INT n/INTO/INT3/INT1".
 
 #include "cpu/events.h"
 
@@ -13,8 +13,8 @@ enum class Delivery : uint8_t { kDone, kFault, kFaultInNewTask };
 
 constexpr Delivery outcome(bool done) { return done ? Delivery::kDone : Delivery::kFault; }
 
-// Faults one delivery may meet before the processor is taken to be stuck. Real chains end in #DF after
-// three; alignment checks and task gates could go on for ever.
+// Faults one delivery may meet before the processor is taken to be stuck. Real chains end in #DF
+// after three; alignment checks and task gates could go on for ever.
 constexpr unsigned kMaxNestedFaults = 8;
 
 // Error codes of IDT entries. SDM volume 3, "Error Code".
@@ -92,8 +92,8 @@ void commitHandler(Cpu& cpu, const CodeTarget& target, const StackCursor& stack,
                    bool interruptGate) {
   stack.commit(cpu);
   commitTarget(cpu, target);
-  const uint64_t cleared = eflags::kTf | eflags::kNt | eflags::kRf | eflags::kVm |
-                           (interruptGate ? eflags::kIf : 0);
+  const uint64_t cleared =
+      eflags::kTf | eflags::kNt | eflags::kRf | eflags::kVm | (interruptGate ? eflags::kIf : 0);
   cpu.setRflags(cpu.rflags() & ~cleared);
   cpu.updateMode();
 }
@@ -168,7 +168,8 @@ bool fetchLongModeGate(Cpu& cpu, const Event& event, Descriptor& gate) {
   return checkGateAccess(cpu, gate, event);
 }
 
-// SDM volume 3, "64-Bit Mode Stack Frame": SS:RSP is always pushed, the frame is aligned to 16 bytes.
+// SDM volume 3, "64-Bit Mode Stack Frame": SS:RSP is always pushed, the frame is aligned to 16
+// bytes.
 bool enterLongMode(Cpu& cpu, const Event& event) {
   Descriptor gate, code;
   if (!fetchLongModeGate(cpu, event, gate) || !fetchHandlerCode(cpu, gate.gateSelector(), code))
@@ -188,8 +189,7 @@ bool enterLongMode(Cpu& cpu, const Event& event) {
   StackCursor stack(cpu.segment[kSs], rsp & ~uint64_t{15}, ~uint64_t{0});
   if (target.cpl() == 3) stack.useCurrentRights();
   if (!pushStackPointer(cpu, stack, 3) || !pushFrame(cpu, stack, event, 3)) return false;
-  if (inner)
-    cpu.segment[kSs] = nullSegment(static_cast<uint16_t>(target.cpl()), target.cpl());
+  if (inner) cpu.segment[kSs] = nullSegment(static_cast<uint16_t>(target.cpl()), target.cpl());
   commitHandler(cpu, target, stack, gate.type() == kInterruptGate);
   return true;
 }
@@ -235,8 +235,11 @@ uint64_t savedFlags(const Cpu& cpu, const Event& event) {
 
 void Cpu::deliver(EventKind kind, uint8_t vector, bool hasErrorCode, uint32_t errorCode) {
   ++eventsDelivered;
-  Event event{.kind = kind, .vector = vector, .hasErrorCode = hasErrorCode,
-              .errorCode = errorCode, .returnRip = rip};
+  Event event{.kind = kind,
+              .vector = vector,
+              .hasErrorCode = hasErrorCode,
+              .errorCode = errorCode,
+              .returnRip = rip};
   for (unsigned attempt = 0; attempt < kMaxNestedFaults; ++attempt) {
     if (event.kind == EventKind::kFault && event.vector == kDb) {
       dr7 &= ~kDr7GeneralDetect;
@@ -254,7 +257,10 @@ void Cpu::deliver(EventKind kind, uint8_t vector, bool hasErrorCode, uint32_t er
     } else if (isDoubleFault) {
       break;
     } else if (makesDoubleFault(event, second)) {
-      event = {.kind = EventKind::kFault, .vector = kDf, .hasErrorCode = true, .errorCode = 0,
+      event = {.kind = EventKind::kFault,
+               .vector = kDf,
+               .hasErrorCode = true,
+               .errorCode = 0,
                .returnRip = rip};
     } else {
       event = eventOf(second, rip);
@@ -264,8 +270,8 @@ void Cpu::deliver(EventKind kind, uint8_t vector, bool hasErrorCode, uint32_t er
 }
 
 bool Cpu::softwareInterrupt(EventKind kind, uint8_t vector, uint64_t next) {
-  const Event event{.kind = kind, .vector = vector, .hasErrorCode = false, .errorCode = 0,
-                    .returnRip = next};
+  const Event event{
+      .kind = kind, .vector = vector, .hasErrorCode = false, .errorCode = 0, .returnRip = next};
   if (virtual8086() && kind == EventKind::kSoftware) {
     const Virtual8086Result result = softwareInterruptVirtual8086(*this, event);
     if (result == Virtual8086Result::kFault) return false;

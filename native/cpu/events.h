@@ -23,8 +23,8 @@ struct Event {
 // Instructions" and "RF flag".
 uint64_t savedFlags(const Cpu& cpu, const Event& event);
 
-// Through a real-mode interrupt vector table at `table`, pushing `flags`. SDM volume 3, "Interrupt and
-// Exception Handling" in the chapter on 8086 emulation. Clears `cleared` in RFLAGS.
+// Through a real-mode interrupt vector table at `table`, pushing `flags`. SDM volume 3, "Interrupt
+// and Exception Handling" in the chapter on 8086 emulation. Clears `cleared` in RFLAGS.
 [[nodiscard]] bool enterVectorTable(Cpu& cpu, uint64_t table, const Event& event, uint64_t flags,
                                     uint64_t cleared);
 

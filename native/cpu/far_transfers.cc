@@ -32,9 +32,9 @@ void commitReal(Cpu& cpu, const CodeTarget& target) {
 
 // A code segment reached without a gate, or by JMP through one: the privilege level stays.
 bool checkSameLevel(Cpu& cpu, Descriptor& code, uint16_t selector, bool viaGate) {
-  const bool allowed =
-      code.isConforming() ? code.dpl() <= cpu.cpl
-                          : code.dpl() == cpu.cpl && (viaGate || rplOf(selector) <= cpu.cpl);
+  const bool allowed = code.isConforming()
+                           ? code.dpl() <= cpu.cpl
+                           : code.dpl() == cpu.cpl && (viaGate || rplOf(selector) <= cpu.cpl);
   if (!code.isCode() || !allowed) return cpu.raise(kGp, selectorError(selector));
   return checkCodeSize(cpu, code, selector) &&
          (code.present() || cpu.raise(kNp, selectorError(selector))) && markAccessed(cpu, code);
@@ -49,7 +49,8 @@ struct CallGate {
 
 CallGate callGateOf(const Cpu& cpu, const Descriptor& gate) {
   if (cpu.longMode())
-    return {.selector = gate.gateSelector(), .offset = gate.gateOffset(), .parameters = 0, .size = 3};
+    return {
+        .selector = gate.gateSelector(), .offset = gate.gateOffset(), .parameters = 0, .size = 3};
   const bool wide = gate.type() == kCallGate;
   return {.selector = gate.gateSelector(),
           .offset = gate.gateOffset() & (wide ? 0xffffffff : 0xffff),
@@ -135,8 +136,8 @@ bool transferBySystemDescriptor(Cpu& cpu, const Descriptor& descriptor, uint16_t
                                 bool isCall, uint64_t next) {
   const unsigned type = descriptor.type();
   const bool callGate = type == kCallGate || (type == kCallGate16 && !cpu.longMode());
-  const bool task = !cpu.longMode() &&
-                    (type == kTaskGate || type == kTssAvailable || type == kTss16Available);
+  const bool task =
+      !cpu.longMode() && (type == kTaskGate || type == kTssAvailable || type == kTss16Available);
   if (!callGate && !task) return cpu.raise(kGp, selectorError(selector));
   if (descriptor.dpl() < cpu.cpl || descriptor.dpl() < rplOf(selector))
     return cpu.raise(kGp, selectorError(selector));
@@ -219,7 +220,8 @@ bool returnWithStack(Cpu& cpu, const CodeTarget& target, uint16_t stackSelector,
   const bool outer = newCpl > cpu.cpl;
   const uint64_t mask = stackMaskOf(ss, long64);
   uint64_t& current = cpu.gpr[gpr::kRsp / 8];
-  current = mask == 0xffff ? (current & ~mask) | ((rsp + popBytes) & mask) : (rsp + popBytes) & mask;
+  current =
+      mask == 0xffff ? (current & ~mask) | ((rsp + popBytes) & mask) : (rsp + popBytes) & mask;
   cpu.segment[kSs] = ss;
   commitTarget(cpu, target);
   if (outer) dropPrivilegedSegments(cpu, newCpl);

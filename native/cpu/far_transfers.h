@@ -26,8 +26,8 @@ void commitTarget(Cpu& cpu, const CodeTarget& target);
 // Code segment of IRET and RET: SDM volume 2, "IRET/IRETD/IRETQ".
 [[nodiscard]] bool fetchReturnCode(Cpu& cpu, uint16_t selector, SegmentRegister& code);
 
-// The end of a return to an outer level, or of any return in 64-bit mode: SS:RSP come from the stack.
-// `popBytes` are released on the new stack.
+// The end of a return to an outer level, or of any return in 64-bit mode: SS:RSP come from the
+// stack. `popBytes` are released on the new stack.
 [[nodiscard]] bool returnWithStack(Cpu& cpu, const CodeTarget& target, uint16_t stackSelector,
                                    uint64_t rsp, unsigned popBytes);
 

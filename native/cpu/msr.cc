@@ -12,15 +12,13 @@ using namespace msr_index;
 constexpr uint64_t kAboveMaxPhysical = ~((uint64_t{1} << kPhysicalBits) - 1);
 constexpr uint64_t kHighHalf = 0xffffffff00000000;
 
-// IA32_ARCH_CAPABILITIES: not affected by anything it can say so of (RDCL_NO, IBRS_ALL,
-// SKIP_L1DFL_VMENTRY, SSB_NO, MDS_NO, PSCHANGE_MC_NO, TAA_NO, SBDR_SSDP_NO, FBSDP_NO, PSDP_NO, BHI_NO,
+// IA32_ARCH_CAPABILITIES: not affected by anything it can say so of (RDCL_NO, SKIP_L1DFL_VMENTRY,
+// SSB_NO, MDS_NO, PSCHANGE_MC_NO, TAA_NO, SBDR_SSDP_NO, FBSDP_NO, PSDP_NO, BHI_NO,
 // PBRSB_NO, GDS_NO, RFDS_NO, ITS_NO). True of an interpreter.
-constexpr uint64_t kArchCapabilitiesValue =
-    1u << 0 | 1u << 1 | 1u << 3 | 1u << 4 | 1u << 5 | 1u << 6 | 1u << 8 | 1u << 13 | 1u << 14 |
-    1u << 15 | 1u << 20 | 1u << 24 | 1u << 26 | 1u << 27 | uint64_t{1} << 62;
+constexpr uint64_t kArchCapabilitiesValue = 1u << 0 | 1u << 3 | 1u << 4 | 1u << 5 | 1u << 6 |
+                                            1u << 8 | 1u << 13 | 1u << 14 | 1u << 15 | 1u << 20 |
+                                            1u << 24 | 1u << 26 | 1u << 27 | uint64_t{1} << 62;
 
-constexpr uint64_t kSpecCtrlWritable = 3;  // IBRS, STIBP
-constexpr uint64_t kPredCmdIbpb = 1;
 constexpr uint64_t kMicrocodeRevision = uint64_t{1} << 32;
 // VCNT 8, fixed-range registers, write-combining type.
 constexpr uint64_t kMtrrCapValue = 8 | 1 << 8 | 1 << 10;
@@ -28,11 +26,10 @@ constexpr uint64_t kMtrrDefTypeEnables = 3 << 10;
 constexpr uint64_t kMtrrMaskValid = 1 << 11;
 constexpr uint64_t kDebugCtlWritable = 3;  // LBR, BTF
 constexpr uint64_t kEferDefined = efer::kSce | efer::kLme | efer::kLma | efer::kNxe;
-// IA32_MISC_ENABLE: fast strings, thermal control, SpeedStep, MONITOR, limit CPUID, xTPR, XD disable,
-// turbo disable; and BTS and PEBS "unavailable", which read as 1.
-constexpr uint64_t kMiscEnableWritable =
-    1u << 0 | 1u << 3 | 1u << 16 | 1u << 18 | 1u << 22 | 1u << 23 | uint64_t{1} << 34 |
-    uint64_t{1} << 38;
+// IA32_MISC_ENABLE: fast strings, thermal control, SpeedStep, MONITOR, limit CPUID, xTPR, XD
+// disable, turbo disable; and BTS and PEBS "unavailable", which read as 1.
+constexpr uint64_t kMiscEnableWritable = 1u << 0 | 1u << 3 | 1u << 16 | 1u << 18 | 1u << 22 |
+                                         1u << 23 | uint64_t{1} << 34 | uint64_t{1} << 38;
 constexpr uint64_t kMiscEnableReadOnly = 1u << 7 | 1u << 11 | 1u << 12;
 constexpr uint64_t kMiscEnableFixed = 1u << 11 | 1u << 12;
 
@@ -86,8 +83,8 @@ void setTscAdjust(Cpu& cpu, uint64_t adjust) {
   armTscDeadline(cpu, deadline);
 }
 
-// SDM volume 3, "Local APIC State After It Has Been Software Disabled" and figure "Local x2APIC State
-// Transitions with IA32_APIC_BASE, INIT, and Reset".
+// SDM volume 3, "Local APIC State After It Has Been Software Disabled" and figure "Local x2APIC
+// State Transitions with IA32_APIC_BASE, INIT, and Reset".
 bool writeApicBase(Cpu& cpu, uint64_t value) {
   constexpr uint64_t reserved = 0x2ff | kAboveMaxPhysical;
   const bool enabled = value & kApicEnable, x2apic = value & kApicX2;
@@ -169,33 +166,83 @@ bool Cpu::readMsr(uint32_t index, uint64_t& value) {
     case kP5McType:
     case kPlatformId:
     case kMcgCap:  // no banks
-    case kMcgStatus: value = 0; return true;
-    case kTimeStampCounter: value = readTsc(); return true;
-    case kApicBase: value = msr.apicBase; return true;
-    case kTscAdjust: value = msr.tscAdjust; return true;
-    case kSpecCtrl: value = msr.specCtrl; return true;
-    case kBiosSignId: value = kMicrocodeRevision; return true;
-    case kMtrrCap: value = kMtrrCapValue; return true;
-    case kArchCapabilities: value = kArchCapabilitiesValue; return true;
-    case kSysenterCs: value = msr.sysenterCs; return true;
-    case kSysenterEsp: value = msr.sysenterEsp; return true;
-    case kSysenterEip: value = msr.sysenterEip; return true;
-    case kMiscEnable: value = msr.miscEnable | kMiscEnableFixed; return true;
-    case kDebugCtl: value = msr.debugCtl; return true;
-    case kPat: value = msr.pat; return true;
-    case kMtrrDefType: value = msr.mtrrDefType; return true;
-    case kTscDeadline: value = apic.tscDeadline(); return true;
-    case kXss: value = msr.xss; return true;
-    case kEfer: value = msr.efer; return true;
-    case kStar: value = msr.star; return true;
-    case kLstar: value = msr.lstar; return true;
-    case kCstar: value = msr.cstar; return true;
-    case kFmask: value = msr.sfmask; return true;
-    case kFsBase: value = segment[kFs].base; return true;
-    case kGsBase: value = segment[kGs].base; return true;
-    case kKernelGsBase: value = msr.kernelGsBase; return true;
-    case kTscAux: value = msr.tscAux; return true;
-    default: return raise(kGp, 0);
+    case kMcgStatus:
+      value = 0;
+      return true;
+    case kTimeStampCounter:
+      value = readTsc();
+      return true;
+    case kApicBase:
+      value = msr.apicBase;
+      return true;
+    case kTscAdjust:
+      value = msr.tscAdjust;
+      return true;
+    case kBiosSignId:
+      value = kMicrocodeRevision;
+      return true;
+    case kMtrrCap:
+      value = kMtrrCapValue;
+      return true;
+    case kArchCapabilities:
+      value = kArchCapabilitiesValue;
+      return true;
+    case kSysenterCs:
+      value = msr.sysenterCs;
+      return true;
+    case kSysenterEsp:
+      value = msr.sysenterEsp;
+      return true;
+    case kSysenterEip:
+      value = msr.sysenterEip;
+      return true;
+    case kMiscEnable:
+      value = msr.miscEnable | kMiscEnableFixed;
+      return true;
+    case kDebugCtl:
+      value = msr.debugCtl;
+      return true;
+    case kPat:
+      value = msr.pat;
+      return true;
+    case kMtrrDefType:
+      value = msr.mtrrDefType;
+      return true;
+    case kTscDeadline:
+      value = apic.tscDeadline();
+      return true;
+    case kXss:
+      value = msr.xss;
+      return true;
+    case kEfer:
+      value = msr.efer;
+      return true;
+    case kStar:
+      value = msr.star;
+      return true;
+    case kLstar:
+      value = msr.lstar;
+      return true;
+    case kCstar:
+      value = msr.cstar;
+      return true;
+    case kFmask:
+      value = msr.sfmask;
+      return true;
+    case kFsBase:
+      value = segment[kFs].base;
+      return true;
+    case kGsBase:
+      value = segment[kGs].base;
+      return true;
+    case kKernelGsBase:
+      value = msr.kernelGsBase;
+      return true;
+    case kTscAux:
+      value = msr.tscAux;
+      return true;
+    default:
+      return raise(kGp, 0);
   }
 }
 
@@ -206,36 +253,61 @@ bool Cpu::writeMsr(uint32_t index, uint64_t value) {
   switch (index) {
     case kP5McAddr:
     case kP5McType:
-    case kMcgStatus: return value == 0 || raise(kGp, 0);
-    case kBiosSignId: return true;  // written before CPUID 1 to read the revision
-    case kTimeStampCounter: setTscAdjust(*this, msr.tscAdjust + (value - readTsc())); return true;
-    case kApicBase: return writeApicBase(*this, value);
-    case kTscAdjust: setTscAdjust(*this, value); return true;
-    case kSpecCtrl: return setChecked(*this, msr.specCtrl, value, !(value & ~kSpecCtrlWritable));
-    case kPredCmd: return !(value & ~kPredCmdIbpb) || raise(kGp, 0);
-    case kSysenterCs: msr.sysenterCs = value & 0xffffffff; return true;
-    case kSysenterEsp: return setCanonical(*this, msr.sysenterEsp, value);
-    case kSysenterEip: return setCanonical(*this, msr.sysenterEip, value);
+    case kMcgStatus:
+      return value == 0 || raise(kGp, 0);
+    case kBiosSignId:
+      return true;  // written before CPUID 1 to read the revision
+    case kTimeStampCounter:
+      setTscAdjust(*this, msr.tscAdjust + (value - readTsc()));
+      return true;
+    case kApicBase:
+      return writeApicBase(*this, value);
+    case kTscAdjust:
+      setTscAdjust(*this, value);
+      return true;
+    case kSysenterCs:
+      msr.sysenterCs = value & 0xffffffff;
+      return true;
+    case kSysenterEsp:
+      return setCanonical(*this, msr.sysenterEsp, value);
+    case kSysenterEip:
+      return setCanonical(*this, msr.sysenterEip, value);
     case kMiscEnable:
       return setChecked(*this, msr.miscEnable, value & kMiscEnableWritable,
                         !(value & ~(kMiscEnableWritable | kMiscEnableReadOnly)));
-    case kDebugCtl: return setChecked(*this, msr.debugCtl, value, !(value & ~kDebugCtlWritable));
-    case kPat: return setChecked(*this, msr.pat, value, everyByte(value, isPatType));
+    case kDebugCtl:
+      return setChecked(*this, msr.debugCtl, value, !(value & ~kDebugCtlWritable));
+    case kPat:
+      return setChecked(*this, msr.pat, value, everyByte(value, isPatType));
     case kMtrrDefType:
       return setChecked(*this, msr.mtrrDefType, value,
                         !(value & ~(kMtrrDefTypeEnables | 0xff)) && isMtrrType(value & 0xff));
-    case kTscDeadline: armTscDeadline(*this, value); return true;
-    case kXss: return setChecked(*this, msr.xss, value, value == 0);  // no supervisor components
-    case kEfer: return writeEfer(*this, value);
-    case kStar: msr.star = value; return true;
-    case kLstar: return setCanonical(*this, msr.lstar, value);
-    case kCstar: return setCanonical(*this, msr.cstar, value);
-    case kFmask: return setChecked(*this, msr.sfmask, value, narrow);
-    case kFsBase: return setSegmentBase(*this, kFs, value);
-    case kGsBase: return setSegmentBase(*this, kGs, value);
-    case kKernelGsBase: return setCanonical(*this, msr.kernelGsBase, value);
-    case kTscAux: return setChecked(*this, msr.tscAux, value, narrow);
-    default: return raise(kGp, 0);
+    case kTscDeadline:
+      armTscDeadline(*this, value);
+      return true;
+    case kXss:
+      return setChecked(*this, msr.xss, value, value == 0);  // no supervisor components
+    case kEfer:
+      return writeEfer(*this, value);
+    case kStar:
+      msr.star = value;
+      return true;
+    case kLstar:
+      return setCanonical(*this, msr.lstar, value);
+    case kCstar:
+      return setCanonical(*this, msr.cstar, value);
+    case kFmask:
+      return setChecked(*this, msr.sfmask, value, narrow);
+    case kFsBase:
+      return setSegmentBase(*this, kFs, value);
+    case kGsBase:
+      return setSegmentBase(*this, kGs, value);
+    case kKernelGsBase:
+      return setCanonical(*this, msr.kernelGsBase, value);
+    case kTscAux:
+      return setChecked(*this, msr.tscAux, value, narrow);
+    default:
+      return raise(kGp, 0);
   }
 }
 

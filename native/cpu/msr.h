@@ -12,8 +12,6 @@ enum : uint32_t {
   kPlatformId = 0x17,
   kApicBase = 0x1b,
   kTscAdjust = 0x3b,
-  kSpecCtrl = 0x48,
-  kPredCmd = 0x49,
   kBiosSignId = 0x8b,
   kMtrrCap = 0xfe,
   kArchCapabilities = 0x10a,

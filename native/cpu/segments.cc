@@ -53,8 +53,8 @@ bool fetchDataSegment(Cpu& cpu, uint16_t selector, unsigned cpl, Vector vector,
   }
   Descriptor descriptor;
   if (!fetchDescriptor(cpu, selector, vector, descriptor)) return false;
-  const bool privileged = !descriptor.isConforming() &&
-                          (descriptor.dpl() < cpl || descriptor.dpl() < rplOf(selector));
+  const bool privileged =
+      !descriptor.isConforming() && (descriptor.dpl() < cpl || descriptor.dpl() < rplOf(selector));
   if (!descriptor.isReadable() || privileged) return cpu.raise(vector, selectorError(selector));
   if (!descriptor.present()) return cpu.raise(kNp, selectorError(selector));
   if (!markAccessed(cpu, descriptor)) return false;
@@ -114,8 +114,8 @@ bool Cpu::loadTr(uint16_t selector) {
   Descriptor descriptor;
   if (!fetchDescriptor(*this, selector, kGp, descriptor)) return false;
   const bool available =
-      !descriptor.isCodeOrData() && (descriptor.type() == kTssAvailable ||
-                                     (descriptor.type() == kTss16Available && !longMode()));
+      !descriptor.isCodeOrData() &&
+      (descriptor.type() == kTssAvailable || (descriptor.type() == kTss16Available && !longMode()));
   if (!available) return raise(kGp, selectorError(selector));
   if (!descriptor.present()) return raise(kNp, selectorError(selector));
   if (longMode() && !isCanonical(descriptor.base())) return raise(kGp, selectorError(selector));

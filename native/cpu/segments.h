@@ -15,8 +15,8 @@ void setRealModeSegment(SegmentRegister& segment, uint16_t selector);
 // An unusable segment register with a null selector.
 SegmentRegister nullSegment(uint16_t selector, unsigned dpl = 0);
 
-// Checks a stack segment for privilege level `cpl`; the selector is not null. A selector that is not
-// allowed is reported by `vector` (#GP, or #TS for stacks and tasks named by a TSS).
+// Checks a stack segment for privilege level `cpl`; the selector is not null. A selector that is
+// not allowed is reported by `vector` (#GP, or #TS for stacks and tasks named by a TSS).
 [[nodiscard]] bool fetchStackSegment(Cpu& cpu, uint16_t selector, unsigned cpl, Vector vector,
                                      SegmentRegister& stack);
 
@@ -24,7 +24,8 @@ SegmentRegister nullSegment(uint16_t selector, unsigned dpl = 0);
 [[nodiscard]] bool fetchDataSegment(Cpu& cpu, uint16_t selector, unsigned cpl, Vector vector,
                                     SegmentRegister& data);
 
-// Nulls ES, DS, FS and GS where the new, outer privilege level must not use them. SDM volume 2, "RET".
+// Nulls ES, DS, FS and GS where the new, outer privilege level must not use them. SDM volume 2,
+// "RET".
 void dropPrivilegedSegments(Cpu& cpu, unsigned newCpl);
 
 }  // namespace nodevm

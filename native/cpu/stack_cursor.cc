@@ -6,9 +6,12 @@ namespace {
 
 bool storeCurrent(Cpu& cpu, uint64_t ea, uint64_t value, SizeCode size) {
   switch (size) {
-    case 1: return cpu.store<uint16_t>(kSs, ea, static_cast<uint16_t>(value));
-    case 2: return cpu.store<uint32_t>(kSs, ea, static_cast<uint32_t>(value));
-    default: return cpu.store<uint64_t>(kSs, ea, value);
+    case 1:
+      return cpu.store<uint16_t>(kSs, ea, static_cast<uint16_t>(value));
+    case 2:
+      return cpu.store<uint32_t>(kSs, ea, static_cast<uint32_t>(value));
+    default:
+      return cpu.store<uint64_t>(kSs, ea, value);
   }
 }
 
@@ -29,8 +32,8 @@ bool withinLimit(const SegmentRegister& stack, uint64_t ea, unsigned bytes) {
 
 bool StackCursor::storeInner(Cpu& cpu, uint64_t ea, uint64_t value, unsigned bytes) const {
   const bool flat64 = mask_ == ~uint64_t{0};
-  const bool inside = flat64 ? isCanonical(ea) && isCanonical(ea + bytes - 1)
-                             : withinLimit(segment_, ea, bytes);
+  const bool inside =
+      flat64 ? isCanonical(ea) && isCanonical(ea + bytes - 1) : withinLimit(segment_, ea, bytes);
   if (!inside) return cpu.raise(kSsFault, flat64 ? 0 : selectorError(segment_.selector));
   return cpu.storeSystem(flat64 ? ea : segment_.base + ea, value, bytes);
 }

@@ -42,8 +42,8 @@ inline uint64_t stackMaskOf(const SegmentRegister& stack, bool longCode) {
 
 // Entry `level` of the stack pointers in the current TSS: SDM volume 3, "Task-State Segment (TSS)".
 [[nodiscard]] bool readInnerStack(Cpu& cpu, unsigned level, uint16_t& selector, uint64_t& rsp);
-// RSP0..2 (index 0..2) or IST1..7 (index 4..10) of the 64-bit TSS: SDM volume 3, "Task Management in
-// 64-bit Mode". The pointers are consecutive but for one reserved slot.
+// RSP0..2 (index 0..2) or IST1..7 (index 4..10) of the 64-bit TSS: SDM volume 3, "Task Management
+// in 64-bit Mode". The pointers are consecutive but for one reserved slot.
 inline constexpr unsigned kFirstIst = 4;
 [[nodiscard]] bool readLongModeStack(Cpu& cpu, unsigned index, uint64_t& rsp);
 

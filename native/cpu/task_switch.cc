@@ -6,8 +6,8 @@ namespace nodevm {
 
 namespace {
 
-// Offsets and sizes in each TSS format: SDM volume 3, "Task-State Segment (TSS)" and "16-Bit Task-State
-// Segment (TSS)".
+// Offsets and sizes in each TSS format: SDM volume 3, "Task-State Segment (TSS)" and "16-Bit
+// Task-State Segment (TSS)".
 struct Layout {
   unsigned minimumLimit;
   unsigned wordBytes;  // of the general registers
@@ -15,15 +15,29 @@ struct Layout {
   unsigned segments, segmentStride, segmentCount;
   unsigned ldt, size;
 };
-constexpr Layout kLayout32{.minimumLimit = 0x67, .wordBytes = 4, .rip = 0x20, .flags = 0x24,
-                           .registers = 0x28, .segments = 0x48, .segmentStride = 4,
-                           .segmentCount = 6, .ldt = 0x60, .size = 0x68};
-constexpr Layout kLayout16{.minimumLimit = 0x2b, .wordBytes = 2, .rip = 0x0e, .flags = 0x10,
-                           .registers = 0x12, .segments = 0x22, .segmentStride = 2,
-                           .segmentCount = 4, .ldt = 0x2a, .size = 0x2c};
+constexpr Layout kLayout32{.minimumLimit = 0x67,
+                           .wordBytes = 4,
+                           .rip = 0x20,
+                           .flags = 0x24,
+                           .registers = 0x28,
+                           .segments = 0x48,
+                           .segmentStride = 4,
+                           .segmentCount = 6,
+                           .ldt = 0x60,
+                           .size = 0x68};
+constexpr Layout kLayout16{.minimumLimit = 0x2b,
+                           .wordBytes = 2,
+                           .rip = 0x0e,
+                           .flags = 0x10,
+                           .registers = 0x12,
+                           .segments = 0x22,
+                           .segmentStride = 2,
+                           .segmentCount = 4,
+                           .ldt = 0x2a,
+                           .size = 0x2c};
 constexpr unsigned kLink = 0, kCr3 = 0x1c, kDebugTrap = 0x64;
 
-constexpr unsigned kBusy = 2;  // bit of a TSS descriptor's type
+constexpr unsigned kBusy = 2;                 // bit of a TSS descriptor's type
 constexpr uint64_t kDr6TaskSwitch = 1 << 15;  // BT
 constexpr uint64_t kDr7LocalEnables = 0x155;  // L0..L3, LE
 
@@ -103,8 +117,8 @@ bool saveTask(Cpu& cpu, const TaskSwitch& request) {
     ok = cpu.storeSystem(base + layout.registers + n * layout.wordBytes, cpu.gpr[n],
                          layout.wordBytes);
   for (unsigned n = 0; ok && n < layout.segmentCount; ++n)
-    ok = cpu.storeSystem(base + layout.segments + n * layout.segmentStride,
-                         cpu.segment[n].selector, 2);
+    ok = cpu.storeSystem(base + layout.segments + n * layout.segmentStride, cpu.segment[n].selector,
+                         2);
   return ok;
 }
 

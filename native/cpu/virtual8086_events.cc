@@ -1,4 +1,5 @@
-// Software interrupts of virtual-8086 mode, with and without the virtual-8086 mode extensions (VME).
+// Software interrupts of virtual-8086 mode, with and without the virtual-8086 mode extensions
+// (VME).
 
 #include "cpu/events.h"
 

@@ -10,8 +10,8 @@ namespace nodevm {
 namespace {
 
 // Offsets in the legacy region: SDM volume 2, table "Layout of FXSAVE and FXRSTOR Memory Region".
-constexpr unsigned kFcw = 0, kFsw = 2, kFtw = 4, kFop = 6, kFip = 8, kFcs = 12, kFdp = 16, kFds = 20,
-                   kMxcsr = 24, kMxcsrMaskAt = 28, kX87Registers = 32, kXmm = 160;
+constexpr unsigned kFcw = 0, kFsw = 2, kFtw = 4, kFop = 6, kFip = 8, kFcs = 12, kFdp = 16,
+                   kFds = 20, kMxcsr = 24, kMxcsrMaskAt = 28, kX87Registers = 32, kXmm = 160;
 constexpr unsigned kSlot = 16;  // bytes of a register
 constexpr unsigned kLegacyBytes = 512, kHeader = 512;
 constexpr unsigned kXstateBv = 0, kXcompBv = 8, kHeaderBytes = 64;
@@ -58,7 +58,8 @@ bool loadRange(Cpu& cpu, uint8_t seg, uint64_t ea, uint8_t* to, unsigned size) {
   return true;
 }
 
-// --- state to image and back -------------------------------------------------------------------------
+// --- state to image and back
+// -------------------------------------------------------------------------
 
 void putX87(const Cpu& cpu, LegacyImage& image, bool wide) {
   const X87State& x87 = cpu.x87;
@@ -117,7 +118,8 @@ bool checkMxcsr(Cpu& cpu, const LegacyImage& image) {
   return !(image.get<uint32_t>(kMxcsr) & ~kMxcsrMask) || cpu.raise(kGp, 0);
 }
 
-// --- XSAVE -------------------------------------------------------------------------------------------
+// --- XSAVE
+// -------------------------------------------------------------------------------------------
 
 struct Header {
   uint64_t words[kHeaderBytes / 8] = {};
@@ -209,8 +211,7 @@ bool xsave(Cpu& cpu, uint8_t seg, uint64_t ea, uint64_t requested, XsaveForm for
         !storeRange(cpu, seg, ea + kXmm, image.bytes + kXmm, xmmBytes(cpu)))
       return false;
   }
-  return (!form.compact ||
-          cpu.store<uint64_t>(seg, ea + kHeader + kXcompBv, saved | kCompact)) &&
+  return (!form.compact || cpu.store<uint64_t>(seg, ea + kHeader + kXcompBv, saved | kCompact)) &&
          cpu.store<uint64_t>(seg, ea + kHeader + kXstateBv, present);
 }
 
@@ -227,8 +228,7 @@ bool xrstor(Cpu& cpu, uint8_t seg, uint64_t ea, uint64_t requested, bool wide, b
   const bool fromImage = !(header.layout() & kCompact) || (header.present() & xstate::kSse);
   if (sse && fromImage && !checkMxcsr(cpu, image)) return false;
 
-  if (restored & xstate::kX87)
-    restoreX87(cpu, image, header.present() & xstate::kX87, wide);
+  if (restored & xstate::kX87) restoreX87(cpu, image, header.present() & xstate::kX87, wide);
   if (sse) {
     restoreXmm(cpu, image, header.present() & xstate::kSse);
     writeMxcsr(cpu, fromImage ? image.get<uint32_t>(kMxcsr) : mxcsr::kDefault);

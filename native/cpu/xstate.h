@@ -1,6 +1,6 @@
 #pragma once
-// The memory images of x87 and SSE state: FXSAVE area and XSAVE area. SDM volume 1, "XSAVE Area", and
-// volume 2, "FXSAVE". Checks of CR0, CR4 and privilege are the instructions' own.
+// The memory images of x87 and SSE state: FXSAVE area and XSAVE area. SDM volume 1, "XSAVE Area",
+// and volume 2, "FXSAVE". Checks of CR0, CR4 and privilege are the instructions' own.
 
 #include "cpu/cpu.h"
 
@@ -26,7 +26,8 @@ struct XsaveForm {
 void toFxsaveImage(const Cpu& cpu, uint8_t* image);
 void fromFxsaveImage(Cpu& cpu, const uint8_t* image);
 
-// The instructions' work on guest memory at seg:ea, while run() is active. Each faults before it commits.
+// The instructions' work on guest memory at seg:ea, while run() is active. Each faults before it
+// commits.
 [[nodiscard]] bool fxsave(Cpu& cpu, uint8_t seg, uint64_t ea, bool wide);
 [[nodiscard]] bool fxrstor(Cpu& cpu, uint8_t seg, uint64_t ea, bool wide);
 // `requested`: EDX:EAX, any bits.

@@ -41,8 +41,10 @@ extern const HandlerSet SBB_Eb_Gb = byteSet<ToRm<SubtractBorrow, FromReg>>();
 extern const HandlerSet SBB_Ev_Gv = wideSet<ToRm<SubtractBorrow, FromReg>>();
 extern const HandlerSet SBB_Gb_Eb = byteSet<ToReg<SubtractBorrow>>();
 extern const HandlerSet SBB_Gv_Ev = wideSet<ToReg<SubtractBorrow>>();
-extern const HandlerSet SBB_AL_Ib = byteOnly<ToImplied<SubtractBorrow, Accumulator, FromImmediate>>();
-extern const HandlerSet SBB_rAX_Iz = wideOnly<ToImplied<SubtractBorrow, Accumulator, FromImmediate>>();
+extern const HandlerSet SBB_AL_Ib =
+    byteOnly<ToImplied<SubtractBorrow, Accumulator, FromImmediate>>();
+extern const HandlerSet SBB_rAX_Iz =
+    wideOnly<ToImplied<SubtractBorrow, Accumulator, FromImmediate>>();
 extern const HandlerSet SBB_Eb_Ib = byteSet<ToRm<SubtractBorrow, FromImmediate>>();
 extern const HandlerSet SBB_Eb_Ib_82 = SBB_Eb_Ib;
 extern const HandlerSet SBB_Ev_Iz = wideSet<ToRm<SubtractBorrow, FromImmediate>>();

@@ -1,6 +1,6 @@
 // DAA, DAS, AAA, AAS, AAM, AAD. SDM volume 1, "Decimal Arithmetic Instructions".
-// Flags that the SDM leaves undefined are those of the AMD Zen family, which come from the addition or
-// subtraction of the adjustment: of AL, but for AAA and AAS of AX.
+// Flags that the SDM leaves undefined are those of the AMD Zen family, which come from the addition
+// or subtraction of the adjustment: of AL, but for AAA and AAS of AX.
 
 #include "interpreter/arithmetic.h"
 
@@ -29,7 +29,8 @@ void adjustPacked(Cpu& cpu, const Instruction* i) {
       static_cast<uint8_t>((low ? kLowAdjustment : 0) | (high ? kHighAdjustment : 0));
   const Result<uint8_t> result = Operation::template apply<uint8_t>(al, adjustment, cpu.flags);
   // DAS alone also carries when the low digit's subtraction borrows from all of AL.
-  const bool borrows = Operation::template apply<uint8_t>(al, low ? kLowAdjustment : 0, cpu.flags).flags.cf();
+  const bool borrows =
+      Operation::template apply<uint8_t>(al, low ? kLowAdjustment : 0, cpu.flags).flags.cf();
   cpu.setReg<uint8_t>(gpr::kRax, result.value);
   setDecimalFlags(cpu, result.flags, high || borrows, low);
   return next(cpu, i);

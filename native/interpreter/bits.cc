@@ -54,7 +54,8 @@ struct BitOperation {
   static uint64_t addressOf(const Cpu& cpu, const Instruction* i, T offset) {
     const uint64_t ea = effectiveAddress(cpu, i);
     if constexpr (std::is_same_v<Source, FromImmediate>) return ea;
-    const int64_t element = static_cast<int64_t>(signExtend(offset)) >> std::bit_width(kBits<T> - 1);
+    const int64_t element =
+        static_cast<int64_t>(signExtend(offset)) >> std::bit_width(kBits<T> - 1);
     return (ea + static_cast<uint64_t>(element) * sizeof(T)) & addressMask(i);
   }
   static void setCarry(Cpu& cpu, bool carry) { setFlags(cpu, cpu.flags.withCarry(carry)); }

@@ -23,7 +23,8 @@ template <class T>
 }
 template <class T>
 inline void callTo(Cpu& cpu, const Instruction* i, T target) {
-  if (!isValidTarget<T>(cpu, target)) [[unlikely]] return raiseBadTarget(cpu, i);
+  if (!isValidTarget<T>(cpu, target)) [[unlikely]]
+    return raiseBadTarget(cpu, i);
   if (uint8_t* host = pushHost<T>(cpu)) [[likely]] {
     commitPush<T>(cpu, host, static_cast<T>(followingRip<T>(cpu, i)));
     cpu.rip = target;
@@ -41,8 +42,7 @@ struct CallRelative {
 // JMP and CALL r/m: kGo is jumpTo<T> or callTo<T>.
 template <class T, auto kGo>
 [[gnu::noinline, gnu::cold]] void branchThroughMemorySlow(Cpu& cpu, const Instruction* i) {
-  const Loaded<uint64_t> target =
-      cpu.loadSlow(i->segment, effectiveAddress(cpu, i), sizeof(T));
+  const Loaded<uint64_t> target = cpu.loadSlow(i->segment, effectiveAddress(cpu, i), sizeof(T));
   if (!target.ok) return fault(cpu, i);
   return kGo(cpu, i, static_cast<T>(target.value));
 }
@@ -75,7 +75,8 @@ struct CallIndirect {
 
 template <class T>
 inline void returnTo(Cpu& cpu, const Instruction* i, T target) {
-  if (!isValidTarget<T>(cpu, target)) [[unlikely]] return raiseBadTarget(cpu, i);
+  if (!isValidTarget<T>(cpu, target)) [[unlikely]]
+    return raiseBadTarget(cpu, i);
   // The immediate, 0 without one, counts bytes of arguments.
   cpu.gpr[gpr::kRsp / 8] = movedRsp<T>(cpu, sizeof(T) + i->immediate);
   cpu.rip = target;
@@ -105,7 +106,8 @@ struct Loop {
     const uint64_t count = (cpu.gpr[gpr::kRcx / 8] - 1) & mask;
     const bool taken = count != 0 && (kZero < 0 || cpu.flags.zf() == (kZero != 0));
     const T target = taken ? relativeTarget<T>(cpu, i) : static_cast<T>(followingRip<T>(cpu, i));
-    if (taken && !isValidTarget<T>(cpu, target)) [[unlikely]] return raiseBadTarget(cpu, i);
+    if (taken && !isValidTarget<T>(cpu, target)) [[unlikely]]
+      return raiseBadTarget(cpu, i);
     setAddressRegister(cpu, gpr::kRcx, count, mask);
     cpu.rip = target;
     return endBlock(cpu);

@@ -1,6 +1,6 @@
 #pragma once
-// Near branches. SDM volume 1, "Control Transfer Instructions". T is the operand size: 64 bits in 64-bit
-// mode and only there, so that the width also tells the rules for targets.
+// Near branches. SDM volume 1, "Control Transfer Instructions". T is the operand size: 64 bits in
+// 64-bit mode and only there, so that the width also tells the rules for targets.
 
 #include "interpreter/handlers_common.h"
 
@@ -40,7 +40,8 @@ inline bool isValidTarget(const Cpu& cpu, T target) {
 }
 template <class T>
 inline void jumpTo(Cpu& cpu, const Instruction* i, T target) {
-  if (!isValidTarget<T>(cpu, target)) [[unlikely]] return raiseBadTarget(cpu, i);
+  if (!isValidTarget<T>(cpu, target)) [[unlikely]]
+    return raiseBadTarget(cpu, i);
   cpu.rip = target;
   return endBlock(cpu);
 }

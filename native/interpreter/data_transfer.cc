@@ -47,7 +47,8 @@ struct MoveSignExtendedDoubleword {
   }
 };
 
-// Memory is read, and a 32-bit destination's upper half cleared, whether or not the condition holds.
+// Memory is read, and a 32-bit destination's upper half cleared, whether or not the condition
+// holds.
 template <unsigned kCondition>
 struct ConditionalMove {
   template <class T>
@@ -105,8 +106,7 @@ struct ExtendIntoRdx {
 };
 
 void translate(Cpu& cpu, const Instruction* i) {
-  const uint64_t ea =
-      (cpu.reg<uint64_t>(gpr::kRbx) + cpu.reg<uint8_t>(gpr::kRax)) & addressMask(i);
+  const uint64_t ea = (cpu.reg<uint64_t>(gpr::kRbx) + cpu.reg<uint8_t>(gpr::kRax)) & addressMask(i);
   const Loaded<uint8_t> loaded = cpu.load<uint8_t>(i->segment, ea);
   if (!loaded.ok) return fault(cpu, i);
   cpu.setReg<uint8_t>(gpr::kRax, loaded.value);

@@ -1,5 +1,6 @@
 #pragma once
-// MOV and its relatives as forms, shared with specialized.cc. SDM volume 1, "Data Transfer Instructions".
+// MOV and its relatives as forms, shared with specialized.cc. SDM volume 1, "Data Transfer
+// Instructions".
 
 #include <type_traits>
 

@@ -26,7 +26,7 @@ struct Exchange {
   }
 };
 
-// 90 is NOP and leaves even the upper half of RAX alone; with REX.B it is XCHG R8, RAX.
+// 90 is NOP, F3 90 is PAUSE; neither touches even the upper half of RAX. With REX.B, XCHG R8, RAX.
 struct ExchangeAccumulator {
   template <class T>
   static void run(Cpu& cpu, const Instruction* i) {
@@ -81,9 +81,8 @@ struct CompareExchange {
   static void mem(Cpu& cpu, const Instruction* i) {
     const T accumulator = cpu.reg<T>(gpr::kRax), source = cpu.reg<T>(i->reg);
     const Loaded<T> old =
-        exchangeMemory<T>(cpu, i->segment, effectiveAddress(cpu, i), [=](T value) {
-          return value == accumulator ? source : value;
-        });
+        exchangeMemory<T>(cpu, i->segment, effectiveAddress(cpu, i),
+                          [=](T value) { return value == accumulator ? source : value; });
     if (!old.ok) return fault(cpu, i);
     compare<T>(cpu, accumulator, old.value);
     return next(cpu, i);
@@ -106,8 +105,7 @@ template <class T>
   const Loaded<uint64_t> high = cpu.loadForWrite(i->segment, ea + sizeof(T), sizeof(T));
   if (!high.ok) return false;
   const T oldLow = static_cast<T>(low.value), oldHigh = static_cast<T>(high.value);
-  const bool equal =
-      oldLow == cpu.reg<T>(gpr::kRax) && oldHigh == cpu.reg<T>(gpr::kRdx);
+  const bool equal = oldLow == cpu.reg<T>(gpr::kRax) && oldHigh == cpu.reg<T>(gpr::kRdx);
   const T newLow = equal ? cpu.reg<T>(gpr::kRbx) : oldLow;
   const T newHigh = equal ? cpu.reg<T>(gpr::kRcx) : oldHigh;
   if (!cpu.storeSlow(i->segment, ea, newLow, sizeof(T)) ||

@@ -1,4 +1,5 @@
-// PUSH, POP, PUSHA, POPA, ENTER, LEAVE. SDM volume 1, "Procedure Calls, Interrupts, and Exceptions".
+// PUSH, POP, PUSHA, POPA, ENTER, LEAVE. SDM volume 1, "Procedure Calls, Interrupts, and
+// Exceptions".
 
 #include "interpreter/handlers_common.h"
 
@@ -146,8 +147,7 @@ template <class T>
   if (!cpu.store<T>(kSs, top, cpu.reg<T>(gpr::kRbp))) return false;
   const uint64_t frame = (rsp & ~mask) | top;
   for (unsigned n = 1; n < level; ++n) {
-    const Loaded<T> display =
-        cpu.load<T>(kSs, (cpu.gpr[gpr::kRbp / 8] - n * sizeof(T)) & mask);
+    const Loaded<T> display = cpu.load<T>(kSs, (cpu.gpr[gpr::kRbp / 8] - n * sizeof(T)) & mask);
     top = (top - sizeof(T)) & mask;
     if (!display.ok || !cpu.store<T>(kSs, top, display.value)) return false;
   }

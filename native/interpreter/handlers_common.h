@@ -10,7 +10,8 @@
 
 namespace nodevm {
 
-// ---- operands -------------------------------------------------------------------------------------
+// ---- operands
+// -------------------------------------------------------------------------------------
 
 // Registers, as the instruction names them: ModRM.reg or the opcode, ModRM.rm, or implied.
 struct RegOperand {
@@ -53,7 +54,8 @@ struct FromOne {
   }
 };
 
-// ---- addresses ------------------------------------------------------------------------------------
+// ---- addresses
+// ------------------------------------------------------------------------------------
 
 struct AnyAddress {
   static uint64_t of(const Cpu& cpu, const Instruction* i) { return effectiveAddress(cpu, i); }
@@ -61,7 +63,8 @@ struct AnyAddress {
 // Without an index, which is most of what compilers emit; chosen by specialize().
 struct BaseAddress {
   static uint64_t of(const Cpu& cpu, const Instruction* i) {
-    return cpu.reg<uint64_t>(i->base) + static_cast<uint64_t>(static_cast<int64_t>(i->displacement));
+    return cpu.reg<uint64_t>(i->base) +
+           static_cast<uint64_t>(static_cast<int64_t>(i->displacement));
   }
 };
 
@@ -75,8 +78,9 @@ inline void setAddressRegister(Cpu& cpu, uint8_t slot, uint64_t value, uint64_t 
   cpu.setReg<uint64_t>(slot, value & mask);
 }
 
-// ---- memory ---------------------------------------------------------------------------------------
-// A handler's fast path makes no calls, so that it needs no stack frame; what misses the TLB, crosses
+// ---- memory
+// --------------------------------------------------------------------------------------- A
+// handler's fast path makes no calls, so that it needs no stack frame; what misses the TLB, crosses
 // a page or touches MMIO or code goes to a cold twin that does the whole instruction.
 
 template <class T>
@@ -89,13 +93,14 @@ template <class T>
 inline void writeHost(uint8_t* host, T value) {
   std::memcpy(host, &value, sizeof value);
 }
-// The read counterpart of Cpu::writableHost. The page of the last byte is what must match: an access that
-// crosses pages then misses, since neighbouring pages have different TLB slots.
+// The read counterpart of Cpu::writableHost. The page of the last byte is what must match: an
+// access that crosses pages then misses, since neighbouring pages have different TLB slots.
 template <class T>
 [[nodiscard]] inline const uint8_t* readableHost(const Cpu& cpu, uint8_t segment, uint64_t ea) {
   const uint64_t linear = (ea + cpu.segmentBase[segment]) & cpu.linearMask;
   const TlbEntry& entry = cpu.segmentTlb[segment]->at(linear);
-  if (entry.readTag != ((linear + sizeof(T) - 1) & kPageMask)) [[unlikely]] return nullptr;
+  if (entry.readTag != ((linear + sizeof(T) - 1) & kPageMask)) [[unlikely]]
+    return nullptr;
   const uint8_t* host = entry.host(linear);
   if (!host) __builtin_unreachable();
   return host;
@@ -177,8 +182,9 @@ template <class T, class Operation>
   return {old, slow.ok && cpu.storeSlow(segment, ea, operation(old), sizeof(T))};
 }
 
-// ---- stack ----------------------------------------------------------------------------------------
-// Stack operations of 64 bits exist in 64-bit mode only, where the stack has no width to wrap at.
+// ---- stack
+// ---------------------------------------------------------------------------------------- Stack
+// operations of 64 bits exist in 64-bit mode only, where the stack has no width to wrap at.
 
 // RSP moved by `delta` bytes.
 template <class T>
@@ -211,8 +217,9 @@ template <class T>
   return readableHost<T>(cpu, kSs, stackAddress<T>(cpu, cpu.gpr[gpr::kRsp / 8]));
 }
 
-// ---- handler sets ---------------------------------------------------------------------------------
-// A form is a struct with `reg<T>` and `mem<T>`, or with `run<T>` where ModRM.rm makes no difference.
+// ---- handler sets
+// --------------------------------------------------------------------------------- A form is a
+// struct with `reg<T>` and `mem<T>`, or with `run<T>` where ModRM.rm makes no difference.
 
 template <class Form>
 constexpr HandlerSet byteSet() {
@@ -258,9 +265,10 @@ constexpr HandlerSet wideOnly() {
   return wideSet<EitherForm<Form>>();
 }
 
-// ---- forms of an operation ------------------------------------------------------------------------
-// An operation is a struct with `apply<T>(destination, source, flags) -> Result<T>` and
-// `kWrites`: whether the result is stored (CMP and TEST only set flags).
+// ---- forms of an operation
+// ------------------------------------------------------------------------ An operation is a struct
+// with `apply<T>(destination, source, flags) -> Result<T>` and `kWrites`: whether the result is
+// stored (CMP and TEST only set flags).
 
 template <class Operation, class T>
 inline void applyToRegister(Cpu& cpu, uint8_t slot, T source) {

@@ -8,7 +8,8 @@ namespace {
 
 constexpr unsigned kIoMapBase = 0x66;  // offset in the TSS
 
-// SDM volume 1, "I/O Permission Bit Map": two bytes are read, so that the map needs one more at its end.
+// SDM volume 1, "I/O Permission Bit Map": two bytes are read, so that the map needs one more at its
+// end.
 [[gnu::noinline]] bool checkPermissionMap(Cpu& cpu, uint16_t port, unsigned size) {
   const bool wideTss = cpu.tr.present() && (cpu.tr.type() & 8);
   if (!wideTss || cpu.tr.limit < kIoMapBase + 1) return cpu.raise(kGp, 0);
@@ -23,8 +24,7 @@ constexpr unsigned kIoMapBase = 0x66;  // offset in the TSS
 }
 
 bool mayAccess(Cpu& cpu, uint16_t port, unsigned size) {
-  const bool mapDecides =
-      cpu.protectedMode() && (cpu.cpl > cpu.iopl() || cpu.virtual8086());
+  const bool mapDecides = cpu.protectedMode() && (cpu.cpl > cpu.iopl() || cpu.virtual8086());
   return !mapDecides || checkPermissionMap(cpu, port, size);
 }
 
@@ -45,11 +45,11 @@ bool input(Cpu& cpu, const Instruction* i) {
 template <class T, bool kImmediate>
 bool output(Cpu& cpu, const Instruction* i) {
   const uint16_t port = portOf<kImmediate>(cpu, i);
-  return mayAccess(cpu, port, sizeof(T)) &&
-         cpu.portOut(port, sizeof(T), cpu.reg<T>(gpr::kRax));
+  return mayAccess(cpu, port, sizeof(T)) && cpu.portOut(port, sizeof(T), cpu.reg<T>(gpr::kRax));
 }
 
-// --- strings -----------------------------------------------------------------------------------------
+// --- strings
+// -----------------------------------------------------------------------------------------
 
 uint64_t addressRegister(const Cpu& cpu, uint8_t slot, SizeCode size) {
   return size == 1   ? cpu.reg<uint16_t>(slot)
@@ -57,8 +57,8 @@ uint64_t addressRegister(const Cpu& cpu, uint8_t slot, SizeCode size) {
                      : cpu.reg<uint64_t>(slot);
 }
 
-// One iteration is done: the index moves by DF, rCX counts under REP, and RIP stays at the instruction
-// while there is more to do.
+// One iteration is done: the index moves by DF, rCX counts under REP, and RIP stays at the
+// instruction while there is more to do.
 template <class T>
 void finishIteration(Cpu& cpu, const Instruction* i, uint8_t indexSlot) {
   const SizeCode size = i->addressSize();

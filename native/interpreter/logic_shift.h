@@ -66,8 +66,8 @@ constexpr bool topBitsDiffer(T value) {
 // Flags of a shift by at least one. AF is set, as Zen does.
 template <class T>
 constexpr Flags flagsOfShift(T value, bool carry, bool overflow) {
-  return {signExtend(value), (carry ? Flags::kCarry : 0) |
-                                 (carry != overflow ? Flags::kIntoTop : 0) | Flags::kAdjust};
+  return {signExtend(value),
+          (carry ? Flags::kCarry : 0) | (carry != overflow ? Flags::kIntoTop : 0) | Flags::kAdjust};
 }
 
 struct ShiftLeft {
@@ -75,7 +75,8 @@ struct ShiftLeft {
   template <class T>
   static Result<T> apply(T a, T b, const Flags& flags) {
     const unsigned count = shiftCount(b);
-    if (count == 0) [[unlikely]] return {a, flags};
+    if (count == 0) [[unlikely]]
+      return {a, flags};
     // Up to 31 positions of at most 32 bits fit 64 with the last bit shifted out still in view.
     const T value = static_cast<T>(uint64_t{a} << count);
     const bool carry = count <= kBits<T> && ((a >> (kBits<T> - count)) & 1);
@@ -88,7 +89,8 @@ struct ShiftRight {
   template <class T>
   static Result<T> apply(T a, T b, const Flags& flags) {
     const unsigned count = shiftCount(b);
-    if (count == 0) [[unlikely]] return {a, flags};
+    if (count == 0) [[unlikely]]
+      return {a, flags};
     const T value = static_cast<T>(uint64_t{a} >> count);
     const bool carry = (uint64_t{a} >> (count - 1)) & 1;
     return {value, flagsOfShift<T>(value, carry, topBitsDiffer(value))};
@@ -100,7 +102,8 @@ struct ShiftArithmeticRight {
   template <class T>
   static Result<T> apply(T a, T b, const Flags& flags) {
     const unsigned count = shiftCount(b);
-    if (count == 0) [[unlikely]] return {a, flags};
+    if (count == 0) [[unlikely]]
+      return {a, flags};
     const auto wide = static_cast<int64_t>(signExtend(a));
     const T value = static_cast<T>(wide >> count);
     return {value, flagsOfShift<T>(value, (wide >> (count - 1)) & 1, false)};
@@ -112,7 +115,8 @@ struct RotateLeft {
   template <class T>
   static Result<T> apply(T a, T b, const Flags& flags) {
     const unsigned count = shiftCount(b);
-    if (count == 0) [[unlikely]] return {a, flags};
+    if (count == 0) [[unlikely]]
+      return {a, flags};
     const unsigned turn = count % kBits<T>;
     const T value = static_cast<T>((a << turn) | (a >> ((kBits<T> - turn) % kBits<T>)));
     const bool carry = value & 1;
@@ -125,14 +129,16 @@ struct RotateRight {
   template <class T>
   static Result<T> apply(T a, T b, const Flags& flags) {
     const unsigned count = shiftCount(b);
-    if (count == 0) [[unlikely]] return {a, flags};
+    if (count == 0) [[unlikely]]
+      return {a, flags};
     const unsigned turn = count % kBits<T>;
     const T value = static_cast<T>((a >> turn) | (a << ((kBits<T> - turn) % kBits<T>)));
     return {value, flags.withCarryOverflow(topBit(value), topBitsDiffer(value))};
   }
 };
 
-// Rotates of CF:operand turn 9, 17, 33 or 65 positions; the double-width value does it without cases.
+// Rotates of CF:operand turn 9, 17, 33 or 65 positions; the double-width value does it without
+// cases.
 template <class T>
 struct CarryRotation {
   T value;
@@ -143,7 +149,7 @@ constexpr CarryRotation<T> rotateLeftThroughCarry(T a, bool carry, unsigned turn
   using Wide = unsigned __int128;
   const Wide ring = (Wide{carry} << kBits<T>) | a;
   const Wide turned = (ring << turn) | (ring >> (kBits<T> + 1 - turn));
-  return {static_cast<T>(turned), static_cast<bool>((turned >> kBits<T>) & 1)};
+  return {static_cast<T>(turned), static_cast<bool>((turned >> kBits<T>)&1)};
 }
 
 struct RotateCarryLeft {
@@ -151,9 +157,9 @@ struct RotateCarryLeft {
   template <class T>
   static Result<T> apply(T a, T b, const Flags& flags) {
     const unsigned count = shiftCount(b);
-    if (count == 0) [[unlikely]] return {a, flags};
-    const auto [value, carry] =
-        rotateLeftThroughCarry<T>(a, flags.cf(), count % (kBits<T> + 1));
+    if (count == 0) [[unlikely]]
+      return {a, flags};
+    const auto [value, carry] = rotateLeftThroughCarry<T>(a, flags.cf(), count % (kBits<T> + 1));
     return {value, flags.withCarryOverflow(carry, carry != topBit(value))};
   }
 };
@@ -163,7 +169,8 @@ struct RotateCarryRight {
   template <class T>
   static Result<T> apply(T a, T b, const Flags& flags) {
     const unsigned count = shiftCount(b);
-    if (count == 0) [[unlikely]] return {a, flags};
+    if (count == 0) [[unlikely]]
+      return {a, flags};
     const auto [value, carry] =
         rotateLeftThroughCarry<T>(a, flags.cf(), kBits<T> + 1 - count % (kBits<T> + 1));
     return {value, flags.withCarryOverflow(carry, topBitsDiffer(value))};

@@ -35,10 +35,9 @@ struct DoubleShiftRight {
       return {value, flagsOfShift<T>(value, false, topBitsDiffer(value))};
     }
     const bool carry = (destination >> (count - 1)) & 1;
-    const T value =
-        count == kBits<T>
-            ? source
-            : static_cast<T>((destination >> count) | (source << (kBits<T> - count)));
+    const T value = count == kBits<T>
+                        ? source
+                        : static_cast<T>((destination >> count) | (source << (kBits<T> - count)));
     return {value, flagsOfShift<T>(value, carry, topBitsDiffer(value))};
   }
 };

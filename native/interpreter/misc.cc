@@ -1,5 +1,5 @@
-// Flag control, NOP and its hints, fences, CLFLUSH, and the opcodes that are undefined by definition.
-// SDM volume 1, "Flag Control (EFLAG) Instructions" and "Miscellaneous Instructions".
+// Flag control, NOP and its hints, fences, CLFLUSH, and the opcodes that are undefined by
+// definition. SDM volume 1, "Flag Control (EFLAG) Instructions" and "Miscellaneous Instructions".
 
 #include "interpreter/handlers_common.h"
 
@@ -50,7 +50,8 @@ void setAlFromCarry(Cpu& cpu, const Instruction* i) {
   return next(cpu, i);
 }
 
-// Guest memory is coherent, so that only the access rights matter (SDM volume 2, CLFLUSH: as a load).
+// Guest memory is coherent, so that only the access rights matter (SDM volume 2, CLFLUSH: as a
+// load).
 void touch(Cpu&, const Instruction*, uint8_t) {}
 void flushCacheLine(Cpu& cpu, const Instruction* i) {
   return loadOperand<uint8_t, AnyAddress, &touch>(cpu, i);
@@ -67,8 +68,7 @@ extern const HandlerSet LAHF = alwaysSet(loadFlagsToAh);
 extern const HandlerSet SAHF = alwaysSet(storeAhToFlags);
 extern const HandlerSet SALC = alwaysSet(setAlFromCarry);
 
-extern const HandlerSet PAUSE = alwaysSet(noOperation);
-extern const HandlerSet PREFETCHW_Ev = alwaysSet(noOperation);
+extern const HandlerSet PREFETCHW_Mb = alwaysSet(noOperation);
 extern const HandlerSet PREFETCH_Ev = alwaysSet(noOperation);
 extern const HandlerSet NOP_Ev_19 = alwaysSet(noOperation);
 extern const HandlerSet NOP_Ev_1A = alwaysSet(noOperation);

@@ -1,6 +1,6 @@
 // MUL, IMUL, DIV, IDIV. SDM volume 1, "Multiplication and Division Instructions".
-// Flags that the SDM leaves undefined are those of the AMD Zen family: a multiplication keeps SF, ZF, AF
-// and PF; a division clears SF, ZF and PF, sets AF and keeps CF and OF.
+// Flags that the SDM leaves undefined are those of the AMD Zen family: a multiplication keeps SF,
+// ZF, AF and PF; a division clears SF, ZF and PF, sets AF and keeps CF and OF.
 
 #include <type_traits>
 
@@ -13,10 +13,22 @@ namespace {
 // Twice as wide as T, unsigned.
 template <class T>
 struct DoubleWidth;
-template <> struct DoubleWidth<uint8_t> { using Type = uint16_t; };
-template <> struct DoubleWidth<uint16_t> { using Type = uint32_t; };
-template <> struct DoubleWidth<uint32_t> { using Type = uint64_t; };
-template <> struct DoubleWidth<uint64_t> { using Type = unsigned __int128; };
+template <>
+struct DoubleWidth<uint8_t> {
+  using Type = uint16_t;
+};
+template <>
+struct DoubleWidth<uint16_t> {
+  using Type = uint32_t;
+};
+template <>
+struct DoubleWidth<uint32_t> {
+  using Type = uint64_t;
+};
+template <>
+struct DoubleWidth<uint64_t> {
+  using Type = unsigned __int128;
+};
 template <class T>
 using Wide = typename DoubleWidth<T>::Type;
 
@@ -40,8 +52,10 @@ constexpr Wide<T> signExtended(T value) {
 // rDX:rAX, or AX for bytes.
 template <class T>
 Wide<T> readPair(const Cpu& cpu) {
-  if constexpr (sizeof(T) == 1) return cpu.reg<uint16_t>(gpr::kRax);
-  else return static_cast<Wide<T>>(Wide<T>{cpu.reg<T>(gpr::kRdx)} << kBits<T> | cpu.reg<T>(gpr::kRax));
+  if constexpr (sizeof(T) == 1)
+    return cpu.reg<uint16_t>(gpr::kRax);
+  else
+    return static_cast<Wide<T>>(Wide<T>{cpu.reg<T>(gpr::kRdx)} << kBits<T> | cpu.reg<T>(gpr::kRax));
 }
 template <class T>
 void writePair(Cpu& cpu, T low, T high) {

@@ -29,15 +29,18 @@ constexpr auto kSets = setSets(std::make_index_sequence<kConditions>());
 template <class Operation, class Source>
 using RmForm = ToRm<Operation, Source, BaseAddress>;
 
-// Opcodes 00..3F: the operation is in bits 3..5, the form in bits 0..2 (E,G bytes; E,G; G,E bytes; G,E).
+// Opcodes 00..3F: the operation is in bits 3..5, the form in bits 0..2 (E,G bytes; E,G; G,E bytes;
+// G,E).
 template <class Operation>
 constexpr std::array<HandlerSet, 4> binaryForms() {
   return {byteSet<RmForm<Operation, FromReg>>(), wideSet<RmForm<Operation, FromReg>>(),
           byteSet<ToReg<Operation, BaseAddress>>(), wideSet<ToReg<Operation, BaseAddress>>()};
 }
 constexpr std::array<std::array<HandlerSet, 4>, 8> kBinary = {
-    binaryForms<Add>(), binaryForms<Or>(),       binaryForms<AddCarry>(), binaryForms<SubtractBorrow>(),
-    binaryForms<And>(), binaryForms<Subtract>(), binaryForms<Xor>(),      binaryForms<Compare>()};
+    binaryForms<Add>(),      binaryForms<Or>(),
+    binaryForms<AddCarry>(), binaryForms<SubtractBorrow>(),
+    binaryForms<And>(),      binaryForms<Subtract>(),
+    binaryForms<Xor>(),      binaryForms<Compare>()};
 
 // Opcodes 80, 81, 83 by /digit: bytes, wide.
 template <class Operation>
@@ -45,8 +48,9 @@ constexpr std::array<HandlerSet, 2> immediateForms() {
   return {byteSet<RmForm<Operation, FromImmediate>>(), wideSet<RmForm<Operation, FromImmediate>>()};
 }
 constexpr std::array<std::array<HandlerSet, 2>, 8> kImmediate = {
-    immediateForms<Add>(),      immediateForms<Or>(),       immediateForms<AddCarry>(),
-    immediateForms<SubtractBorrow>(), immediateForms<And>(), immediateForms<Subtract>(),
+    immediateForms<Add>(),      immediateForms<Or>(),
+    immediateForms<AddCarry>(), immediateForms<SubtractBorrow>(),
+    immediateForms<And>(),      immediateForms<Subtract>(),
     immediateForms<Xor>(),      immediateForms<Compare>()};
 
 constexpr HandlerSet kTestBytes = byteSet<RmForm<Test, FromReg>>(),
@@ -84,33 +88,54 @@ const HandlerSet* oneByteWithoutIndex(const Row& row, SizeCode size) {
   const int digit = row.modrm.reg;
   if (opcode < 0x40 && (opcode & 7) < 4) return &kBinary[opcode >> 3][opcode & 3];
   switch (opcode) {
-    case 0x63: return size == 1 ? nullptr : &kSignExtendDoubleword;
-    case 0x80: return &kImmediate[digit][0];
+    case 0x63:
+      return size == 1 ? nullptr : &kSignExtendDoubleword;
+    case 0x80:
+      return &kImmediate[digit][0];
     case 0x81:
-    case 0x83: return &kImmediate[digit][1];
-    case 0x84: return &kTestBytes;
-    case 0x85: return &kTestWide;
-    case 0x88: return &kStoreBytes;
-    case 0x89: return &kStoreWide;
-    case 0x8a: return &kLoadBytes;
-    case 0x8b: return &kLoadWide;
-    case 0x8d: return &kLoadAddress;
-    case 0xc6: return &kStoreImmediateBytes;
-    case 0xc7: return &kStoreImmediateWide;
-    case 0xf6: return digit < 2 ? &kTestImmediateBytes : nullptr;
-    case 0xf7: return digit < 2 ? &kTestImmediateWide : nullptr;
-    case 0xff: return digit == 0 ? &kIncrementWide : digit == 1 ? &kDecrementWide : nullptr;
-    default: return nullptr;
+    case 0x83:
+      return &kImmediate[digit][1];
+    case 0x84:
+      return &kTestBytes;
+    case 0x85:
+      return &kTestWide;
+    case 0x88:
+      return &kStoreBytes;
+    case 0x89:
+      return &kStoreWide;
+    case 0x8a:
+      return &kLoadBytes;
+    case 0x8b:
+      return &kLoadWide;
+    case 0x8d:
+      return &kLoadAddress;
+    case 0xc6:
+      return &kStoreImmediateBytes;
+    case 0xc7:
+      return &kStoreImmediateWide;
+    case 0xf6:
+      return digit < 2 ? &kTestImmediateBytes : nullptr;
+    case 0xf7:
+      return digit < 2 ? &kTestImmediateWide : nullptr;
+    case 0xff:
+      return digit == 0 ? &kIncrementWide : digit == 1 ? &kDecrementWide : nullptr;
+    default:
+      return nullptr;
   }
 }
 
 const HandlerSet* twoByteWithoutIndex(const Row& row) {
   switch (row.opcode) {
-    case 0xb6: return &kZeroExtendByte;
-    case 0xb7: return &kZeroExtendWord;
-    case 0xbe: return &kSignExtendByte;
-    case 0xbf: return &kSignExtendWord;
-    default: return nullptr;
+    case 0xb6:
+      return &kZeroExtendByte;
+    case 0xb7:
+      return &kZeroExtendWord;
+    case 0xbe:
+      return &kSignExtendByte;
+    case 0xbf:
+      return &kSignExtendWord;
+    default:
+      return nullptr;
   }
 }
 

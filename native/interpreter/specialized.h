@@ -1,6 +1,6 @@
 #pragma once
-// Handlers for what an instruction is after decoding: its condition, a memory operand without an index,
-// a zeroing idiom. The handler sets of the rows do everything without them.
+// Handlers for what an instruction is after decoding: its condition, a memory operand without an
+// index, a zeroing idiom. The handler sets of the rows do everything without them.
 
 #include "decoder/row.h"
 #include "interpreter/dispatch.h"

@@ -22,7 +22,8 @@ struct Walk {
   }
 };
 
-// Elements from ea that lie in one page and before the address size wraps; may be one too few at the wrap.
+// Elements from ea that lie in one page and before the address size wraps; may be one too few at
+// the wrap.
 template <class T>
 uint64_t elementsInPage(const Cpu& cpu, uint8_t segment, uint64_t ea, uint64_t mask) {
   const uint64_t linear = (ea + cpu.segmentBase[segment]) & cpu.linearMask;
@@ -146,13 +147,12 @@ enum class Progress : uint8_t { kDone, kPaused, kFaulted };
 // After so many elements the dispatcher gets to look at interrupts and the budget.
 constexpr uint64_t kElementsPerTurn = 4096;
 
-// Iterates until the count or the comparison ends it. A pause or fault leaves RCX, RSI and RDI at the
-// next iteration; the instruction then starts again. Single steps, and repeats of an access that
-// TypeScript performed, take one iteration.
+// Iterates until the count or the comparison ends it. A pause or fault leaves RCX, RSI and RDI at
+// the next iteration and the flags as the last comparison set them; the instruction then starts
+// again. Single steps, and repeats of an access that TypeScript performed, take one iteration.
 template <class Operation, class T>
 [[gnu::noinline]] Progress repeatString(Cpu& cpu, const Instruction* i) {
   const Walk walk(cpu, i);
-  const Flags before = cpu.flags;
   uint64_t budget = cpu.exact || !cpu.replay.empty() ? 1 : kElementsPerTurn;
   for (;;) {
     const uint64_t count = walk.at(cpu, gpr::kRcx);
@@ -161,11 +161,7 @@ template <class Operation, class T>
     uint64_t done =
         walk.down ? 0 : Operation::template bulk<T>(cpu, i, walk, std::min(count, budget));
     if (done == 0) {
-      if (!Operation::template step<T>(cpu, i, walk)) {
-        // SDM volume 2, REP: a faulting CMPS or SCAS restores EFLAGS.
-        cpu.flags = before;
-        return Progress::kFaulted;
-      }
+      if (!Operation::template step<T>(cpu, i, walk)) return Progress::kFaulted;
       done = 1;
     }
     setAddressRegister(cpu, gpr::kRcx, count - done, walk.mask);
@@ -190,7 +186,8 @@ struct String {
       case Progress::kPaused:
         cpu.rip = thisRip(cpu, i);
         return leaveBlock(cpu);
-      case Progress::kFaulted: break;
+      case Progress::kFaulted:
+        break;
     }
     return fault(cpu, i);
   }

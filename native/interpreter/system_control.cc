@@ -1,5 +1,5 @@
-// Control and debug registers, MSRs, CPUID, time stamps, TLB and cache control. SDM volume 2; volume 3,
-// "System Instruction Summary".
+// Control and debug registers, MSRs, CPUID, time stamps, TLB and cache control. SDM volume 2;
+// volume 3, "System Instruction Summary".
 
 #include "cpu/debug_registers.h"
 #include "cpu/descriptor.h"
@@ -9,17 +9,29 @@ namespace nodevm {
 
 namespace {
 
-// --- control and debug registers ---------------------------------------------------------------------
+// --- control and debug registers
+// ---------------------------------------------------------------------
 
 bool readControl(Cpu& cpu, const Instruction* i) {
   uint64_t value = 0;
   switch (i->reg) {
-    case 0: value = cpu.cr0; break;
-    case 2: value = cpu.cr2; break;
-    case 3: value = cpu.cr3; break;
-    case 4: value = cpu.cr4; break;
-    case 8: value = cpu.apic.taskPriority() >> 4; break;
-    default: return cpu.raise(kUd);
+    case 0:
+      value = cpu.cr0;
+      break;
+    case 2:
+      value = cpu.cr2;
+      break;
+    case 3:
+      value = cpu.cr3;
+      break;
+    case 4:
+      value = cpu.cr4;
+      break;
+    case 8:
+      value = cpu.apic.taskPriority() >> 4;
+      break;
+    default:
+      return cpu.raise(kUd);
   }
   if (!requireLevel0(cpu)) return false;
   setRegister(cpu, i->rm, cpu.code64() ? 3 : 2, value);
@@ -41,11 +53,17 @@ bool writeControl(Cpu& cpu, const Instruction* i) {
   const uint64_t value =
       cpu.code64() ? cpu.reg<uint64_t>(i->rm) : uint64_t{cpu.reg<uint32_t>(i->rm)};
   switch (number) {
-    case 0: return cpu.writeCr0(value);
-    case 3: return cpu.writeCr3(value);
-    case 4: return cpu.writeCr4(value);
-    case 8: return writeTaskPriority(cpu, value);
-    default: cpu.cr2 = value; return true;
+    case 0:
+      return cpu.writeCr0(value);
+    case 3:
+      return cpu.writeCr3(value);
+    case 4:
+      return cpu.writeCr4(value);
+    case 8:
+      return writeTaskPriority(cpu, value);
+    default:
+      cpu.cr2 = value;
+      return true;
   }
 }
 
@@ -84,7 +102,8 @@ bool clearTaskSwitched(Cpu& cpu, const Instruction*) {
   return true;
 }
 
-// --- MSRs, CPUID, time -------------------------------------------------------------------------------
+// --- MSRs, CPUID, time
+// -------------------------------------------------------------------------------
 
 void setEdxEax(Cpu& cpu, uint64_t value) {
   cpu.gpr[gpr::kRax / 8] = value & 0xffffffff;
@@ -145,7 +164,8 @@ bool readRandom(Cpu& cpu, const Instruction* i) {
   return true;
 }
 
-// --- FS and GS base ----------------------------------------------------------------------------------
+// --- FS and GS base
+// ----------------------------------------------------------------------------------
 
 // In 64-bit mode nothing but the base itself depends on a base, so that updateMode() is not needed.
 void setBase64(Cpu& cpu, Segment seg, uint64_t base) {
@@ -160,9 +180,7 @@ bool swapGs(Cpu& cpu, const Instruction*) {
   return true;
 }
 
-bool requireBaseInstructions(Cpu& cpu) {
-  return (cpu.cr4 & cr4::kFsgsbase) || cpu.raise(kUd);
-}
+bool requireBaseInstructions(Cpu& cpu) { return (cpu.cr4 & cr4::kFsgsbase) || cpu.raise(kUd); }
 
 template <Segment kSeg>
 bool readBase(Cpu& cpu, const Instruction* i) {
@@ -174,14 +192,15 @@ bool readBase(Cpu& cpu, const Instruction* i) {
 template <Segment kSeg>
 bool writeBase(Cpu& cpu, const Instruction* i) {
   if (!requireBaseInstructions(cpu)) return false;
-  const uint64_t base = i->operandSize() == 3 ? cpu.reg<uint64_t>(i->rm)
-                                              : uint64_t{cpu.reg<uint32_t>(i->rm)};
+  const uint64_t base =
+      i->operandSize() == 3 ? cpu.reg<uint64_t>(i->rm) : uint64_t{cpu.reg<uint32_t>(i->rm)};
   if (!isCanonical(base)) return cpu.raise(kGp, 0);
   setBase64(cpu, kSeg, base);
   return true;
 }
 
-// --- TLB and caches ----------------------------------------------------------------------------------
+// --- TLB and caches
+// ----------------------------------------------------------------------------------
 
 bool invalidatePage(Cpu& cpu, const Instruction* i) {
   if (!requireLevel0(cpu)) return false;

@@ -18,9 +18,14 @@ InterruptFlag interruptFlagInUse(const Cpu& cpu) {
 
 bool clearInterrupt(Cpu& cpu, const Instruction*) {
   switch (interruptFlagInUse(cpu)) {
-    case InterruptFlag::kReal: cpu.eflagsRest &= ~eflags::kIf; return true;
-    case InterruptFlag::kVirtual: cpu.eflagsRest &= ~eflags::kVif; return true;
-    case InterruptFlag::kNone: break;
+    case InterruptFlag::kReal:
+      cpu.eflagsRest &= ~eflags::kIf;
+      return true;
+    case InterruptFlag::kVirtual:
+      cpu.eflagsRest &= ~eflags::kVif;
+      return true;
+    case InterruptFlag::kNone:
+      break;
   }
   return cpu.raise(kGp, 0);
 }
@@ -36,7 +41,8 @@ bool setInterrupt(Cpu& cpu, const Instruction*) {
       if (cpu.eflagsRest & eflags::kVip) break;
       cpu.eflagsRest |= eflags::kVif;
       return true;
-    case InterruptFlag::kNone: break;
+    case InterruptFlag::kNone:
+      break;
   }
   return cpu.raise(kGp, 0);
 }
@@ -59,8 +65,7 @@ bool pushFlags(Cpu& cpu, const Instruction*) {
   uint64_t image = cpu.rflags() & ~kHidden;
   if (virtualizesFlags(cpu)) {
     if (sizeof(T) > 2 || !(cpu.cr4 & cr4::kVme)) return cpu.raise(kGp, 0);
-    image = (image & ~eflags::kIf) | eflags::kIopl |
-            ((image & eflags::kVif) ? eflags::kIf : 0);
+    image = (image & ~eflags::kIf) | eflags::kIopl | ((image & eflags::kVif) ? eflags::kIf : 0);
   }
   return push<T>(cpu, static_cast<T>(image));
 }
@@ -77,8 +82,7 @@ bool popVirtualFlags(Cpu& cpu, uint64_t image, uint64_t mask) {
 
 template <class T>
 bool popFlags(Cpu& cpu, const Instruction*) {
-  if (virtualizesFlags(cpu) && (sizeof(T) > 2 || !(cpu.cr4 & cr4::kVme)))
-    return cpu.raise(kGp, 0);
+  if (virtualizesFlags(cpu) && (sizeof(T) > 2 || !(cpu.cr4 & cr4::kVme))) return cpu.raise(kGp, 0);
   const Loaded<T> image = peekStack<T>(cpu);
   if (!image.ok) return false;
   uint64_t mask = eflags::kArithmetic | eflags::kTf | eflags::kDf | eflags::kNt;
@@ -123,8 +127,8 @@ extern const HandlerSet CLI = always(thenNext<clearInterrupt>);
 extern const HandlerSet STI = always(setInterruptAndLeave);
 extern const HandlerSet PUSHF = sized(thenNext<pushFlags<uint16_t>>, thenNext<pushFlags<uint32_t>>,
                                       thenNext<pushFlags<uint64_t>>);
-extern const HandlerSet POPF = sized(popFlagsAndLeave<uint16_t>, popFlagsAndLeave<uint32_t>,
-                                     popFlagsAndLeave<uint64_t>);
+extern const HandlerSet POPF =
+    sized(popFlagsAndLeave<uint16_t>, popFlagsAndLeave<uint32_t>, popFlagsAndLeave<uint64_t>);
 extern const HandlerSet CLAC = always(thenNext<setAlignmentCheck<0>>);
 extern const HandlerSet STAC = always(thenNext<setAlignmentCheck<eflags::kAc>>);
 

@@ -1,7 +1,7 @@
 #pragma once
-// How system instructions are written: as an operation, a function that either does all or records a
-// fault and returns false. Templates make the handlers; the operation stays out of line, so that its
-// locals do not keep a handler from leaving by a tail call.
+// How system instructions are written: as an operation, a function that either does all or records
+// a fault and returns false. Templates make the handlers; the operation stays out of line, so that
+// its locals do not keep a handler from leaving by a tail call.
 
 #include "interpreter/dispatch.h"
 
@@ -17,7 +17,8 @@ template <Operation kOperation>
 // Instructions that change nothing the dispatcher or the decoder looks at.
 template <Operation kOperation>
 void thenNext(Cpu& cpu, const Instruction* i) {
-  if (!perform<kOperation>(cpu, i)) [[unlikely]] return fault(cpu, i);
+  if (!perform<kOperation>(cpu, i)) [[unlikely]]
+    return fault(cpu, i);
   return next(cpu, i);
 }
 
@@ -26,7 +27,8 @@ void thenNext(Cpu& cpu, const Instruction* i) {
 template <Operation kOperation>
 void thenLeave(Cpu& cpu, const Instruction* i) {
   const uint64_t rip = nextRip(cpu, i);
-  if (!perform<kOperation>(cpu, i)) [[unlikely]] return fault(cpu, i);
+  if (!perform<kOperation>(cpu, i)) [[unlikely]]
+    return fault(cpu, i);
   cpu.rip = rip;
   return leaveBlock(cpu);
 }
@@ -35,7 +37,8 @@ void thenLeave(Cpu& cpu, const Instruction* i) {
 template <Operation kOperation>
 void thenChain(Cpu& cpu, const Instruction* i) {
   const uint64_t rip = nextRip(cpu, i);
-  if (!perform<kOperation>(cpu, i)) [[unlikely]] return fault(cpu, i);
+  if (!perform<kOperation>(cpu, i)) [[unlikely]]
+    return fault(cpu, i);
   cpu.rip = rip;
   return endBlock(cpu);
 }
@@ -43,7 +46,8 @@ void thenChain(Cpu& cpu, const Instruction* i) {
 // Instructions that set RIP themselves.
 template <Operation kOperation>
 void thenTransfer(Cpu& cpu, const Instruction* i) {
-  if (!perform<kOperation>(cpu, i)) [[unlikely]] return fault(cpu, i);
+  if (!perform<kOperation>(cpu, i)) [[unlikely]]
+    return fault(cpu, i);
   return leaveBlock(cpu);
 }
 
@@ -78,23 +82,24 @@ constexpr HandlerSet onlyRegister(Handler handler) { return both(handler, nullpt
 // A general register at the instruction's operand size of 2, 4 or 8 bytes.
 inline void setRegister(Cpu& cpu, uint8_t slot, SizeCode size, uint64_t value) {
   switch (size) {
-    case 1: return cpu.setReg<uint16_t>(slot, static_cast<uint16_t>(value));
-    case 2: return cpu.setReg<uint32_t>(slot, static_cast<uint32_t>(value));
-    default: return cpu.setReg<uint64_t>(slot, value);
+    case 1:
+      return cpu.setReg<uint16_t>(slot, static_cast<uint16_t>(value));
+    case 2:
+      return cpu.setReg<uint32_t>(slot, static_cast<uint32_t>(value));
+    default:
+      return cpu.setReg<uint64_t>(slot, value);
   }
 }
 
 // Stores a 16-bit quantity to memory, or zero-extended to a register of the operand's size.
 [[nodiscard]] inline bool writeWord(Cpu& cpu, const Instruction* i, uint16_t value) {
-  if (i->isMemory())
-    return cpu.store<uint16_t>(i->segment, effectiveAddress(cpu, i), value);
+  if (i->isMemory()) return cpu.store<uint16_t>(i->segment, effectiveAddress(cpu, i), value);
   setRegister(cpu, i->rm, i->operandSize(), value);
   return true;
 }
 
 inline void setZeroFlag(Cpu& cpu, bool zero) {
-  const Flags flags =
-      Flags::unpack((cpu.flags.pack() & ~eflags::kZf) | (zero ? eflags::kZf : 0));
+  const Flags flags = Flags::unpack((cpu.flags.pack() & ~eflags::kZf) | (zero ? eflags::kZf : 0));
   cpu.flags.result = flags.result;
   cpu.flags.carries = flags.carries;
 }

@@ -8,13 +8,14 @@ namespace nodevm {
 
 namespace {
 
-// MOV SS and POP SS hold interrupts and debug traps off until the next instruction is done. SDM volume 3,
-// "Masking Exceptions and Interrupts When Switching Stacks".
+// MOV SS and POP SS hold interrupts and debug traps off until the next instruction is done. SDM
+// volume 3, "Masking Exceptions and Interrupts When Switching Stacks".
 void shadowStackSwitch(Cpu& cpu, Segment seg) {
   if (seg == kSs) cpu.interruptShadow = cpu.debugShadow = true;
 }
 
-// --- MOV, PUSH, POP ----------------------------------------------------------------------------------
+// --- MOV, PUSH, POP
+// ----------------------------------------------------------------------------------
 
 bool moveFromSegment(Cpu& cpu, const Instruction* i) {
   if (i->reg >= kSegmentCount) return cpu.raise(kUd);
@@ -69,7 +70,8 @@ bool loadFarPointer(Cpu& cpu, const Instruction* i) {
   return true;
 }
 
-// --- descriptor-table registers ----------------------------------------------------------------------
+// --- descriptor-table registers
+// ----------------------------------------------------------------------
 
 bool storeTable(Cpu& cpu, const Instruction* i, const DescriptorTableRegister& table) {
   if (!requireUserAllowed(cpu)) return false;
@@ -121,15 +123,16 @@ bool loadTask(Cpu& cpu, const Instruction* i) {
          cpu.loadTr(selector);
 }
 
-// --- looking at descriptors --------------------------------------------------------------------------
+// --- looking at descriptors
+// --------------------------------------------------------------------------
 
 bool levelAllows(const Cpu& cpu, const Descriptor& descriptor, uint16_t selector) {
   return descriptor.isConforming() ||
          (descriptor.dpl() >= cpu.cpl && descriptor.dpl() >= rplOf(selector));
 }
 
-// Whether the selector in the source operand names a descriptor that `accepts` and the privilege level may
-// see; its absence is no fault.
+// Whether the selector in the source operand names a descriptor that `accepts` and the privilege
+// level may see; its absence is no fault.
 template <class Accepts>
 bool examine(Cpu& cpu, const Instruction* i, Descriptor& descriptor, bool& visible,
              Accepts accepts) {
@@ -139,8 +142,8 @@ bool examine(Cpu& cpu, const Instruction* i, Descriptor& descriptor, bool& visib
   if (isNull(selector)) return true;
   const Lookup lookup = lookUpDescriptor(cpu, selector, descriptor);
   if (lookup == Lookup::kFaulted) return false;
-  visible = lookup == Lookup::kFound && accepts(descriptor) &&
-            levelAllows(cpu, descriptor, selector);
+  visible =
+      lookup == Lookup::kFound && accepts(descriptor) && levelAllows(cpu, descriptor, selector);
   return true;
 }
 
@@ -169,12 +172,15 @@ bool hasAccessRights(const Cpu& cpu, const Descriptor& descriptor) {
     case kLdtType:
     case kTssAvailable:
     case kTssBusy:
-    case kCallGate: return true;
+    case kCallGate:
+      return true;
     case kTss16Available:
     case kTss16Busy:
     case kCallGate16:
-    case kTaskGate: return !cpu.longMode();
-    default: return false;
+    case kTaskGate:
+      return !cpu.longMode();
+    default:
+      return false;
   }
 }
 

@@ -1,6 +1,6 @@
-// Far control transfers, interrupts, and the fast system calls. SDM volume 2; volume 3, "Fast System
-// Calls in 64-Bit Mode" and "Performing Fast Calls to System Procedures with the SYSENTER and SYSEXIT
-// Instructions".
+// Far control transfers, interrupts, and the fast system calls. SDM volume 2; volume 3, "Fast
+// System Calls in 64-Bit Mode" and "Performing Fast Calls to System Procedures with the SYSENTER
+// and SYSEXIT Instructions".
 
 #include "cpu/descriptor.h"
 #include "interpreter/system_handler.h"
@@ -9,7 +9,8 @@ namespace nodevm {
 
 namespace {
 
-// --- JMP, CALL, RET, IRET, INT -----------------------------------------------------------------------
+// --- JMP, CALL, RET, IRET, INT
+// -----------------------------------------------------------------------
 
 struct FarPointer {
   uint16_t selector = 0;
@@ -17,7 +18,8 @@ struct FarPointer {
 };
 
 FarPointer immediatePointer(const Instruction* i) {
-  return {.selector = static_cast<uint16_t>(i->immediate >> 32), .offset = i->immediate & 0xffffffff};
+  return {.selector = static_cast<uint16_t>(i->immediate >> 32),
+          .offset = i->immediate & 0xffffffff};
 }
 
 bool readPointer(Cpu& cpu, const Instruction* i, FarPointer& pointer) {
@@ -80,7 +82,8 @@ bool debugInterrupt(Cpu& cpu, const Instruction* i) {
   return cpu.softwareInterrupt(Cpu::EventKind::kInt1, kDb, nextRip(cpu, i));
 }
 
-// --- SYSCALL and its kin -----------------------------------------------------------------------------
+// --- SYSCALL and its kin
+// -----------------------------------------------------------------------------
 
 // Flat segments as these instructions load them, without looking at descriptors.
 constexpr uint16_t kCode64 = 0xa09b, kCode32 = 0xc09b, kData = 0xc093;
@@ -128,8 +131,7 @@ bool systemReturn(Cpu& cpu, const Instruction* i) {
 }
 
 bool systemEnter(Cpu& cpu, const Instruction*) {
-  if (cpu.realMode() || isNull(static_cast<uint16_t>(cpu.msr.sysenterCs)))
-    return cpu.raise(kGp, 0);
+  if (cpu.realMode() || isNull(static_cast<uint16_t>(cpu.msr.sysenterCs))) return cpu.raise(kGp, 0);
   const bool is64 = cpu.longMode();
   const uint64_t mask = is64 ? ~uint64_t{0} : 0xffffffff;
   cpu.setRflags(cpu.rflags() & ~(eflags::kVm | eflags::kIf | eflags::kRf));

@@ -1,5 +1,5 @@
-// Saving and restoring x87 and SSE state, XCR0, MXCSR. SDM volume 1, "Managing State Using the XSAVE
-// Feature Set"; volume 2.
+// Saving and restoring x87 and SSE state, XCR0, MXCSR. SDM volume 1, "Managing State Using the
+// XSAVE Feature Set"; volume 2.
 
 #include "cpu/xstate.h"
 #include "interpreter/sse_control.h"
@@ -12,9 +12,7 @@ namespace {
 bool isWide(const Instruction* i) { return i->operandSize() == 3; }
 
 // FXSAVE and FXRSTOR: #NM with EM or TS, and no look at pending x87 exceptions.
-bool requireFpu(Cpu& cpu) {
-  return !(cpu.cr0 & (cr0::kEm | cr0::kTs)) || cpu.raise(kNm);
-}
+bool requireFpu(Cpu& cpu) { return !(cpu.cr0 & (cr0::kEm | cr0::kTs)) || cpu.raise(kNm); }
 
 bool requireXsave(Cpu& cpu) {
   if (!(cpu.cr4 & cr4::kOsxsave)) return cpu.raise(kUd);
@@ -35,9 +33,9 @@ bool restoreFpu(Cpu& cpu, const Instruction* i) {
 
 template <bool kCompact>
 bool saveState(Cpu& cpu, const Instruction* i) {
-  return requireXsave(cpu) && xsave(cpu, i->segment, effectiveAddress(cpu, i),
-                                    requestedComponents(cpu),
-                                    {.wide = isWide(i), .compact = kCompact});
+  return requireXsave(cpu) &&
+         xsave(cpu, i->segment, effectiveAddress(cpu, i), requestedComponents(cpu),
+               {.wide = isWide(i), .compact = kCompact});
 }
 
 bool restoreState(Cpu& cpu, const Instruction* i) {

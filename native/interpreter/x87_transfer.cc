@@ -124,11 +124,18 @@ constexpr unsigned bytesOf(Store format) {
 // Exception (#U)".
 constexpr uint16_t kBeforeStoring = kBeforeComputing | kOverflow | kUnderflow;
 
+// The address is checked also where an unmasked exception keeps the value back, as seen on hardware.
+template <unsigned kBytes>
+bool addressWritable(Cpu& cpu, const Instruction* i) {
+  return cpu.probeWrite(i->segment, effectiveAddress(cpu, i), kBytes);
+}
+
 template <Store kFormat, bool kPop>
 bool storeConverted(Cpu& cpu, const Instruction* i) {
   X87State& x87 = cpu.x87;
   const bool empty = isEmpty(x87, 0);
   if (empty && !(x87.control & kInvalid)) {
+    if (!addressWritable<bytesOf(kFormat)>(cpu, i)) return false;
     stackFault(x87, StackFault::kUnderflow);
     return true;
   }
@@ -136,7 +143,9 @@ bool storeConverted(Cpu& cpu, const Instruction* i) {
   const uint16_t status =
       storeImage<kFormat>(Environment(x87), empty ? kIndefinite : st(x87, 0), image);
   const bool stored = (unmasked(x87, status) & kBeforeStoring) == 0;
-  if (stored && !writeImage<bytesOf(kFormat)>(cpu, i, image)) return false;
+  const bool writable = stored ? writeImage<bytesOf(kFormat)>(cpu, i, image)
+                               : addressWritable<bytesOf(kFormat)>(cpu, i);
+  if (!writable) return false;
   mergeStatus(x87, status & (kExceptions | kC1));
   if (empty) stackFault(x87, StackFault::kUnderflow);
   if (stored && kPop) pop(x87);
@@ -147,6 +156,7 @@ bool storeExtended(Cpu& cpu, const Instruction* i) {
   X87State& x87 = cpu.x87;
   const bool empty = isEmpty(x87, 0);
   if (empty && !(x87.control & kInvalid)) {
+    if (!addressWritable<kExtendedBytes>(cpu, i)) return false;
     stackFault(x87, StackFault::kUnderflow);
     return true;
   }

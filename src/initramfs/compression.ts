@@ -46,12 +46,9 @@ const FOREIGN: readonly { readonly magic: readonly number[]; readonly what: stri
   { magic: [0x89, 0x4c, 0x5a, 0x4f], what: 'lzop, which is not supported' },
 ];
 
-/** The compression of what starts at `start`; undefined for none that is known. */
-export function detectCompression(
-  input: Uint8Array,
-  start: number,
-): Exclude<Compression, 'none'> | undefined {
-  return formatAt(input, start)?.name;
+/** Whether a compressed stream that is known starts at `start`. */
+export function isCompressed(input: Uint8Array, start: number): boolean {
+  return [...FORMATS, ...FOREIGN].some(({ magic }) => startsWith(input, start, magic));
 }
 
 /**
@@ -59,9 +56,15 @@ export function detectCompression(
  * @param limit most bytes that it may unpack to
  * @throws NodevmError `E_BAD_INITRD` when there is none, or when it is damaged or too large
  */
-export function decompressAt(input: Uint8Array, start: number, limit: number): Decoded {
-  const format = formatAt(input, start);
-  if (format !== undefined) return format.decode(input, start, limit);
+export function decompressAt(
+  input: Uint8Array,
+  start: number,
+  limit: number,
+): Decoded & { readonly format: Compression } {
+  const format = FORMATS.find(({ magic }) => startsWith(input, start, magic));
+  if (format !== undefined) {
+    return { format: format.name, ...format.decode(input, start, limit) };
+  }
   const found = FOREIGN.find(({ magic }) => startsWith(input, start, magic));
   const head = Buffer.from(input.subarray(start, start + 6)).toString('hex');
   throw badInitrd(
@@ -83,10 +86,6 @@ export async function compress(
     case 'zstd':
       return (await Zstd.load()).compress(archive, ZSTD_LEVEL);
   }
-}
-
-function formatAt(input: Uint8Array, start: number): Format | undefined {
-  return FORMATS.find(({ magic }) => startsWith(input, start, magic));
 }
 
 function startsWith(input: Uint8Array, start: number, magic: readonly number[]): boolean {

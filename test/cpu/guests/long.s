@@ -5,7 +5,6 @@
 
 .set IA32_STAR, 0xc0000081
 .set IA32_LSTAR, 0xc0000082
-.set IA32_CSTAR, 0xc0000083
 .set IA32_FMASK, 0xc0000084
 .set IA32_FS_BASE, 0xc0000100
 .set IA32_GS_BASE, 0xc0000101
@@ -272,6 +271,7 @@ interrupt_return:
 2:
   fault_result "user POPFQ goes through", SYSTEM_CALL, 0
   check "user POPFQ keeps IF and IOPL", edx, "2+FL_IF+FL_NT"
+  mov rsp, rbx
   push 2
   popfq
   ret
@@ -279,7 +279,6 @@ interrupt_return:
 fast_calls:
   write_msr IA32_STAR, 0,((USER_CODE32<<16)|CODE64)
   write_msr IA32_LSTAR, "offset .Lsyscall"
-  write_msr IA32_CSTAR, "offset .Lsyscall_compat"
   write_msr IA32_FMASK, FL_CF+FL_IF
   mov qword ptr [resume_sp], rsp
   enter_user 1f
@@ -328,29 +327,20 @@ fast_calls:
   faults "SYSRETQ to non-canonical is #GP(0)", V_GP, 0, sysretq
   user_faults "SYSRETQ at level 3 is #GP(0)", V_GP, 0, sysretq
 
-  # SYSRET to compatibility mode and SYSCALL from there.
+  # SYSRET to compatibility mode, where SYSCALL does not exist (SDM volume 2, "SYSCALL").
   mov ecx, offset 1f
   mov r11d, 2
-  arm 2f, 2f
+  arm 2f, 3f
   sysretd
 use32
 1:
   mov esi, cs
+3:
   syscall
 use64
-3:
-.Lsyscall_compat:
-  mov rsp, [resume_sp]
-  mov r10, rcx
-  jmp 4f
 2:
-  mov r10, 0
-4:
-  mov dword ptr [resume], offset unexpected64
-  mov eax, DATA
-  mov ss, eax
+  fault_result "SYSCALL in compatibility mode is #UD", V_UD, 0
   check "SYSRETD loads CS", esi, USER_CODE32
-  check64 "SYSCALL of compatibility mode", r10, "offset 3b"
 
   mov ecx, EFER
   rdmsr
@@ -385,7 +375,7 @@ use64
   mov eax, DATA
   mov ss, eax
   arm 2f, 2f
-  mov ecx, USER_STACK - 16
+  mov ecx, USER_STACK-16
   mov edx, offset 1f
   .byte 0x48, 0x0f, 0x35             # SYSEXIT with REX.W
 1:
@@ -396,7 +386,7 @@ use64
   check "SYSEXIT loads 64-bit CS", esi, USER_CODE64
   check_memory "SYSEXIT loads RSP", last_frame_sp, USER_STACK-16
   arm 2f, 2f
-  mov ecx, USER_STACK - 16
+  mov ecx, USER_STACK-16
   mov edx, offset 1f
   .byte 0x0f, 0x35                   # SYSEXIT
 use32

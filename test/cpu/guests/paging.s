@@ -1,0 +1,643 @@
+# 4-level paging: every right against every access, A and D bits, reserved bits, large pages, the TLB.
+# SDM volume 3, "4-Level Paging", "Access Rights", "Page-Fault Exceptions", "Caching Translation Information".
+#
+# The runtime's own pages are made supervisor pages, since SMEP and SMAP forbid their use otherwise. User code
+# runs from a copy of a stub in a page of its own.
+
+.include "lib.inc"
+
+.set PT, 0x110000               # page table for the 2 MiB at WINDOW
+.set PD2, 0x111000              # a second set of tables, for large pages high up
+.set WINDOW, 0x40000000         # linear address of the page under test
+.set FRAME, 0x300000            # what it maps
+.set USER_CODE, WINDOW + 0x100000
+.set USER_CODE_FRAME, 0x301000
+.set NX, 1 << 31                # in the upper half of an entry
+.set HIGH, 0x7f8000000000       # linear, by PML4 entry 255
+
+.set P, 1
+.set W, 2
+.set U, 4
+.set A, 0x20
+.set D, 0x40
+.set LARGE, 0x80
+.set G, 0x100
+
+# Page-fault error code bits.
+.set E_P, 1
+.set E_W, 2
+.set E_U, 4
+.set E_RSVD, 8
+.set E_I, 16
+
+# Sets the entry for WINDOW, and drops what is cached of it.
+.macro entry low, high=0
+  mov eax, \high
+  shl rax, 32
+  mov ecx, \low
+  or rax, rcx
+  mov qword ptr [PT], rax
+  mov eax, WINDOW
+  invlpg [rax]
+.endm
+
+use16
+main:
+  enter_long
+  # Supervisor pages for the runtime; the window of 4 KiB pages has its rights in the last level.
+  mov eax, PML4 + 0x2000
+  mov ecx, 512
+1:
+  and dword ptr [rax], ~U
+  add eax, 8
+  dec ecx
+  jnz 1b
+  mov dword ptr [PML4 + 0x3000], PT + P + W + U
+  mov dword ptr [PT + 0x800], USER_CODE_FRAME + P + W + U
+  mov dword ptr [PT + 0x808], USER_CODE_FRAME + 0x1000 + P + W + U
+  mov rax, cr3
+  mov cr3, rax
+  cld
+  mov esi, offset user_stubs
+  mov edi, USER_CODE_FRAME
+  mov ecx, offset user_stubs_end - user_stubs
+  rep movsb
+  mov byte ptr [FRAME], 0xc3                    # RET: the page can be called
+  mov byte ptr [FRAME + 0x10], 0xcd             # INT 0x80: user code can be called
+  mov byte ptr [FRAME + 0x11], SYSTEM_CALL
+  call sweep
+  call levels
+  call accessed_and_dirty
+  call reserved_bits
+  call large_pages
+  call tlb
+  call identifiers
+  call crossing
+  call implicit
+  finish
+
+# ---- the sweep -----------------------------------------------------------------------------------------
+
+# For all 2^3 * 2 entries (P, W, U, NX) and all 2^3 modes (WP, SMEP, SMAP) x AC: supervisor and user read, write
+# and fetch. The expectation is computed here from the rules of "Determination of Access Rights".
+# R8: entry bits (P W U, NX as bit 3). R9: mode bits (WP, SMEP, SMAP, AC). R10: access (0 read, 1 write,
+# 2 fetch; + 4 for user).
+sweep:
+  xor r13d, r13d                                # mismatches
+  xor r9d, r9d
+.Lmode:
+  call set_mode
+  xor r8d, r8d
+.Lentry:
+  mov eax, r8d
+  and eax, 7
+  or eax, FRAME
+  xor edx, edx
+  test r8d, 8
+  jz 1f
+  mov edx, NX
+1:
+  mov [PT], eax
+  mov [PT + 4], edx
+  xor r10d, r10d
+.Laccess:
+  mov eax, WINDOW
+  invlpg [rax]
+  call expected_error
+  mov r12d, eax
+  call try_access
+  cmp eax, r12d
+  je 1f
+  inc r13d
+  mov r14d, r8d
+  shl r14d, 8
+  or r14d, r9d
+  shl r14d, 8
+  or r14d, r10d
+  shl eax, 24
+  or r14d, eax
+1:
+  inc r10d
+  cmp r10d, 3
+  jne 1f
+  inc r10d
+1:
+  cmp r10d, 7
+  jb .Laccess
+  inc r8d
+  cmp r8d, 16
+  jb .Lentry
+  inc r9d
+  cmp r9d, 16
+  jb .Lmode
+  xor r9d, r9d
+  call set_mode
+  test r13d, r13d
+  jz 1f
+  check "the last mismatch (got, entry, mode, access)", r14d, 0
+1:
+  check "permission sweep: mismatches", r13d, 0
+  ret
+
+# CR0.WP, CR4.SMEP, CR4.SMAP and EFLAGS.AC from R9.
+set_mode:
+  clear_bits cr0, CR0_WP
+  clear_bits cr4, CR4_SMEP+CR4_SMAP
+  test r9d, 1
+  jz 1f
+  set_bits cr0, CR0_WP
+1:
+  test r9d, 2
+  jz 1f
+  set_bits cr4, CR4_SMEP
+1:
+  test r9d, 4
+  jz 1f
+  set_bits cr4, CR4_SMAP
+1:
+  ret
+
+# The error code that the access should give, or 0xff for none, in EAX.
+expected_error:
+  mov eax, r10d
+  and eax, 4                                    # E_U
+  mov ecx, r10d
+  and ecx, 3
+  cmp ecx, 1
+  jne 1f
+  or eax, E_W
+1:
+  cmp ecx, 2
+  jne 1f
+  or eax, E_I
+1:
+  test r8d, P
+  jz .Lfault
+  or eax, E_P
+  test r10d, 4
+  jnz .Luser
+  cmp ecx, 2
+  je .Lsupervisor_fetch
+  test r8d, U
+  jz 1f
+  test r9d, 4                                   # SMAP
+  jz 1f
+  test r9d, 8                                   # AC
+  jz .Lfault
+1:
+  cmp ecx, 1
+  jne .Lallowed
+  test r8d, W
+  jnz .Lallowed
+  test r9d, 1                                   # WP
+  jnz .Lfault
+  jmp .Lallowed
+.Lsupervisor_fetch:
+  test r8d, 8                                   # NX
+  jnz .Lfault
+  test r8d, U
+  jz .Lallowed
+  test r9d, 2                                   # SMEP
+  jnz .Lfault
+  jmp .Lallowed
+.Luser:
+  test r8d, U
+  jz .Lfault
+  cmp ecx, 2
+  je 1f
+  cmp ecx, 1
+  jne .Lallowed
+  test r8d, W
+  jz .Lfault
+  jmp .Lallowed
+1:
+  test r8d, 8
+  jnz .Lfault
+.Lallowed:
+  mov eax, 0xff
+.Lfault:
+  ret
+
+# Performs the access of R10; the error code in EAX, or 0xff. Other vectors give 0xee.
+try_access:
+  arm .Ltried, .Ltried
+  mov edi, WINDOW
+  lea eax, [r10d * 8]
+  lea rax, [rax + .Laccesses]
+  test r9d, 8
+  jz 1f
+  pushfq
+  or dword ptr [rsp], FL_AC
+  popfq
+1:
+  jmp rax
+.balign 8
+.Laccesses:
+  mov al, [rdi]
+  jmp .Ltried
+.balign 8
+  mov byte ptr [rdi + 8], 0
+  jmp .Ltried
+.balign 8
+  call rdi
+  jmp .Ltried
+.balign 8
+  ud2
+.balign 8
+  jmp .Luser_access
+.balign 8
+  jmp .Luser_access
+.balign 8
+  jmp .Luser_access
+.Luser_access:
+  mov eax, r10d
+  and eax, 3
+  shl eax, 4
+  add eax, USER_CODE
+  push USER_DATA
+  push USER_CODE + 0x1800
+  pushfq
+  push USER_CODE64
+  push rax
+  iretq
+.Ltried:
+  push 2
+  popfq
+  mov dword ptr [resume], offset unexpected64
+  mov eax, 0xff
+  cmp dword ptr [last_vector], NONE
+  je 1f
+  cmp dword ptr [last_vector], SYSTEM_CALL
+  je 1f
+  mov eax, 0xee
+  cmp dword ptr [last_vector], V_PF
+  jne 1f
+  mov eax, [last_error]
+  mov rcx, [last_cr2]
+  cmp dword ptr [last_cr2 + 4], 0
+  jne 2f
+  and ecx, ~0x1f
+  cmp ecx, WINDOW
+  je 1f
+2:
+  mov eax, 0xdd
+1:
+  ret
+
+# Copied to USER_CODE; 16 bytes each: read, write, fetch.
+.balign 16
+user_stubs:
+  mov al, [rdi]
+  int SYSTEM_CALL
+.balign 16
+  mov byte ptr [rdi + 8], 0
+  int SYSTEM_CALL
+.balign 16
+  lea rax, [rdi + 0x10]
+  jmp rax
+.balign 16
+user_stubs_end:
+
+# ---- the rest -------------------------------------------------------------------------------------------------
+
+# Rights are the AND of all levels, NX the OR; the error code says whether any level was absent.
+levels:
+  set_bits cr0, CR0_WP
+  mov edi, WINDOW
+  entry FRAME+P+W+U
+  mov r11d, PML4 + 0x3000
+  .macro at_level name, where, clear, vector, error, code:vararg
+  push qword ptr [\where]
+  and dword ptr [\where], ~(\clear)
+  mov rax, cr3
+  mov cr3, rax
+  faults "\name", \vector, \error, \code
+  pop qword ptr [\where]
+  mov rax, cr3
+  mov cr3, rax
+  .endm
+  at_level "write-protected by the directory", PML4+0x3000, W, V_PF, E_P+E_W, mov [rdi], al
+  at_level "absent in the directory", PML4+0x3000, P, V_PF, E_W, mov [rdi], al
+  at_level "write-protected by the PDPT", PML4+0x1008, W, V_PF, E_P+E_W, mov [rdi], al
+  at_level "absent in the PDPT", PML4+0x1008, P, V_PF, 0, mov al, [rdi]
+  or byte ptr [PML4 + 0x3007], 0x80
+  mov rax, cr3
+  mov cr3, rax
+  arm 1f, WINDOW
+  call rdi
+1:
+  fault_result "NX in the directory", V_PF, E_P+E_I
+  and byte ptr [PML4 + 0x3007], 0x7f
+  mov rax, cr3
+  mov cr3, rax
+  movabs rdi, 0x123400000000
+  faults "absent in the PML4", V_PF, 0, mov al, [rdi]
+  mov rax, [last_cr2]
+  check64 "CR2 has 64 bits", rax, 0x123400000000
+  movabs rdi, 0xffff800000000000
+  faults "absent in the upper half", V_PF, E_W, add byte ptr [rdi], 1
+  clear_bits cr0, CR0_WP
+  ret
+
+.macro entry_bits name, want
+  mov eax, [PT]
+  and eax, A+D
+  check "\name", eax, \want
+.endm
+
+accessed_and_dirty:
+  mov edi, WINDOW
+  entry FRAME+P+W
+  entry_bits "no access: no bits", 0
+  mov al, [rdi]
+  entry_bits "read sets A", A
+  mov [rdi + 64], al
+  entry_bits "write sets D", A+D
+  entry FRAME+P+W
+  mov [rdi + 64], al
+  entry_bits "write alone sets A and D", A+D
+  entry FRAME+P+W
+  add byte ptr [rdi + 64], 1
+  entry_bits "read-modify-write sets A and D", A+D
+  entry FRAME+P+W
+  call rdi
+  entry_bits "fetch sets A", A
+  set_bits cr0, CR0_WP
+  entry FRAME+P
+  faults "write to a read-only page", V_PF, E_P+E_W, mov [rdi], al
+  mov eax, [PT]
+  and eax, D
+  check "a faulting write sets no D", eax, 0
+  clear_bits cr0, CR0_WP
+  entry FRAME+P
+  mov [rdi + 64], al
+  entry_bits "supervisor write without WP sets D", A+D
+  and dword ptr [PML4 + 0x3000], ~A
+  and dword ptr [PML4 + 0x1008], ~A
+  and dword ptr [PML4], ~A
+  mov rax, cr3
+  mov cr3, rax
+  mov al, [rdi]
+  mov eax, [PML4 + 0x3000]
+  and eax, A+D
+  check "A in the directory", eax, A
+  mov eax, [PML4 + 0x1008]
+  and eax, A+D
+  check "A in the PDPT", eax, A
+  mov eax, [PML4]
+  and eax, A+D
+  check "A in the PML4", eax, A
+  entry FRAME+P+W
+  mov eax, 0x12345678
+  xor edx, edx
+  cmpxchg [rdi + 64], edx
+  mov eax, [PT]
+  and eax, A
+  check "CMPXCHG that fails sets A", eax, A
+  ret
+
+reserved_bits:
+  mov edi, WINDOW
+  entry FRAME+P+W, (1<<19)
+  faults "reserved address bit", V_PF, E_P+E_RSVD, mov al, [rdi]
+  faults "reserved address bit, write", V_PF, E_P+E_RSVD+E_W, mov [rdi], al
+  entry FRAME+W, (1<<19)
+  faults "reserved bit of an absent entry", V_PF, 0, mov al, [rdi]
+  entry FRAME+P+W, 0x3ff00000-0x3f000000
+  faults "ignored bits", NONE, 0, mov al, [rdi]
+  push qword ptr [PML4 + 8 * 255]
+  mov qword ptr [PML4 + 8 * 255], PD2 + P + W + LARGE
+  movabs rbx, HIGH
+  faults "PS in the PML4 is reserved", V_PF, E_P+E_RSVD, mov al, [rbx]
+  pop qword ptr [PML4 + 8 * 255]
+  mov ecx, EFER
+  rdmsr
+  and eax, ~EFER_NXE
+  wrmsr
+  entry FRAME+P+W, NX
+  faults "NX without NXE is reserved", V_PF, E_P+E_RSVD, mov al, [rdi]
+  entry FRAME+P
+  set_bits cr4, CR4_SMEP
+  entry FRAME+P+U
+  arm 1f, WINDOW
+  call rdi
+1:
+  fault_result "SMEP sets I/D even without NXE", V_PF, E_P+E_I
+  clear_bits cr4, CR4_SMEP
+  entry FRAME
+  arm 1f, WINDOW
+  call rdi
+1:
+  fault_result "no I/D without NXE and SMEP", V_PF, 0
+  mov ecx, EFER
+  rdmsr
+  or eax, EFER_NXE
+  wrmsr
+  mov qword ptr [PML4 + 0x3008], 0x202000 + P + W + LARGE
+  mov ebx, WINDOW + 0x200000
+  invlpg [rbx]
+  faults "reserved bit 13 of a 2 MiB page", V_PF, E_P+E_RSVD, mov al, [rbx]
+  mov qword ptr [PML4 + 0x3008], WINDOW + 0x200000 + P + W + LARGE
+  ret
+
+large_pages:
+  mov dword ptr [FRAME + 0x123], 0x2a2a2a2a
+  mov qword ptr [PML4 + 0x3008], 0x200000 + P + W + LARGE
+  mov ebx, WINDOW + 0x200000
+  invlpg [rbx]
+  mov eax, [rbx + 0x100123]
+  check "2 MiB page", eax, 0x2a2a2a2a
+  mov eax, [PML4 + 0x3008]
+  and eax, A+D
+  check "A of a 2 MiB page", eax, A
+  mov [rbx + 0x100127], al
+  mov eax, [PML4 + 0x3008]
+  and eax, A+D
+  check "D of a 2 MiB page", eax, A+D
+  mov qword ptr [PML4 + 8 * 255], PD2 + P + W + U
+  mov qword ptr [PD2], P + W + LARGE
+  movabs rbx, HIGH
+  mov eax, [rbx + FRAME + 0x123]
+  check "1 GiB page", eax, 0x2a2a2a2a
+  mov eax, [PD2]
+  and eax, A+D
+  check "A of a 1 GiB page", eax, A
+  mov qword ptr [PD2], 0x200000 + P + W + LARGE
+  invlpg [rbx]
+  faults "reserved bit 21 of a 1 GiB page", V_PF, E_P+E_RSVD, mov al, [rbx]
+  mov qword ptr [PD2], 0
+  ret
+
+# What stays in the TLB is seen only where the architecture promises a flush; global pages where one is promised not
+# to reach them are not observable for certain, so only their flushes are.
+tlb:
+  mov dword ptr [FRAME], 0x11111111
+  mov dword ptr [USER_CODE_FRAME + 0x1000], 0x22222222
+  mov edi, WINDOW
+  .macro remap name, flags, flush:vararg
+  entry FRAME+P+W+\flags
+  mov eax, [rdi]
+  mov dword ptr [PT], USER_CODE_FRAME + 0x1000 + P + W + \flags
+  \flush
+  mov eax, [rdi]
+  check "\name", eax, 0x22222222
+  .endm
+  mov r11, cr3
+  remap "INVLPG", 0, invlpg [rdi]
+  remap "INVLPG of another byte of the page", 0, invlpg [rdi+0xfff]
+  remap "MOV to CR3", 0, mov cr3, r11
+  mov rbx, cr4
+  or ebx, CR4_PGE
+  mov cr4, rbx
+  remap "INVLPG of a global page", G, invlpg [rdi]
+  mov edx, ebx
+  and edx, ~CR4_PGE
+  remap "clearing PGE", G, mov cr4, rdx
+  mov cr4, rbx
+  remap "PGE cleared and set", G, .byte 0x0f, 0x22, 0xe2, 0x0f, 0x22, 0xe3  # mov cr4, rdx; mov cr4, rbx
+  entry FRAME+P
+  mov eax, [rdi]
+  or dword ptr [PT], W
+  faults "a right that was added counts at once or after one fault", NONE, 0, mov [rdi+64], al
+  # Absent entries are not cached.
+  entry 0
+  faults "absent", V_PF, 0, mov eax, [rdi]
+  mov dword ptr [PT], FRAME + P
+  mov eax, [rdi]
+  check "present without INVLPG", eax, 0x11111111
+  clear_bits cr4, CR4_PGE
+  ret
+
+# PCID and INVPCID.
+identifiers:
+  mov rbx, 1
+  shl rbx, 63
+  mov rax, cr3
+  or rbx, rax
+  faults "CR3 bit 63 without PCIDE is #GP(0)", V_GP, 0, mov cr3, rbx
+  set_bits cr4, CR4_PCIDE
+  mov edi, WINDOW
+  mov r11, cr3
+  lea r12, [r11 + 1]
+  remap "CR3 load flushes its PCID", 0, mov cr3, r11
+  mov rbx, 1
+  shl rbx, 63
+  or rbx, r11
+  faults "CR3 bit 63 with PCIDE", NONE, 0, mov cr3, rbx
+  mov rax, cr3
+  sub rax, r11
+  check64 "bit 63 is not kept", rax, 0
+  mov ecx, 2
+  remap "INVPCID 2", 0, invpcid rcx, [invpcid_all]
+  mov ecx, 3
+  remap "INVPCID 3", 0, invpcid rcx, [invpcid_all]
+  mov ecx, 1
+  remap "INVPCID 1", 0, invpcid rcx, [invpcid_all]
+  xor ecx, ecx
+  remap "INVPCID 0", 0, invpcid rcx, [invpcid_window]
+  mov ecx, 4
+  faults "INVPCID 4 is #GP(0)", V_GP, 0, invpcid rcx, [invpcid_all]
+  xor ecx, ecx
+  faults "INVPCID 0 of non-canonical is #GP(0)", V_GP, 0, invpcid rcx, [invpcid_bad]
+  mov ecx, 1
+  faults "INVPCID of a reserved descriptor bit is #GP(0)", V_GP, 0, invpcid rcx, [invpcid_reserved]
+  mov cr3, r12
+  mov rax, cr3
+  sub rax, r12
+  check64 "CR3 holds the PCID", rax, 0
+  mov cr3, r11
+  clear_bits cr4, CR4_PCIDE
+  lea rax, [r11 + 1]
+  mov cr3, rax
+  mov rbx, cr4
+  or ebx, CR4_PCIDE
+  faults "setting PCIDE with CR3 bits 0 to 11 is #GP(0)", V_GP, 0, mov cr4, rbx
+  mov cr3, r11
+  ret
+
+# Accesses over two pages: nothing is written when the second page faults, and CR2 is in the second.
+crossing:
+  mov edi, WINDOW
+  mov qword ptr [PT + 8], 0
+  entry FRAME+P+W
+  mov eax, WINDOW + 0x1000
+  invlpg [rax]
+  mov dword ptr [rdi + 0xffc], 0
+  mov rax, -1
+  faults "store over the edge", V_PF, E_W, mov [rdi+0xffc], rax
+  check_memory "CR2 is the second page", last_cr2, WINDOW+0x1000
+  check_memory "nothing was written", WINDOW+0xffc, 0
+  faults "load over the edge", V_PF, 0, mov rax, [rdi+0xffc]
+  faults "read-modify-write over the edge", V_PF, E_W, add qword ptr [rdi+0xffd], 1
+  mov rbx, rsp
+  lea rsp, [rdi + 0x1004]
+  mov byte ptr [idt + 16 * V_PF + 4], 1
+  faults "PUSH over the edge", V_PF, E_W, push rax
+  mov byte ptr [idt + 16 * V_PF + 4], 0
+  mov rsp, rbx
+  # REP stops at the edge with its registers exact.
+  lea rdi, [rdi + 0xff0]
+  mov ecx, 8
+  mov eax, 0x5a5a5a5a
+  faults "REP STOSD over the edge", V_PF, E_W, rep stosd
+  check "REP STOSD: ECX", ecx, 4
+  check "REP STOSD: EDI", edi, WINDOW+0x1000
+  mov qword ptr [PT + 8], FRAME + 0x2000 + P + W
+  rep stosd
+  check "it goes on where it stopped", edi, WINDOW+0x1010
+  mov dword ptr [FRAME + 0xffc], 0x44332211
+  mov dword ptr [FRAME + 0x2000], 0x88776655
+  mov edi, WINDOW
+  mov rax, [rdi + 0xffc]
+  check64 "load over two frames", rax, 0x8877665544332211
+  ret
+
+# Implicit accesses are supervisor ones whatever the CPL, and SMAP counts for them whatever AC is.
+implicit:
+  faults "selector beyond the table", V_GP, GDT_END+8, mov fs, [implicit_selector]
+  mov dword ptr [gdt_pointer_user + 2], WINDOW
+  cld
+  mov esi, offset gdt
+  mov edi, FRAME
+  mov ecx, GDT_END
+  rep movsb
+  entry FRAME+P+W
+  lgdt [gdt_pointer_user]
+  arm 1f, 1f
+  push USER_DATA
+  push USER_CODE + 0x1800
+  push 2
+  push USER_CODE64
+  push USER_CODE + 0x40
+  mov byte ptr [USER_CODE_FRAME + 0x40], 0x8e   # mov fs, eax
+  mov byte ptr [USER_CODE_FRAME + 0x41], 0xe0
+  mov byte ptr [USER_CODE_FRAME + 0x42], 0xcd
+  mov byte ptr [USER_CODE_FRAME + 0x43], SYSTEM_CALL
+  mov eax, USER_DATA
+  iretq
+1:
+  fault_result "user load of a segment reads a supervisor GDT", SYSTEM_CALL, 0
+  entry FRAME+P+W+U
+  set_bits cr4, CR4_SMAP
+  pushfq
+  or dword ptr [rsp], FL_AC
+  popfq
+  mov eax, USER_DATA
+  faults "GDT in a user page is #PF under SMAP with AC", V_PF, E_P, mov fs, eax
+  push 2
+  popfq
+  clear_bits cr4, CR4_SMAP
+  lgdt [gdt_pointer]
+  xor eax, eax
+  mov fs, eax
+  ret
+
+.data
+invpcid_all: .quad 0, 0
+invpcid_window: .quad 0, WINDOW
+invpcid_bad: .quad 0, 0x800000000000
+invpcid_reserved: .quad 0x1000, 0
+implicit_selector: .word GDT_END + 8
+gdt_pointer_user:
+  .word GDT_END - 1
+  .quad 0

@@ -1,0 +1,154 @@
+/**
+ * Runs the bare-metal guests of test/cpu/guests: flat images without a kernel, entered in real mode.
+ * It stands in for the machine's own loader and main loop; CPU, memory, board and exits are the real ones.
+ */
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+import { Cpu } from '../../src/cpu.js';
+import { Exits } from '../../src/exits.js';
+import { MachineClock } from '../../src/guest-clock.js';
+import { GuestMemory } from '../../src/memory.js';
+import { ExitReason, type NativeCpu } from '../../src/native.js';
+import { loadNative } from '../../src/native-loader.js';
+import { wire, type Board } from '../../src/wiring.js';
+
+/** Where the guests' sources are. */
+export const GUESTS = fileURLToPath(new URL('../cpu/guests/', import.meta.url));
+
+/** Guest physical address at which an image is placed and entered (see guest.ld). */
+export const GUEST_BASE = 0x1000;
+
+/** RAM of the machine in bytes. */
+const RAM = 64 * 1024 * 1024;
+
+/** Instructions after which a guest is taken to hang. */
+const INSTRUCTION_LIMIT = 200e6;
+
+/** Longest run between two looks at the timers, in instructions. */
+const SLICE = 10_000;
+
+/** Number of the exit device's first port and of its ports, as on QEMU's command line. */
+const DEBUG_EXIT = { iobase: 0xf4, iosize: 4 };
+
+/** How a guest ended. */
+export interface GuestResult {
+  /** `exit`: the exit device; `shutdown`: triple fault; `halt`: nothing wakes it; `limit`: it hangs. */
+  readonly end: 'exit' | 'shutdown' | 'halt' | 'limit';
+  /** What was written to the exit device, -1 when nothing was. */
+  readonly value: number;
+  /** What it printed on COM1, line by line. */
+  readonly lines: readonly string[];
+}
+
+/** Names of all guests, from their sources. */
+export function guestNames(): string[] {
+  return readdirSync(GUESTS)
+    .filter((file) => file.endsWith('.s'))
+    .map((file) => file.slice(0, -2))
+    .sort();
+}
+
+/**
+ * Assembles and links a guest with GNU binutils; results are kept by content in the temp folder.
+ * @returns path of the flat image
+ */
+export function buildGuest(name: string): string {
+  const sources = [`${name}.s`, 'lib.inc', 'guest.ld'];
+  const hash = createHash('sha256');
+  for (const source of sources) hash.update(readFileSync(join(GUESTS, source)));
+  const folder = join(tmpdir(), 'nodevm-guests');
+  const image = join(folder, `${name}-${hash.digest('hex').slice(0, 16)}.bin`);
+  if (existsSync(image)) return image;
+  mkdirSync(folder, { recursive: true });
+  const temporary = `${image}.${process.pid}`;
+  const object = `${temporary}.o`;
+  execFileSync('as', ['--64', '-I', GUESTS, '-o', object, join(GUESTS, `${name}.s`)]);
+  const script = join(GUESTS, 'guest.ld');
+  execFileSync('ld', ['-T', script, '--oformat', 'binary', '-o', temporary, object]);
+  renameSync(temporary, image);
+  return image;
+}
+
+/** One machine without a kernel, on the icount clock. */
+export class GuestRunner {
+  private readonly cpu: Cpu;
+  private readonly native: NativeCpu;
+  private readonly timers: MachineClock;
+  private readonly exits: Exits;
+  private readonly output: number[] = [];
+  private value = -1;
+
+  /** @param image flat image for {@link GUEST_BASE} */
+  constructor(image: Uint8Array) {
+    const addon = loadNative();
+    const ram = { lowRam: RAM, highRam: 0 };
+    this.native = addon.createCpu({ ...ram, clock: 'icount' });
+    this.cpu = new Cpu(this.native, addon.exitBlockLayout);
+    this.timers = new MachineClock(this.native, 0);
+    const board = this.board(ram);
+    this.exits = new Exits(this.cpu, board);
+    board.reset();
+    this.native.reset();
+    const memory = new GuestMemory({
+      ...ram,
+      views: this.native.ram,
+      invalidate: (gpa, length) => this.native.invalidateCode(gpa, length),
+    });
+    memory.write(GUEST_BASE, image);
+    const cs = this.native.getSegment('cs');
+    this.native.setSegment('cs', { ...cs, selector: 0, base: 0n });
+    this.native.setRegister('rip', BigInt(GUEST_BASE));
+  }
+
+  /** Runs the guest to its end. */
+  run(): GuestResult {
+    const end = this.runToEnd();
+    const lines = Buffer.from(this.output).toString('latin1').split('\n').filter(Boolean);
+    return { end, value: this.value, lines };
+  }
+
+  private runToEnd(): GuestResult['end'] {
+    const { cpu, timers } = this;
+    while (cpu.instructions < INSTRUCTION_LIMIT) {
+      const now = timers.now();
+      timers.runDue(now);
+      const wait = Math.ceil(timers.nextDeadline - now);
+      const reason = cpu.run(Math.max(1, Math.min(SLICE, wait)));
+      if (reason === ExitReason.Shutdown) return 'shutdown';
+      if (reason === ExitReason.Halt && !this.sleep()) return 'halt';
+      this.exits.serve(reason);
+      if (this.value >= 0) return 'exit';
+    }
+    return 'limit';
+  }
+
+  /** Moves time to the next event. False: there is none. */
+  private sleep(): boolean {
+    const deadline = Math.min(this.timers.nextDeadline, this.cpu.apicDeadline);
+    if (deadline === Infinity) return false;
+    this.native.advanceTo(Math.ceil(deadline));
+    return true;
+  }
+
+  private board(ram: { lowRam: number; highRam: number }): Board {
+    return wire({
+      ...ram,
+      cpu: this.native,
+      clock: this.timers,
+      serialPorts: 1,
+      debugExit: DEBUG_EXIT,
+      events: {
+        onReset: () => undefined,
+        onSleep: () => undefined,
+        onDebugExit: (value) => (this.value = value),
+        onSerialOutput: (_port, byte) => this.output.push(byte),
+        onSerialInputWanted: () => undefined,
+      },
+    });
+  }
+}
