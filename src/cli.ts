@@ -2,6 +2,7 @@
 import { createRequire } from 'node:module';
 import process from 'node:process';
 
+import { runInitramfsCommand } from './cli/initramfs.js';
 import { parseCommandLine } from './cli/options.js';
 import { reportError } from './cli/report.js';
 import { runGuest } from './cli/run.js';
@@ -14,6 +15,7 @@ async function main(argv: readonly string[]): Promise<number> {
     void reportError(error, json).then((status) => process.exit(status));
   });
   try {
+    if (argv[0] === 'initramfs') return await runInitramfsCommand(argv.slice(1));
     const { version } = createRequire(import.meta.url)('../package.json') as { version: string };
     const request = parseCommandLine(argv, version);
     if (request.kind === 'print') return await print(request.text);

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 
 import { NodevmError } from './errors.js';
 import { DEBUG_EXIT, SERIAL_PORTS, splitRam } from './layout.js';
+import { loadInitrd } from './initramfs/source.js';
 import type { ClockSource } from './native.js';
 
 /** An image in memory, or the path of a file with it. */
@@ -19,7 +20,10 @@ export interface DebugExitConfig {
 export interface MachineConfig {
   /** Linux bzImage. */
   readonly kernel: Image;
-  /** Initramfs archives, concatenated in this order; default none. */
+  /**
+   * Initramfs archives, concatenated in this order; default none. A path may also be that of a directory
+   * or a gen_init_cpio list, which is packed.
+   */
   readonly initrd?: Image | readonly Image[] | undefined;
   /** Kernel command line; default `console=ttyS0`. */
   readonly cmdline?: string | undefined;
@@ -92,7 +96,7 @@ export async function resolveConfig(config: MachineConfig): Promise<ResolvedConf
   const initrds = config.initrd === undefined ? [] : asList(config.initrd);
   const [kernel, ...archives] = await Promise.all([
     imageBytes('kernel', config.kernel),
-    ...initrds.map((initrd) => imageBytes('initrd', initrd)),
+    ...initrds.map(initrdBytes),
   ]);
   return { ...resolved, kernel, initrds: archives };
 }
@@ -144,6 +148,11 @@ async function imageBytes(field: string, image: Image): Promise<Uint8Array> {
   } catch (cause) {
     throw new NodevmError('E_FILE', `${field} ${image}: ${fileTrouble(cause)}`, { cause });
   }
+}
+
+/** A directory or a gen_init_cpio list is packed. */
+async function initrdBytes(initrd: Image): Promise<Uint8Array> {
+  return typeof initrd === 'string' ? (await loadInitrd(initrd)).bytes : initrd;
 }
 
 /** What went wrong with a file, in words. */

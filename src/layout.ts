@@ -41,14 +41,17 @@ export const BDA_BASE_MEMORY_KIB = 0x413;
 /** GDT of the entry state: behind the interrupt vectors and the BIOS data area. */
 export const BOOT_GDT = 0x500;
 
-/** boot_params, the "zero page": one page. */
+/** The setup_data list: one page. */
+export const BOOT_SETUP_DATA: AddressRange = { base: 0x6000, length: PAGE_SIZE };
+
+/** boot_params, the "zero page", or a start info of PVH or multiboot: one page. */
 export const BOOT_PARAMS = 0x7000;
 
 /** Initial RSP: the page below it is the stack. */
 export const BOOT_STACK_TOP = 0x9000;
 
-/** PML4, PDPT and page directories that map the first 4 GiB one to one: six pages. */
-export const BOOT_PAGE_TABLES: AddressRange = { base: 0x9000, length: 6 * PAGE_SIZE };
+/** PML4, PDPT and page directories of 1 GiB each, which map all RAM one to one: at most 17 GiB. */
+export const BOOT_PAGE_TABLES: AddressRange = { base: 0x9000, length: 19 * PAGE_SIZE };
 
 /** Kernel command line with its terminating NUL; far more than the 2 KiB that Linux takes. */
 export const BOOT_COMMAND_LINE: AddressRange = { base: 0x2_0000, length: 64 * KiB };

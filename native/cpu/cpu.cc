@@ -160,6 +160,7 @@ bool Cpu::needExact() {
 // --- ports -------------------------------------------------------------------------------------------
 
 Loaded<uint32_t> Cpu::portIn(uint16_t port, unsigned size) {
+  notePortBreakpoint(port, size);
   if (const auto* access = replay.next(ReplayLog::Kind::kPortRead, port, static_cast<uint8_t>(size)))
     return {static_cast<uint32_t>(access->value), true};
   exitBlock.port = port;
@@ -170,6 +171,7 @@ Loaded<uint32_t> Cpu::portIn(uint16_t port, unsigned size) {
 }
 
 bool Cpu::portOut(uint16_t port, unsigned size, uint32_t value) {
+  notePortBreakpoint(port, size);
   exitBlock.port = port;
   exitBlock.size = size;
   exitBlock.data = value;
@@ -194,16 +196,23 @@ uint64_t Cpu::entropy() {
 // --- debug registers ---------------------------------------------------------------------------------
 
 // SDM volume 3, "Debug Registers": lengths 1, 2, 8, 4 by LENn; the address is aligned to the length.
-void Cpu::noteDataBreakpoint(uint64_t linear, unsigned size, bool write) {
+void Cpu::noteBreakpoint(uint64_t address, unsigned size, unsigned kinds) {
   static constexpr uint8_t kLength[4] = {1, 2, 8, 4};
   for (unsigned n = 0; n < 4; ++n) {
-    if (!(dr7 >> (2 * n) & 3)) continue;
-    const unsigned kind = dr7 >> (16 + 4 * n) & 3;
-    if (kind != 3 && !(kind == 1 && write)) continue;
+    if (!(dr7 >> (2 * n) & 3) || !(kinds >> (dr7 >> (16 + 4 * n) & 3) & 1)) continue;
     const unsigned length = kLength[dr7 >> (18 + 4 * n) & 3];
     const uint64_t base = dr[n] & ~uint64_t{length - 1};
-    if (linear < base + length && base < linear + size) pendingDr6_ |= uint64_t{1} << n;
+    if (address < base + length && base < address + size) pendingDr6_ |= uint64_t{1} << n;
   }
+}
+
+// R/Wn of 3 is reads and writes, of 1 writes only, of 2 ports where CR4.DE is set.
+void Cpu::noteDataBreakpoint(uint64_t linear, unsigned size, bool write) {
+  noteBreakpoint(linear, size, write ? 1 << 3 | 1 << 1 : 1 << 3);
+}
+
+void Cpu::notePortBreakpoint(uint16_t port, unsigned size) {
+  if ((dr7 & 0xff) && (cr4 & cr4::kDe)) noteBreakpoint(port, size, 1 << 2);
 }
 
 }  // namespace nodevm

@@ -278,7 +278,10 @@ class Cpu : public CpuState {
   [[nodiscard]] bool writeSpan(const Span& span, const uint8_t* from);
   Rights dataRights() const;
   Rights systemRights() const;
+  // Breakpoints that the access meets; bit n of `kinds` stands for R/W = n.
+  void noteBreakpoint(uint64_t address, unsigned size, unsigned kinds);
   void noteDataBreakpoint(uint64_t linear, unsigned size, bool write);
+  void notePortBreakpoint(uint16_t port, unsigned size);
   // Leaves the instruction so that the dispatcher repeats it alone, with time exact.
   bool needExact();
   void updateContext();

@@ -148,7 +148,7 @@ bool transferBySystemDescriptor(Cpu& cpu, const Descriptor& descriptor, uint16_t
                         0);
 }
 
-// Protected mode: where a direct selector leads. Sets `done` when a gate or task took over.
+// Protected mode: a selector leads to code, or through a gate or TSS.
 bool farTransfer(Cpu& cpu, uint16_t selector, uint64_t offset, SizeCode opSize, bool isCall,
                  uint64_t next) {
   if (isNull(selector)) return cpu.raise(kGp, 0);

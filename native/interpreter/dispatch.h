@@ -65,7 +65,7 @@ inline void leaveBlock(Cpu& cpu, const Instruction* i) {
   cpu.leave = Leave::kBoundary;
 }
 // A near branch that has set cpu.rip (and changed nothing else that the dispatcher cares for): chains to the next block when it is in the jump cache.
-inline void endBlock(Cpu& cpu) {
+[[gnu::always_inline]] inline void endBlock(Cpu& cpu) {
   if constexpr (kTailCalls) {
     const JumpCacheEntry& entry = cpu.blocks->jumpCache(cpu.rip);
     if (entry.rip == cpu.rip && entry.context == cpu.context) [[likely]] {

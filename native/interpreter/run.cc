@@ -104,7 +104,8 @@ bool Cpu::serviceEvents(ExitReason& exit) {
   if (interruptShadow) {
     // The shadow only matters while something waits for the boundary.
     const bool waiting = apic.nmiPending() || apic.extIntPending() || apic.interruptPending();
-    if (waiting || (eflagsRest & eflags::kTf)) return false;
+    const bool debugged = (eflagsRest & eflags::kTf) || (dr7 & 0xff) != 0;
+    if (waiting || debugged) return false;
     interruptShadow = debugShadow = false;
   }
   if (apic.nmiPending() && !nmiBlocked) {

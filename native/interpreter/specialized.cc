@@ -88,8 +88,8 @@ const HandlerSet* oneByteWithoutIndex(const Row& row, SizeCode size) {
   const int digit = row.modrm.reg;
   if (opcode < 0x40 && (opcode & 7) < 4) return &kBinary[opcode >> 3][opcode & 3];
   switch (opcode) {
-    case 0x63:
-      return size == 1 ? nullptr : &kSignExtendDoubleword;
+    case 0x63:  // MOVSXD, not the legacy modes' ARPL
+      return row.has(kOnly64) && size != 1 ? &kSignExtendDoubleword : nullptr;
     case 0x80:
       return &kImmediate[digit][0];
     case 0x81:

@@ -21,7 +21,7 @@ struct TlbEntry {
 static_assert(sizeof(TlbEntry) == 32);
 
 struct Tlb {
-  static constexpr unsigned kEntries = 512;
+  static constexpr unsigned kEntries = 2048;
   TlbEntry entries[kEntries];
   bool global[kEntries] = {};  // survives a flush that keeps global pages
 

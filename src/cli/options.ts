@@ -281,6 +281,8 @@ function helpEpilogue(): string {
     'Options are spelt with one dash or two. QEMU flags that mean nothing here are accepted and named',
     `once on stderr: ${[...ignoredFlags, ...ignoredWithArgument].map(dashed).join(' ')}`,
     '',
+    'nodevm initramfs makes, shows, checks and changes initramfs archives; see nodevm initramfs --help.',
+    '',
     'At a terminal: Ctrl-A X ends the run, Ctrl-A H helps, Ctrl-A Ctrl-A sends Ctrl-A.',
     '',
     'Exit status:',

@@ -7,9 +7,11 @@ import { NodevmError } from '../errors.js';
 import { signalStatus } from '../exit-status.js';
 import { defaultImages } from '../images.js';
 import type { MachineExit } from '../machine-exit.js';
+import { loadInitrd } from '../initramfs/source.js';
 import { Machine } from '../machine.js';
 import { Terminal } from '../terminal.js';
 import type { CliOptions } from './options.js';
+import { progressOf } from './initramfs.js';
 import { describeExit, exitReport, say } from './report.js';
 import { guardTerminal } from './tty-guard.js';
 import type { SerialTarget } from './values.js';
@@ -41,7 +43,7 @@ async function machineConfig(options: CliOptions): Promise<MachineConfig> {
   const { kernel, initrd } = await imagesOf(options);
   return {
     kernel,
-    initrd,
+    initrd: await loadInitrds(initrd),
     cmdline: options.append,
     memory: options.memory,
     clock: options.clock,
@@ -57,6 +59,18 @@ async function imagesOf({ kernel, initrd }: CliOptions) {
   if (kernel !== undefined) return { kernel, initrd };
   const guest = await defaultImages();
   return { kernel: guest.kernel, initrd: initrd.length > 0 ? initrd : [guest.initrd] };
+}
+
+/** Reads archives, packs directories and lists, and says what would keep one packed alone from booting. */
+async function loadInitrds(paths: readonly string[]): Promise<readonly Uint8Array[]> {
+  const archives: Uint8Array[] = [];
+  for (const path of paths) {
+    const { bytes, warnings } = await loadInitrd(path, { onProgress: progressOf(path) });
+    archives.push(bytes);
+    if (paths.length > 1) continue;
+    for (const warning of warnings) await say(`warning: initrd ${path}: ${warning}`);
+  }
+  return archives;
 }
 
 /** One target a port, from COM1; ports that are `none` at the end are not there at all. */

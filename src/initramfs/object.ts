@@ -8,11 +8,14 @@ import { Tree } from './tree.js';
 /** Leaves the path out of each member of a union. */
 type WithoutPath<Entry> = Entry extends unknown ? Omit<Entry, 'path'> : never;
 
-/** What an object form has at a path: contents of a file, or what a function of this module made. */
-export type InitramfsNode = string | Uint8Array | WithoutPath<InitramfsEntry>;
+/** An entry that does not know its path yet. */
+export type InitramfsNode = WithoutPath<InitramfsEntry>;
 
-/** Paths, with or without a leading "/", and what is there. Directories on the way need no mention. */
-export type InitramfsObject = Readonly<Record<string, InitramfsNode>>;
+/**
+ * Paths, with or without a leading "/", and what is there: the contents of a file, or what a function of
+ * this module made. Directories on the way need no mention.
+ */
+export type InitramfsObject = Readonly<Record<string, string | Uint8Array | InitramfsNode>>;
 
 /** A regular file; a script or an ELF file is executable unless `mode` says otherwise. */
 export function file(contents: string | Uint8Array, attributes: Attributes = {}): InitramfsNode {

@@ -3,7 +3,7 @@
  * besides the registers.
  */
 import type { E820Entry } from './e820.js';
-import { LOADFLAGS, SETUP_HEADER_FIELDS, type LinuxKernel } from './setup-header.js';
+import { LOADFLAGS, SETUP_HEADER_FIELDS } from './setup-header.js';
 
 /** Size of boot_params in bytes. */
 export const BOOT_PARAMS_SIZE = 0x1000;
@@ -38,7 +38,10 @@ export interface Placement {
 
 /** What goes into boot_params; addresses are guest physical. */
 export interface BootParamsOptions {
-  readonly kernel: LinuxKernel;
+  /** The kernel's own setup_header from offset 0x1f1 on. */
+  readonly headerBytes: Uint8Array;
+  /** loadflags, without those that every loader sets. */
+  readonly loadflags: number;
   /** Where the protected-mode code lies. */
   readonly loadAddress: number;
   /** Where the NUL-terminated command line lies. */
@@ -48,25 +51,26 @@ export interface BootParamsOptions {
   readonly e820: readonly E820Entry[];
   /** The ACPI root pointer. */
   readonly rsdp: number;
+  /** The first entry of setup_data; 0 where there is none. */
+  readonly setupData: number;
 }
 
 /**
  * Builds the page. Everything not named stays zero, as the protocol wants; that includes screen_info,
- * whose zero columns and lines tell the kernel that there is no text screen, and setup_data.
+ * whose zero columns and lines tell the kernel that there is no text screen.
  */
 export function buildBootParams(options: BootParamsOptions): Uint8Array {
   const page = new Uint8Array(BOOT_PARAMS_SIZE);
   const view = new DataView(page.buffer);
-  const { kernel, ramdisk } = options;
-  page.set(kernel.headerBytes, SETUP_HEADER_FIELDS.setup_sects[0]);
-  view.setBigUint64(SETUP_HEADER_FIELDS.setup_data[0], 0n, true);
+  const { ramdisk } = options;
+  page.set(options.headerBytes, SETUP_HEADER_FIELDS.setup_sects[0]);
 
   const set = (field: readonly [number, number], value: number): void => {
     setUnsigned(view, field, value);
   };
   set(SETUP_HEADER_FIELDS.vid_mode, VIDEO_MODE_NORMAL);
   set(SETUP_HEADER_FIELDS.type_of_loader, LOADER_UNDEFINED);
-  set(SETUP_HEADER_FIELDS.loadflags, kernel.header.loadflags | LOADFLAGS.CAN_USE_HEAP);
+  set(SETUP_HEADER_FIELDS.loadflags, options.loadflags | LOADFLAGS.CAN_USE_HEAP);
   set(SETUP_HEADER_FIELDS.heap_end_ptr, HEAP_END);
   set(SETUP_HEADER_FIELDS.code32_start, options.loadAddress);
   set(SETUP_HEADER_FIELDS.cmd_line_ptr, low32(options.commandLine));
@@ -75,6 +79,7 @@ export function buildBootParams(options: BootParamsOptions): Uint8Array {
   set(BOOT_PARAMS_FIELDS.ext_ramdisk_image, high32(ramdisk?.base ?? 0));
   set(SETUP_HEADER_FIELDS.ramdisk_size, low32(ramdisk?.length ?? 0));
   set(BOOT_PARAMS_FIELDS.ext_ramdisk_size, high32(ramdisk?.length ?? 0));
+  set(SETUP_HEADER_FIELDS.setup_data, options.setupData);
   set(BOOT_PARAMS_FIELDS.acpi_rsdp_addr, options.rsdp);
   setE820(view, options.e820);
   return page;

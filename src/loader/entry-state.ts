@@ -1,22 +1,23 @@
 /**
- * The state in which a kernel's 64-bit entry is reached (Documentation/arch/x86/boot.rst, "64-bit Boot
- * Protocol"): long mode, paging with the needed memory mapped one to one, flat segments __BOOT_CS and
- * __BOOT_DS, interrupts off, RSI pointing at boot_params.
+ * The states in which kernels are entered, interrupts off and segments flat in each: the 32-bit and 64-bit
+ * entries of Linux (Documentation/arch/x86/boot.rst, "32-bit Boot Protocol" and "64-bit Boot Protocol"),
+ * and the protected mode that PVH and multiboot ask for.
  */
-import { BOOT_GDT, BOOT_PAGE_TABLES, BOOT_STACK_TOP, PAGE_SIZE } from '../layout.js';
+import {
+  BOOT_GDT,
+  BOOT_PAGE_TABLES,
+  BOOT_STACK_TOP,
+  HIGH_RAM_BASE,
+  PAGE_SIZE,
+} from '../layout.js';
 import type { GuestMemory } from '../memory.js';
-import type { NativeCpu, SegmentName, SegmentValue } from '../native.js';
+import type { NativeCpu, RegisterName, SegmentName, SegmentValue } from '../native.js';
+import { alignUp } from './binary.js';
 
-/** Registers at the entry; addresses are guest physical, which are the linear ones as well. */
+/** Registers at the entry, in the order in which they are set; addresses are guest physical and linear. */
 export interface EntryState {
-  readonly rip: number;
-  /** Address of boot_params. */
-  readonly rsi: number;
-  readonly rsp: number;
-  readonly cr3: number;
-  readonly gdt: { readonly base: number; readonly limit: number };
-  readonly codeSegment: SegmentValue;
-  readonly dataSegment: SegmentValue;
+  readonly registers: Readonly<Partial<Record<RegisterName, bigint>>>;
+  readonly segments: Readonly<Partial<Record<SegmentName, SegmentValue>>>;
 }
 
 // SDM volume 3, "Control Registers" and "Extended Feature Enable Register".
@@ -32,60 +33,97 @@ const EFER_LMA = 1n << 10n;
 const RFLAGS_ENTRY = 1n << 1n;
 
 // SDM volume 3, "Segment Descriptors": G, L or D/B, present, S, and a type with its accessed bit.
-const CODE_SEGMENT: SegmentValue = { selector: 0x10, base: 0n, limit: 0xffff_ffff, access: 0xa09b };
-const DATA_SEGMENT: SegmentValue = { selector: 0x18, base: 0n, limit: 0xffff_ffff, access: 0xc093 };
+const FLAT = { base: 0n, limit: 0xffff_ffff } as const;
+/** __BOOT_CS; the 64-bit protocol has the same selector with L instead of D. */
+const CODE_64: SegmentValue = { ...FLAT, selector: 0x10, access: 0xa09b };
+const CODE_32: SegmentValue = { ...FLAT, selector: 0x10, access: 0xc09b };
+/** __BOOT_DS. */
+const DATA: SegmentValue = { ...FLAT, selector: 0x18, access: 0xc093 };
+/** The task register that PVH asks for: a busy 32-bit TSS at 0, which nothing reads. */
+const TASK: SegmentValue = { selector: 0, base: 0n, limit: 0x67, access: 0x008b };
 
 // SDM volume 3, "4-Level Paging and 5-Level Paging".
 const PTE_PRESENT = 1n << 0n;
 const PTE_WRITE = 1n << 1n;
 const PDE_PAGE_SIZE = 1n << 7n;
-const LARGE_PAGE = 0x20_0000n;
+const LARGE_PAGE = 0x20_0000;
 const ENTRIES_PER_TABLE = 512;
-
-/** Page directories, of 1 GiB each: together the first 4 GiB. */
-const PAGE_DIRECTORIES = 4;
+/** What one page directory maps. */
+const DIRECTORY_REACH = ENTRIES_PER_TABLE * LARGE_PAGE;
 
 /**
- * Writes the GDT and the page tables of the entry state to their places in guest memory.
- * @param rip where to go; @param rsi address of boot_params.
+ * Writes GDT and page tables for an entry in long mode, with all of RAM and the first 4 GiB mapped one to
+ * one.
+ * @param rip where to go
+ * @param rsi address of boot_params
  */
-export function writeEntryState(memory: GuestMemory, rip: number, rsi: number): EntryState {
-  const gdt = [0n, 0n, descriptor(CODE_SEGMENT), descriptor(DATA_SEGMENT)];
-  gdt.forEach((entry, index) => {
-    memory.writeU64(BOOT_GDT + index * 8, entry);
-  });
+export function longModeEntry(memory: GuestMemory, rip: number, rsi: number): EntryState {
   writePageTables(memory);
   return {
-    rip,
-    rsi,
-    rsp: BOOT_STACK_TOP,
-    cr3: BOOT_PAGE_TABLES.base,
-    gdt: { base: BOOT_GDT, limit: gdt.length * 8 - 1 },
-    codeSegment: CODE_SEGMENT,
-    dataSegment: DATA_SEGMENT,
+    registers: {
+      cr3: BigInt(BOOT_PAGE_TABLES.base),
+      cr4: CR4_PAE,
+      efer: EFER_LME | EFER_LMA,
+      cr0: CR0_PE | CR0_MP | CR0_ET | CR0_NE | CR0_PG,
+      ...writeGdt(memory, CODE_64),
+      rflags: RFLAGS_ENTRY,
+      rip: BigInt(rip),
+      rsi: BigInt(rsi),
+      rsp: BigInt(BOOT_STACK_TOP),
+    },
+    segments: flatSegments(CODE_64),
+  };
+}
+
+/**
+ * Writes the GDT for an entry in protected mode without paging.
+ * @param rip where to go
+ * @param registers what the protocol wants in general registers
+ */
+export function protectedModeEntry(
+  memory: GuestMemory,
+  rip: number,
+  registers: EntryState['registers'],
+): EntryState {
+  return {
+    registers: {
+      cr4: 0n,
+      cr0: CR0_PE | CR0_ET,
+      ...writeGdt(memory, CODE_32),
+      rflags: RFLAGS_ENTRY,
+      rip: BigInt(rip),
+      rsp: BigInt(BOOT_STACK_TOP),
+      ...registers,
+    },
+    segments: { ...flatSegments(CODE_32), tr: TASK },
   };
 }
 
 /** Puts a CPU that comes out of reset() into `state`. */
-export function enterLongMode(
+export function enterKernel(
   cpu: Pick<NativeCpu, 'setRegister' | 'setSegment'>,
-  state: EntryState,
+  { registers, segments }: EntryState,
 ): void {
-  cpu.setRegister('cr3', BigInt(state.cr3));
-  cpu.setRegister('cr4', CR4_PAE);
-  cpu.setRegister('efer', EFER_LME | EFER_LMA);
-  cpu.setRegister('cr0', CR0_PE | CR0_MP | CR0_ET | CR0_NE | CR0_PG);
-  cpu.setRegister('gdtrBase', BigInt(state.gdt.base));
-  cpu.setRegister('gdtrLimit', BigInt(state.gdt.limit));
-  cpu.setRegister('idtrBase', 0n);
-  cpu.setRegister('idtrLimit', 0n);
-  cpu.setSegment('cs', state.codeSegment);
-  const dataSegments: readonly SegmentName[] = ['ds', 'es', 'ss', 'fs', 'gs'];
-  for (const name of dataSegments) cpu.setSegment(name, state.dataSegment);
-  cpu.setRegister('rflags', RFLAGS_ENTRY);
-  cpu.setRegister('rip', BigInt(state.rip));
-  cpu.setRegister('rsi', BigInt(state.rsi));
-  cpu.setRegister('rsp', BigInt(state.rsp));
+  for (const [name, value] of Object.entries(registers)) {
+    cpu.setRegister(name as RegisterName, value);
+  }
+  for (const [name, value] of Object.entries(segments)) {
+    cpu.setSegment(name as SegmentName, value);
+  }
+}
+
+function flatSegments(code: SegmentValue): EntryState['segments'] {
+  return { cs: code, ds: DATA, es: DATA, ss: DATA, fs: DATA, gs: DATA };
+}
+
+/** @returns the registers that point at it; the IDT is empty. */
+function writeGdt(memory: GuestMemory, code: SegmentValue): EntryState['registers'] {
+  const gdt = [0n, 0n, descriptor(code), descriptor(DATA)];
+  gdt.forEach((entry, index) => {
+    memory.writeU64(BOOT_GDT + index * 8, entry);
+  });
+  const gdtrLimit = BigInt(gdt.length * 8 - 1);
+  return { gdtrBase: BigInt(BOOT_GDT), gdtrLimit, idtrBase: 0n, idtrLimit: 0n };
 }
 
 /** The descriptor in memory of a flat segment: base 0, limit all ones. */
@@ -96,17 +134,19 @@ function descriptor({ access }: SegmentValue): bigint {
 }
 
 function writePageTables(memory: GuestMemory): void {
+  const ramEnd = Math.max(...memory.ranges.map(({ base, length }) => base + length));
+  const directories = alignUp(Math.max(ramEnd, HIGH_RAM_BASE), DIRECTORY_REACH) / DIRECTORY_REACH;
   const pml4 = BOOT_PAGE_TABLES.base;
   const pdpt = pml4 + PAGE_SIZE;
   const firstDirectory = pdpt + PAGE_SIZE;
   memory.fill(BOOT_PAGE_TABLES.base, BOOT_PAGE_TABLES.length, 0);
   memory.writeU64(pml4, tableEntry(pdpt));
-  for (let index = 0; index < PAGE_DIRECTORIES; index++) {
+  for (let index = 0; index < directories; index++) {
     memory.writeU64(pdpt + index * 8, tableEntry(firstDirectory + index * PAGE_SIZE));
   }
-  const largePages = new BigUint64Array(PAGE_DIRECTORIES * ENTRIES_PER_TABLE);
+  const largePages = new BigUint64Array(directories * ENTRIES_PER_TABLE);
   for (let index = 0; index < largePages.length; index++) {
-    largePages[index] = (BigInt(index) * LARGE_PAGE) | PTE_PRESENT | PTE_WRITE | PDE_PAGE_SIZE;
+    largePages[index] = BigInt(index * LARGE_PAGE) | PTE_PRESENT | PTE_WRITE | PDE_PAGE_SIZE;
   }
   memory.write(firstDirectory, new Uint8Array(largePages.buffer));
 }

@@ -3,7 +3,7 @@
  * (Documentation/arch/x86/boot.rst, "The Real-Mode Kernel Header"). A kernel file is hostile input:
  * nothing here trusts a length or an offset before it is compared with the file.
  */
-import { NodevmError } from '../errors.js';
+import { badKernel, hex, readBigint, readNumber, readText } from './binary.js';
 import { describeFormat } from './kernel-format.js';
 
 /**
@@ -61,31 +61,73 @@ export type SetupHeader = {
 };
 
 /** Bits of loadflags. */
-export const LOADFLAGS = { LOADED_HIGH: 0x01, CAN_USE_HEAP: 0x80 } as const;
+export const LOADFLAGS = {
+  LOADED_HIGH: 0x01,
+  KASLR_FLAG: 0x02,
+  QUIET_FLAG: 0x20,
+  KEEP_SEGMENTS: 0x40,
+  CAN_USE_HEAP: 0x80,
+} as const;
 
 /** Bits of xloadflags. */
-export const XLOADFLAGS = { XLF_KERNEL_64: 0x01 } as const;
+export const XLOADFLAGS = {
+  XLF_KERNEL_64: 0x01,
+  XLF_CAN_BE_LOADED_ABOVE_4G: 0x02,
+  XLF_EFI_HANDOVER_32: 0x04,
+  XLF_EFI_HANDOVER_64: 0x08,
+  XLF_EFI_KEXEC: 0x10,
+  XLF_5LEVEL: 0x20,
+  XLF_5LEVEL_ENABLED: 0x40,
+} as const;
 
 /** Distance of the 64-bit entry point from the start of the protected-mode code. */
 export const ENTRY_64_OFFSET = 0x200;
 
+/** "HdrS" */
+export const HEADER_MAGIC = 0x5372_6448;
+
 const BOOT_FLAG = 0xaa55;
-const HEADER_MAGIC = 0x5372_6448; // "HdrS"
 const SECTOR_SIZE = 512;
 /** setup_sects holds 0 in very old kernels and then means this. */
 const DEFAULT_SETUP_SECTS = 4;
 /** syssize counts in these. */
 const PARAGRAPH_SIZE = 16;
-/** First version with xloadflags, which tells of the 64-bit entry. */
-const MIN_VERSION = 0x020c;
-/** First version with kernel_info_offset. */
-const KERNEL_INFO_VERSION = 0x020f;
+/** First version whose 32-bit entry takes boot_params with a command line pointer. */
+const MIN_VERSION = 0x0202;
 /** Where the header's length byte counts from: the offset behind the jump. */
 const HEADER_LENGTH_BASE = 0x202;
 /** boot_params has room for a header up to here (edd_mbr_sig_buffer follows). */
 const MAX_HEADER_END = 0x290;
 /** Longest version string that is looked at. */
 const MAX_VERSION_STRING = 256;
+
+/** Version that introduced each field of later headers: boot.rst, "The Real-Mode Kernel Header". */
+const INTRODUCED: Partial<Record<SetupHeaderField, number>> = {
+  ext_loader_ver: 0x0202,
+  ext_loader_type: 0x0202,
+  initrd_addr_max: 0x0203,
+  kernel_alignment: 0x0205,
+  relocatable_kernel: 0x0205,
+  min_alignment: 0x020a,
+  xloadflags: 0x020c,
+  cmdline_size: 0x0206,
+  hardware_subarch: 0x0207,
+  hardware_subarch_data: 0x0207,
+  payload_offset: 0x0208,
+  payload_length: 0x0208,
+  setup_data: 0x0209,
+  pref_address: 0x020a,
+  init_size: 0x020a,
+  handover_offset: 0x020b,
+  kernel_info_offset: 0x020f,
+};
+
+/** initrd_addr_max and cmdline_size of the versions that do not say, as boot.rst has them. */
+const OLD_INITRD_ADDR_MAX = 0x37ff_ffff;
+const OLD_CMDLINE_SIZE = 255;
+/** Where a bzImage of those versions runs, and the most by which its code has ever shrunk in packing. */
+const OLD_LOAD_ADDRESS = 0x10_0000;
+const OLD_UNPACKED_RATIO = 8;
 
 /** A kernel file taken apart and found sound. */
 export interface LinuxKernel {
@@ -96,6 +138,16 @@ export interface LinuxKernel {
   readonly version: string;
   /** The protected-mode code, that is what goes to the load address. */
   readonly payload: Uint8Array;
+}
+
+/** Whether a file begins as an x86 Linux kernel does. */
+export function hasSetupHeader(image: Uint8Array): boolean {
+  return readNumber(image, ...SETUP_HEADER_FIELDS.header) === HEADER_MAGIC;
+}
+
+/** Whether the header's version of the protocol has a field. */
+export function hasField({ version }: SetupHeader, field: SetupHeaderField): boolean {
+  return version >= (INTRODUCED[field] ?? 0);
 }
 
 /**
@@ -122,9 +174,8 @@ export function parseKernel(image: Uint8Array): LinuxKernel {
 
 function checkMagic(image: Uint8Array): void {
   const bootFlag = readNumber(image, ...SETUP_HEADER_FIELDS.boot_flag);
-  const magic = readNumber(image, ...SETUP_HEADER_FIELDS.header);
-  if (bootFlag !== BOOT_FLAG || magic !== HEADER_MAGIC) {
-    const isX86 = magic === HEADER_MAGIC;
+  const isX86 = hasSetupHeader(image);
+  if (bootFlag !== BOOT_FLAG || !isX86) {
     const wrong = isX86
       ? `boot_flag is ${hex(bootFlag)}, expected ${hex(BOOT_FLAG)}`
       : 'header "HdrS" is missing at offset 0x202';
@@ -133,7 +184,7 @@ function checkMagic(image: Uint8Array): void {
   const version = readNumber(image, ...SETUP_HEADER_FIELDS.version);
   if (version < MIN_VERSION) {
     throw badKernel(
-      `version of the boot protocol is ${versionName(version)}, expected ${versionName(MIN_VERSION)} or later (Linux 3.8), which has a 64-bit entry`,
+      `version of the boot protocol is ${versionName(version)}, expected ${versionName(MIN_VERSION)} or later: older kernels are entered by 16-bit code only`,
     );
   }
 }
@@ -141,10 +192,10 @@ function checkMagic(image: Uint8Array): void {
 /** The header's end depends on the kernel; the length byte is the operand of its first jump. */
 function findHeaderEnd(image: Uint8Array): number {
   const headerEnd = HEADER_LENGTH_BASE + readNumber(image, HEADER_LENGTH_BASE - 1, 1);
-  const [lastOffset, lastSize] = SETUP_HEADER_FIELDS.handover_offset;
-  if (headerEnd < lastOffset + lastSize || headerEnd > MAX_HEADER_END) {
+  const least = leastHeaderEnd(readNumber(image, ...SETUP_HEADER_FIELDS.version));
+  if (headerEnd < least || headerEnd > MAX_HEADER_END) {
     throw badKernel(
-      `end of setup_header is ${hex(headerEnd)}, expected ${hex(lastOffset + lastSize)} to ${hex(MAX_HEADER_END)}`,
+      `end of setup_header is ${hex(headerEnd)}, expected ${hex(least)} to ${hex(MAX_HEADER_END)}`,
     );
   }
   if (headerEnd > image.length) {
@@ -155,12 +206,40 @@ function findHeaderEnd(image: Uint8Array): number {
   return headerEnd;
 }
 
+/** kernel_info_offset is left out: kernels claim 2.15 and do without it (memtest86+ does so too). */
+function leastHeaderEnd(version: number): number {
+  const ends = Object.entries(SETUP_HEADER_FIELDS)
+    .filter(([name]) => name !== 'kernel_info_offset')
+    .filter(([name]) => version >= (INTRODUCED[name as SetupHeaderField] ?? 0))
+    .map(([, [offset, size]]) => offset + size);
+  return Math.max(...ends);
+}
+
 function readHeader(image: Uint8Array, headerEnd: number): SetupHeader {
   const known = image.subarray(0, headerEnd); // what lies behind is code, not header
+  const version = readNumber(known, ...SETUP_HEADER_FIELDS.version);
   const entries = Object.entries(SETUP_HEADER_FIELDS).map(([name, [offset, size]]) => {
-    return [name, size === 8 ? readBigint(known, offset) : readNumber(known, offset, size)];
+    const isThere = version >= (INTRODUCED[name as SetupHeaderField] ?? 0);
+    const from = isThere ? offset : headerEnd; // where it reads as zero
+    return [name, size === 8 ? readBigint(known, from) : readNumber(known, from, size)];
   });
-  return Object.fromEntries(entries) as SetupHeader;
+  return withDefaults(Object.fromEntries(entries) as SetupHeader);
+}
+
+/** What boot.rst has a loader assume where the version is too old to say. */
+function withDefaults(header: SetupHeader): SetupHeader {
+  const isOld = !hasField(header, 'init_size');
+  return {
+    ...header,
+    ...(hasField(header, 'initrd_addr_max') ? {} : { initrd_addr_max: OLD_INITRD_ADDR_MAX }),
+    ...(hasField(header, 'cmdline_size') ? {} : { cmdline_size: OLD_CMDLINE_SIZE }),
+    ...(hasField(header, 'kernel_alignment') ? {} : { kernel_alignment: OLD_LOAD_ADDRESS }),
+    ...(isOld ? { pref_address: BigInt(OLD_LOAD_ADDRESS), init_size: oldInitSize(header) } : {}),
+  };
+}
+
+function oldInitSize({ syssize }: SetupHeader): number {
+  return syssize * PARAGRAPH_SIZE * OLD_UNPACKED_RATIO;
 }
 
 function checkSizes(
@@ -187,14 +266,9 @@ function checkSizes(
 }
 
 function checkMachine(header: SetupHeader): void {
-  if ((header.xloadflags & XLOADFLAGS.XLF_KERNEL_64) === 0) {
-    throw badKernel(
-      `xloadflags is ${hex(header.xloadflags)} without XLF_KERNEL_64: this is a kernel for 32-bit x86, expected one for x86-64`,
-    );
-  }
   if ((header.loadflags & LOADFLAGS.LOADED_HIGH) === 0) {
     throw badKernel(
-      `loadflags is ${hex(header.loadflags)} without LOADED_HIGH: this is a zImage, expected a bzImage`,
+      `loadflags is ${hex(header.loadflags)} without LOADED_HIGH: this is a zImage, which is entered by 16-bit code only; expected a bzImage`,
     );
   }
   if (header.hardware_subarch !== 0) {
@@ -225,7 +299,7 @@ function checkOffsets(header: SetupHeader, payloadSize: number): void {
   const ends = {
     payload_offset: header.payload_offset + header.payload_length,
     handover_offset: header.handover_offset,
-    kernel_info_offset: header.version >= KERNEL_INFO_VERSION ? header.kernel_info_offset : 0,
+    kernel_info_offset: header.kernel_info_offset,
   };
   for (const [field, end] of Object.entries(ends)) {
     if (end > payloadSize) {
@@ -245,32 +319,10 @@ function readVersionString(image: Uint8Array, header: SetupHeader, setupSize: nu
       `kernel_version is ${hex(header.kernel_version)}, expected less than ${hex(setupSize - SECTOR_SIZE)}, the size of the setup code`,
     );
   }
-  const bytes = image.subarray(start, Math.min(start + MAX_VERSION_STRING, setupSize));
-  const text = Buffer.from(bytes).toString('latin1').split('\0', 1)[0] ?? '';
-  return text.replace(/[^ -~]/g, '?');
+  return readText(image.subarray(0, setupSize), start, MAX_VERSION_STRING);
 }
 
-/** Unsigned little-endian value; what lies beyond the end reads as zero. */
-function readNumber(bytes: Uint8Array, offset: number, size: number): number {
-  let value = 0;
-  for (let index = size - 1; index >= 0; index--) {
-    value = value * 256 + (bytes[offset + index] ?? 0);
-  }
-  return value;
-}
-
-function readBigint(bytes: Uint8Array, offset: number): bigint {
-  return (BigInt(readNumber(bytes, offset + 4, 4)) << 32n) | BigInt(readNumber(bytes, offset, 4));
-}
-
-function badKernel(what: string): NodevmError {
-  return new NodevmError('E_BAD_KERNEL', `bad kernel: ${what}`);
-}
-
-function versionName(version: number): string {
+/** The version of the boot protocol as the kernel's documents write it ("2.15"). */
+export function versionName(version: number): string {
   return `${version >> 8}.${String(version & 0xff).padStart(2, '0')}`;
-}
-
-function hex(value: number): string {
-  return `0x${value.toString(16)}`;
 }

@@ -27,7 +27,7 @@ export const GUEST_BASE = 0x1000;
 const RAM = 64 * 1024 * 1024;
 
 /** Instructions after which a guest is taken to hang. */
-const INSTRUCTION_LIMIT = 200e6;
+const INSTRUCTION_LIMIT = 5e6;
 
 /** Longest run between two looks at the timers, in instructions. */
 const SLICE = 10_000;

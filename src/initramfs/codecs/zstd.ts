@@ -1,5 +1,6 @@
 /** Zstandard (RFC 8878): frames are delimited here, and unpacked by fzstd. */
 import { Decompress } from 'fzstd';
+import { NodevmError } from '../../errors.js';
 import type { Decoded } from './codec.js';
 import { Output } from './output.js';
 import { Reader } from './reader.js';
@@ -21,10 +22,8 @@ export function unzstd(input: Uint8Array, start: number, limit: number): Decoded
   try {
     decoder.push(input.subarray(start, reader.at), true);
   } catch (cause) {
-    if (!(cause instanceof Error) || !('code' in cause) || typeof cause.code !== 'number') {
-      throw cause; // not fzstd's own
-    }
-    throw reader.bad(cause.message, cause);
+    if (cause instanceof NodevmError) throw cause; // the limit's
+    throw reader.bad(cause instanceof Error ? cause.message : String(cause), cause);
   }
   return { data: output.take(), end: reader.at };
 }

@@ -71,9 +71,9 @@ main:
   call reserved_bits
   call large_pages
   call tlb
-  call identifiers
   call crossing
   call implicit
+  call identifiers
   finish
 
 # ---- the sweep -----------------------------------------------------------------------------------------
@@ -508,53 +508,6 @@ tlb:
   clear_bits cr4, CR4_PGE
   ret
 
-# PCID and INVPCID.
-identifiers:
-  mov rbx, 1
-  shl rbx, 63
-  mov rax, cr3
-  or rbx, rax
-  faults "CR3 bit 63 without PCIDE is #GP(0)", V_GP, 0, mov cr3, rbx
-  set_bits cr4, CR4_PCIDE
-  mov edi, WINDOW
-  mov r11, cr3
-  lea r12, [r11 + 1]
-  remap "CR3 load flushes its PCID", 0, mov cr3, r11
-  mov rbx, 1
-  shl rbx, 63
-  or rbx, r11
-  faults "CR3 bit 63 with PCIDE", NONE, 0, mov cr3, rbx
-  mov rax, cr3
-  sub rax, r11
-  check64 "bit 63 is not kept", rax, 0
-  mov ecx, 2
-  remap "INVPCID 2", 0, invpcid rcx, [invpcid_all]
-  mov ecx, 3
-  remap "INVPCID 3", 0, invpcid rcx, [invpcid_all]
-  mov ecx, 1
-  remap "INVPCID 1", 0, invpcid rcx, [invpcid_all]
-  xor ecx, ecx
-  remap "INVPCID 0", 0, invpcid rcx, [invpcid_window]
-  mov ecx, 4
-  faults "INVPCID 4 is #GP(0)", V_GP, 0, invpcid rcx, [invpcid_all]
-  xor ecx, ecx
-  faults "INVPCID 0 of non-canonical is #GP(0)", V_GP, 0, invpcid rcx, [invpcid_bad]
-  mov ecx, 1
-  faults "INVPCID of a reserved descriptor bit is #GP(0)", V_GP, 0, invpcid rcx, [invpcid_reserved]
-  mov cr3, r12
-  mov rax, cr3
-  sub rax, r12
-  check64 "CR3 holds the PCID", rax, 0
-  mov cr3, r11
-  clear_bits cr4, CR4_PCIDE
-  lea rax, [r11 + 1]
-  mov cr3, rax
-  mov rbx, cr4
-  or ebx, CR4_PCIDE
-  faults "setting PCIDE with CR3 bits 0 to 11 is #GP(0)", V_GP, 0, mov cr4, rbx
-  mov cr3, r11
-  ret
-
 # Accesses over two pages: nothing is written when the second page faults, and CR2 is in the second.
 crossing:
   mov edi, WINDOW
@@ -570,9 +523,13 @@ crossing:
   faults "load over the edge", V_PF, 0, mov rax, [rdi+0xffc]
   faults "read-modify-write over the edge", V_PF, E_W, add qword ptr [rdi+0xffd], 1
   mov rbx, rsp
-  lea rsp, [rdi + 0x1004]
   mov byte ptr [idt + 16 * V_PF + 4], 1
-  faults "PUSH over the edge", V_PF, E_W, push rax
+  arm 1f, 2f
+  lea rsp, [rdi + 0x1004]
+2:
+  push rax
+1:
+  fault_result "PUSH over the edge", V_PF, E_W
   mov byte ptr [idt + 16 * V_PF + 4], 0
   mov rsp, rbx
   # REP stops at the edge with its registers exact.
@@ -622,14 +579,67 @@ implicit:
   pushfq
   or dword ptr [rsp], FL_AC
   popfq
-  mov eax, USER_DATA
-  faults "GDT in a user page is #PF under SMAP with AC", V_PF, E_P, mov fs, eax
+  lgdt [gdt_pointer]
+  descriptor FREE, WINDOW, GDT_END, 0x82, 0
+  mov qword ptr [gdt + FREE + 8], 0
+  mov eax, FREE
+  lldt ax
+  mov eax, USER_DATA + 4
+  faults "LDT in a user page is #PF under SMAP with AC", V_PF, E_P, mov fs, eax
   push 2
   popfq
   clear_bits cr4, CR4_SMAP
-  lgdt [gdt_pointer]
+  faults "LDT in a user page without SMAP", NONE, 0, mov fs, eax
   xor eax, eax
   mov fs, eax
+  ret
+
+# PCID and INVPCID.
+identifiers:
+  mov dword ptr [USER_CODE_FRAME + 0x1000], 0x22222222
+  mov rbx, 1
+  shl rbx, 63
+  mov rax, cr3
+  or rbx, rax
+  faults "CR3 bit 63 without PCIDE is #GP(0)", V_GP, 0, mov cr3, rbx
+  set_bits cr4, CR4_PCIDE
+  mov edi, WINDOW
+  mov r11, cr3
+  lea r12, [r11 + 1]
+  remap "CR3 load flushes its PCID", 0, mov cr3, r11
+  mov rbx, 1
+  shl rbx, 63
+  or rbx, r11
+  faults "CR3 bit 63 with PCIDE", NONE, 0, mov cr3, rbx
+  mov rax, cr3
+  sub rax, r11
+  check64 "bit 63 is not kept", rax, 0
+  mov r13d, 2
+  remap "INVPCID 2", 0, invpcid r13, [invpcid_all]
+  mov r13d, 3
+  remap "INVPCID 3", 0, invpcid r13, [invpcid_all]
+  mov r13d, 1
+  remap "INVPCID 1", 0, invpcid r13, [invpcid_all]
+  xor r13d, r13d
+  remap "INVPCID 0", 0, invpcid r13, [invpcid_window]
+  mov r13d, 4
+  faults "INVPCID 4 is #GP(0)", V_GP, 0, invpcid r13, [invpcid_all]
+  xor r13d, r13d
+  faults "INVPCID 0 of non-canonical is #GP(0)", V_GP, 0, invpcid r13, [invpcid_bad]
+  mov r13d, 1
+  faults "INVPCID of a reserved descriptor bit is #GP(0)", V_GP, 0, invpcid r13, [invpcid_reserved]
+  mov cr3, r12
+  mov rax, cr3
+  sub rax, r12
+  check64 "CR3 holds the PCID", rax, 0
+  mov cr3, r11
+  clear_bits cr4, CR4_PCIDE
+  lea rax, [r11 + 1]
+  mov cr3, rax
+  mov rbx, cr4
+  or ebx, CR4_PCIDE
+  faults "setting PCIDE with CR3 bits 0 to 11 is #GP(0)", V_GP, 0, mov cr4, rbx
+  mov cr3, r11
   ret
 
 .data

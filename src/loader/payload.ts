@@ -1,0 +1,166 @@
+/**
+ * The compressed kernel within a bzImage (boot.rst, fields payload_offset and payload_length): an ELF file
+ * with the table of relocations behind it (arch/x86/boot/compressed/Makefile).
+ */
+import { decompressAt, detectCompression, type Compression } from '../initramfs/compression.js';
+import { NodevmError } from '../errors.js';
+import { badKernel, hex, readNumber } from './binary.js';
+import { isElf, isLoaded, parseElf, segmentRange, type ElfFile } from './elf.js';
+import type { LinuxKernel } from './setup-header.js';
+
+/** All formats but gzip have the unpacked size behind the data, as gzip does itself. */
+const SIZE_LENGTH = 4;
+
+/** The packed payload; empty where the header tells of none (before 2.08, or no Linux at all). */
+export function packedPayload({ header, payload }: LinuxKernel): Uint8Array {
+  return payload.subarray(header.payload_offset, header.payload_offset + header.payload_length);
+}
+
+/** How the payload is packed; undefined where there is none or it is not known. */
+export function payloadCompression(kernel: LinuxKernel): Compression | undefined {
+  const packed = packedPayload(kernel);
+  return isElf(packed) ? 'none' : detectCompression(packed, 0);
+}
+
+/**
+ * Unpacks the payload.
+ * @throws NodevmError `E_BAD_KERNEL` where it is missing, damaged, or larger than init_size
+ */
+export function unpackPayload(kernel: LinuxKernel): Uint8Array {
+  const packed = packedPayload(kernel);
+  const compression = payloadCompression(kernel);
+  if (compression === undefined) {
+    const head = Buffer.from(packed.subarray(0, 6)).toString('hex');
+    throw badKernel(
+      `payload begins with ${head === '' ? 'nothing' : head}, expected gzip, bzip2, lzma, xz, lz4, zstd or ELF`,
+    );
+  }
+  if (compression === 'none') return packed;
+  const data = compression === 'gzip' ? packed : packed.subarray(0, -SIZE_LENGTH);
+  const unpacked = decompress(data, compression, kernel.header.init_size);
+  const size = readNumber(packed, packed.length - SIZE_LENGTH, SIZE_LENGTH);
+  if (compression !== 'gzip' && size !== unpacked.length) {
+    throw badKernel(`size behind the payload is ${size}, but it unpacks to ${unpacked.length}`);
+  }
+  return unpacked;
+}
+
+function decompress(data: Uint8Array, compression: Compression, limit: number): Uint8Array {
+  try {
+    return decompressAt(data, 0, limit).data;
+  } catch (cause) {
+    if (!(cause instanceof NodevmError)) throw cause;
+    throw badKernel(`${compression} payload cannot be unpacked: ${cause.message}`, cause);
+  }
+}
+
+/** Addresses in the kernel's own terms that are to be adjusted, by the width of what lies there. */
+export interface Relocations {
+  readonly add64: readonly number[];
+  /** Values relative to something that does not move, such as per-CPU offsets. */
+  readonly subtract32: readonly number[];
+  readonly add32: readonly number[];
+}
+
+/** The kernel proper, ready to be laid out. */
+export interface UnpackedKernel {
+  readonly elf: ElfFile;
+  /** Undefined for a kernel that cannot be moved. */
+  readonly relocations: Relocations | undefined;
+}
+
+/**
+ * Takes an unpacked payload apart.
+ * @throws NodevmError `E_BAD_KERNEL` where it is no ELF file or its relocations are not as expected
+ */
+export function parsePayload(unpacked: Uint8Array): UnpackedKernel {
+  const elf = parseElf(unpacked);
+  return { elf, relocations: parseRelocations(elf) };
+}
+
+/**
+ * The table is words, read from the end: a list for 32-bit values, then for a 64-bit kernel one of
+ * inverse ones (up to Linux 6.14) and one for 64-bit values; a zero ends each.
+ */
+function parseRelocations({ bytes, end, bits }: ElfFile): Relocations | undefined {
+  const lists: number[][] = [];
+  let list: number[] = [];
+  if (bytes.length === end) return undefined;
+  if ((bytes.length - end) % 4 !== 0) {
+    throw badKernel(`relocations are ${bytes.length - end} bytes, expected a multiple of 4`);
+  }
+  for (let at = bytes.length - 4; at >= end; at -= 4) {
+    const word = readNumber(bytes, at, 4);
+    if (word !== 0) {
+      list.push(word);
+      continue;
+    }
+    lists.push(list);
+    list = [];
+  }
+  const expected = bits === 32 ? [1] : [2, 3];
+  if (!expected.includes(lists.length) || list.length > 0) {
+    throw badKernel(
+      `relocations are ${lists.length} lists with ${list.length} words in front, expected ${expected.join(' or ')} lists`,
+    );
+  }
+  const [add32 = [], second = [], third] = lists;
+  return third === undefined
+    ? { add32, subtract32: [], add64: second }
+    : { add32, subtract32: second, add64: third };
+}
+
+/** The kernel's memory image from its lowest address on, up to the end of what the file holds. */
+export interface KernelImage {
+  readonly bytes: Uint8Array;
+  /** Lowest address, where it was linked to run. */
+  readonly base: number;
+  /** Bytes of memory that it takes, with what the file does not hold. */
+  readonly length: number;
+}
+
+/** Lays the segments out as the decompressor does. @throws NodevmError `E_BAD_KERNEL` */
+export function layOut(elf: ElfFile, limit: number): KernelImage {
+  const { base, length } = segmentRange(elf);
+  if (length > limit) {
+    throw badKernel(`the kernel takes ${length} bytes, expected at most init_size, ${limit}`);
+  }
+  const bytes = new Uint8Array(length);
+  for (const { offset, paddr, filesz } of elf.segments.filter(isLoaded)) {
+    bytes.set(elf.bytes.subarray(offset, offset + filesz), paddr - base);
+  }
+  return { bytes, base, length };
+}
+
+/**
+ * Adjusts an image in place by `delta` bytes of virtual address.
+ * @throws NodevmError `E_BAD_KERNEL` for a relocation outside the image
+ */
+export function relocate(
+  { bytes, base }: KernelImage,
+  { elf, relocations }: UnpackedKernel,
+  delta: number,
+): void {
+  const text = elf.segments.find((segment) => isLoaded(segment) && segment.paddr === base);
+  if (delta === 0 || relocations === undefined || text === undefined) return;
+  const view = new DataView(bytes.buffer);
+  /** The words of the table are the low halves of virtual addresses. */
+  const start = Number(BigInt.asUintN(32, text.vaddr));
+  const place = (address: number, size: number): number => {
+    const offset = address - start;
+    if (offset >= 0 && offset + size <= bytes.length) return offset;
+    throw badKernel(`relocation is at ${hex(address)}, expected within the kernel`);
+  };
+  for (const address of relocations.add32) {
+    const offset = place(address, 4);
+    view.setUint32(offset, view.getUint32(offset, true) + delta, true);
+  }
+  for (const address of relocations.subtract32) {
+    const offset = place(address, 4);
+    view.setUint32(offset, view.getUint32(offset, true) - delta, true);
+  }
+  for (const address of relocations.add64) {
+    const offset = place(address, 8);
+    view.setBigUint64(offset, view.getBigUint64(offset, true) + BigInt(delta), true);
+  }
+}
