@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { NodevmError } from './errors.js';
 import { DEBUG_EXIT, SERIAL_PORTS, splitRam } from './layout.js';
 import { loadInitrd } from './initramfs/source.js';
+import { BOOT_PROTOCOLS, type BootProtocol } from './loader/protocol.js';
 import type { ClockSource } from './native.js';
 
 /** An image in memory, or the path of a file with it. */
@@ -18,8 +19,10 @@ export interface DebugExitConfig {
 
 /** What a machine is made of. Only the kernel has no default. */
 export interface MachineConfig {
-  /** Linux bzImage. */
+  /** Kernel: a Linux bzImage, an ELF file (vmlinux) or a multiboot kernel. */
   readonly kernel: Image;
+  /** How the kernel is loaded and entered; default the best that it offers. */
+  readonly bootProtocol?: BootProtocol | undefined;
   /**
    * Initramfs archives, concatenated in this order; default none. A path may also be that of a directory
    * or a gen_init_cpio list, which is packed.
@@ -44,11 +47,21 @@ export interface MachineConfig {
   readonly noReboot?: boolean | undefined;
   /** End with reason `timeout` after that much host time in milliseconds; default never. */
   readonly timeoutMs?: number | undefined;
+  /** End with reason `timeout` after that much guest time in milliseconds of a run; default never. */
+  readonly guestTimeoutMs?: number | undefined;
+  /** End with reason `stall` when the guest prints nothing for that long, guest milliseconds; default never. */
+  readonly stallMs?: number | undefined;
+  /**
+   * Makes COM2 a line for programs instead of people: nothing on it is taken for a panic, and it receives
+   * as fast as the guest reads; default false. See {@link Machine.channel}.
+   */
+  readonly channel?: boolean | undefined;
 }
 
 /** A {@link MachineConfig} that was found good, with its files read and its defaults filled in. */
 export interface ResolvedConfig {
   readonly kernel: Uint8Array;
+  readonly bootProtocol: BootProtocol | undefined;
   readonly initrds: readonly Uint8Array[];
   readonly cmdline: string;
   readonly memory: number;
@@ -58,6 +71,9 @@ export interface ResolvedConfig {
   readonly debugExit: Readonly<Required<Record<keyof DebugExitConfig, number>>> | undefined;
   readonly noReboot: boolean;
   readonly timeoutMs: number | undefined;
+  readonly guestTimeoutMs: number | undefined;
+  readonly stallMs: number | undefined;
+  readonly channel: boolean;
 }
 
 /** Command line of a machine that was given none: the console is the first serial port. */
@@ -81,17 +97,23 @@ export async function resolveConfig(config: MachineConfig): Promise<ResolvedConf
   const memory = config.memory ?? DEFAULT_MEMORY;
   splitRam(memory); // refuses a size that has no layout
   const resolved = {
+    bootProtocol: config.bootProtocol && checkedProtocol(config.bootProtocol),
     cmdline: checkedCmdline(config.cmdline ?? DEFAULT_CMDLINE),
     memory,
     clock,
     epochMs: integer('epochMs', config.epochMs ?? defaultEpoch(clock), 0, 8.64e15),
-    serialPorts: integer('serialPorts', config.serialPorts ?? 1, 1, SERIAL_PORTS.length),
+    serialPorts: integer(
+      'serialPorts',
+      config.serialPorts ?? (config.channel === true ? 2 : 1),
+      config.channel === true ? 2 : 1,
+      SERIAL_PORTS.length,
+    ),
+    channel: config.channel ?? false,
     debugExit: config.debugExit && checkedDebugExit(config.debugExit),
     noReboot: config.noReboot ?? false,
-    timeoutMs:
-      config.timeoutMs === undefined
-        ? undefined
-        : integer('timeoutMs', config.timeoutMs, 1, MAX_TIMEOUT_MS),
+    timeoutMs: optionalInteger('timeoutMs', config.timeoutMs),
+    guestTimeoutMs: optionalInteger('guestTimeoutMs', config.guestTimeoutMs),
+    stallMs: optionalInteger('stallMs', config.stallMs),
   };
   const initrds = config.initrd === undefined ? [] : asList(config.initrd);
   const [kernel, ...archives] = await Promise.all([
@@ -113,6 +135,16 @@ function asList(images: Image | readonly Image[]): readonly Image[] {
 function checkedClock(clock: string): ClockSource {
   if (clock === 'host' || clock === 'icount') return clock;
   throw new NodevmError('E_USAGE', `clock is ${clock}, expected 'host' or 'icount'`);
+}
+
+/** Takes any string: not every caller is type-checked. */
+function checkedProtocol(protocol: string): BootProtocol {
+  const known = BOOT_PROTOCOLS.find((name) => name === protocol);
+  if (known !== undefined) return known;
+  throw new NodevmError(
+    'E_USAGE',
+    `bootProtocol is ${protocol}, expected one of ${BOOT_PROTOCOLS.join(', ')}`,
+  );
 }
 
 function checkedCmdline(cmdline: string): string {
@@ -139,6 +171,11 @@ function integer(field: string, value: number, least: number, most: number): num
     );
   }
   return value;
+}
+
+/** Milliseconds, or undefined for no limit. */
+function optionalInteger(field: string, value: number | undefined): number | undefined {
+  return value === undefined ? undefined : integer(field, value, 1, MAX_TIMEOUT_MS);
 }
 
 async function imageBytes(field: string, image: Image): Promise<Uint8Array> {

@@ -1,6 +1,9 @@
 import { ConsoleText, limitOf, type ConsoleMatch, type ExpectOptions } from './console-text.js';
 import { SerialLink, type BytePort } from './serial-link.js';
 
+export type { ConsoleMatch, ExpectOptions } from './console-text.js';
+export type { InputPort } from './serial-link.js';
+
 /** How much printed text is kept for the tail, in characters. */
 const TRANSCRIPT_LIMIT = 64 * 1024;
 

@@ -13,7 +13,10 @@ export type ErrorCode =
   | 'E_NATIVE'
   | 'E_IMAGES'
   | 'E_HOST'
-  | 'E_STATE';
+  | 'E_STATE'
+  | 'E_TIMEOUT'
+  | 'E_ABORTED'
+  | 'E_GUEST';
 
 /**
  * Every error that nodevm raises on purpose. `message` is one sentence that names the field, its value

@@ -140,6 +140,15 @@ export const SERIAL_PORTS: readonly InterruptingRange[] = [
   { base: 0x2e8, length: 8, irq: 3 },
 ];
 
+/** Index of the serial port that is a machine's channel for programs, where it has one: COM2. */
+export const CHANNEL_PORT = 1;
+
+/**
+ * Speed at which the channel's port receives, in bits per second: sixteen bytes in 40 microseconds,
+ * about what an interrupt handler of an emulated processor reads in that time.
+ */
+export const CHANNEL_BAUD = 4_000_000;
+
 /** Edge/level control registers of both 8259As. */
 export const ELCR: AddressRange = { base: 0x4d0, length: 2 };
 

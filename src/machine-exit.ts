@@ -14,8 +14,10 @@ export type ExitCause =
   | { readonly reason: 'panic'; readonly message: string }
   /** An exception while delivering a double fault: the processor shut down. */
   | { readonly reason: 'triple-fault' }
-  /** `timeoutMs` of host time are over. */
+  /** `timeoutMs` of host time or `guestTimeoutMs` of guest time are over. */
   | { readonly reason: 'timeout' }
+  /** The guest has printed nothing for `stallMs` of guest time. */
+  | { readonly reason: 'stall' }
   /** `stop()` or `close()` was called. */
   | { readonly reason: 'stopped' };
 
@@ -51,6 +53,7 @@ export function statusOf(cause: ExitCause): number {
     case 'triple-fault':
       return ExitStatus.TripleFault;
     case 'timeout':
+    case 'stall':
       return ExitStatus.Timeout;
   }
 }

@@ -2,19 +2,22 @@ import { resolveConfig, type MachineConfig, type ResolvedConfig } from './config
 import { SerialConsole, type ConsolePort } from './console.js';
 import { Cpu } from './cpu.js';
 import type { GuestClock } from './clock.js';
+import { hostEntropy, seededEntropy, type Entropy } from './entropy.js';
 import { NodevmError } from './errors.js';
 import { Exits } from './exits.js';
 import { MachineClock, paceOf, type Pace } from './guest-clock.js';
-import { ACPI_TABLES, SLEEP_TYPE_S5, splitRam, type RamSplit } from './layout.js';
+import { IdleWatch } from './idle-watch.js';
+import { ACPI_TABLES, CHANNEL_PORT, SLEEP_TYPE_S5, splitRam, type RamSplit } from './layout.js';
 import { buildAcpi } from './loader/acpi.js';
-import { enterLongMode } from './loader/entry-state.js';
+import { enterKernel } from './loader/entry-state.js';
+import { loadKernel } from './loader/load-kernel.js';
 import { programMemoryTypes } from './loader/memory-types.js';
-import { loadLinux } from './loader/linux.js';
 import { statusOf, type ExitCause, type ExitReport, type MachineExit } from './machine-exit.js';
 import { GuestMemory } from './memory.js';
 import { loadNative } from './native-loader.js';
 import { ExitReason, type NativeAddon, type NativeCpu } from './native.js';
 import { PanicWatch } from './panic-watch.js';
+import { SerialLink, type BytePort } from './serial-link.js';
 import { wire, type Board } from './wiring.js';
 
 /** Lines of the console that a {@link MachineExit} carries. */
@@ -29,6 +32,9 @@ const LONGEST_SLEEP_MS = 2 ** 31 - 1;
 /** A sleep shorter than this many milliseconds is a turn of the event loop: timers are coarser. */
 const SHORTEST_SLEEP_MS = 0.5;
 
+/** Seed of all entropy under icount: the same inputs give the same run. */
+const ICOUNT_SEED = 0x6e6f_6465_766dn;
+
 /** RFLAGS.IF: SDM volume 1, "EFLAGS Register". */
 const RFLAGS_IF = 0x200n;
 
@@ -37,8 +43,10 @@ const RFLAGS_IF = 0x200n;
  * millisecond, with a turn of the loop in between, and only while a {@link run} is pending.
  */
 export class Machine {
-  /** The serial consoles, COM1 first. */
+  /** The serial consoles, COM1 first; without the {@link channel}. */
   readonly consoles: readonly ConsolePort[];
+  /** COM2 as a line for programs, where the configuration asks for it. */
+  readonly channel: BytePort | undefined;
   /** Guest RAM. */
   readonly memory: GuestMemory;
   /** The CPU: registers, counters, and its exit block. */
@@ -48,13 +56,23 @@ export class Machine {
   /** Where every access to a device passes; set its observer to trace or count. */
   readonly exits: Exits;
 
+  /** What is on the serial ports, COM1 first. */
+  private readonly links: readonly SerialLink[];
   private readonly serialConsoles: readonly SerialConsole[];
   private readonly panicWatches: readonly PanicWatch[];
   private readonly timers: MachineClock;
   private readonly pace: Pace;
+  private readonly idleWatch = new IdleWatch((periods) => {
+    for (const listener of this.idleListeners) listener(periods);
+  });
+  private readonly idleListeners = new Set<(periods: number) => void>();
+  private readonly powerOnListeners = new Set<() => void>();
   private readonly board: Board;
+  private readonly entropy: Entropy;
   private readonly ram: RamSplit;
 
+  /** What was loaded, and through which door. */
+  private kernelDescription = '';
   private running = false;
   private latestRun: Promise<MachineExit> | undefined;
   /** Why the machine is to end, once it is to. */
@@ -62,6 +80,8 @@ export class Machine {
   private resetWanted = false;
   private paused = false;
   private closed = false;
+  /** Guest time at which something was last printed, in nanoseconds. */
+  private lastOutput = 0;
   /** Instruction count at which a panic was first seen. */
   private panicSince: number | undefined;
   /** How often something came from outside that an idle guest may wait for. */
@@ -73,7 +93,8 @@ export class Machine {
     addon: NativeAddon,
   ) {
     this.ram = splitRam(config.memory);
-    const native = createCpu(addon, config, this.ram);
+    this.entropy = config.clock === 'icount' ? seededEntropy(ICOUNT_SEED) : hostEntropy;
+    const native = createCpu(addon, config, this.ram, this.entropy.u64());
     this.cpu = new Cpu(native, addon.exitBlockLayout);
     this.memory = new GuestMemory({
       ...this.ram,
@@ -84,7 +105,12 @@ export class Machine {
     this.clock = this.timers;
     this.pace = paceOf(config.clock);
     const wake = (): void => this.wake();
-    this.serialConsoles = Array.from({ length: config.serialPorts }, () => new SerialConsole(wake));
+    const isChannel = (port: number): boolean => config.channel && port === CHANNEL_PORT;
+    this.links = Array.from({ length: config.serialPorts }, (_, port) =>
+      isChannel(port) ? new SerialLink(wake) : new SerialConsole(wake),
+    );
+    this.channel = config.channel ? this.links[CHANNEL_PORT] : undefined;
+    this.serialConsoles = this.links.filter((link) => link instanceof SerialConsole);
     this.consoles = this.serialConsoles;
     this.panicWatches = this.serialConsoles.map((console) => {
       const watch = new PanicWatch();
@@ -108,6 +134,27 @@ export class Machine {
   /** The first serial console, COM1. */
   get console(): ConsolePort {
     return this.serialConsoles[0] as ConsolePort;
+  }
+
+  /** What kernel was loaded and how it is entered, in a few words for people. */
+  get kernel(): string {
+    return this.kernelDescription;
+  }
+
+  /**
+   * Calls `listener` each time the guest has been idle for another period ({@link IDLE_PERIOD_NS} of
+   * guest time), with the number of such periods in a row.
+   * @returns a function that takes the listener off again
+   */
+  onIdle(listener: (periods: number) => void): () => void {
+    this.idleListeners.add(listener);
+    return () => this.idleListeners.delete(listener);
+  }
+
+  /** Calls `listener` each time the machine starts anew: the guest rebooted, or {@link reset}. */
+  onPowerOn(listener: () => void): () => void {
+    this.powerOnListeners.add(listener);
+    return () => this.powerOnListeners.delete(listener);
   }
 
   /**
@@ -191,6 +238,7 @@ export class Machine {
       cpu: native,
       clock: this.timers,
       serialPorts: this.config.serialPorts,
+      channel: this.config.channel,
       debugExit: this.config.debugExit,
       events: {
         onReset: () => this.guestReset(),
@@ -199,13 +247,13 @@ export class Machine {
           if (type === SLEEP_TYPE_S5) this.end({ reason: 'poweroff' });
         },
         onDebugExit: (value) => this.end({ reason: 'guest-exit', value }),
-        onSerialOutput: (port, byte) => this.serialConsoles[port]?.transmit(byte),
-        onSerialInputWanted: (port) => this.serialConsoles[port]?.feed(),
+        onSerialOutput: (port, byte) => this.links[port]?.transmit(byte),
+        onSerialInputWanted: (port) => this.links[port]?.feed(),
       },
     });
-    this.serialConsoles.forEach((console, port) => {
+    this.links.forEach((link, port) => {
       const serial = board.serial[port];
-      if (serial) console.connect(serial);
+      if (serial) link.connect(serial);
     });
     return board;
   }
@@ -221,18 +269,27 @@ export class Machine {
     const acpi = buildAcpi({ base: ACPI_TABLES.base, cpus: 1, serialPorts: config.serialPorts });
     memory.write(ACPI_TABLES.base, acpi.bytes);
     programMemoryTypes(cpu.native);
-    const entry = loadLinux({
-      memory,
-      kernel: config.kernel,
-      initrds: config.initrds,
-      cmdline: config.cmdline,
-      rsdp: acpi.rsdp,
-    });
-    enterLongMode(cpu.native, entry);
+    const { entry, description } = loadKernel(
+      {
+        memory,
+        kernel: config.kernel,
+        initrds: config.initrds,
+        cmdline: config.cmdline,
+        rsdp: acpi.rsdp,
+        entropy: this.entropy,
+      },
+      config.bootProtocol,
+    );
+    this.kernelDescription = description;
+    enterKernel(cpu.native, entry);
   }
 
   private async runToEnd(): Promise<MachineExit> {
-    const { timeoutMs } = this.config;
+    const { timeoutMs, guestTimeoutMs } = this.config;
+    this.lastOutput = this.timers.now();
+    const guestTimer = this.timers.at(this.lastOutput + (guestTimeoutMs ?? Infinity) * 1e6, () =>
+      this.end({ reason: 'timeout' }),
+    );
     const started = performance.now();
     const timer =
       timeoutMs === undefined
@@ -246,6 +303,7 @@ export class Machine {
       return { ...cause, ...this.report(cause, started) };
     } finally {
       clearTimeout(timer);
+      guestTimer.cancel();
       this.running = false;
       for (const console of this.serialConsoles) console.end(ending);
     }
@@ -260,13 +318,30 @@ export class Machine {
       await this.rest(idle, wakeUps);
       while (this.paused && !this.cause) await this.sleep(LONGEST_SLEEP_MS);
       if (this.cause) return this.cause;
-      if (this.resetWanted) this.powerOn();
+      if (this.resetWanted) this.restart();
       ({ wakeUps } = this);
       idle = this.slice();
-      for (const console of this.serialConsoles) console.flush();
+      this.flush();
       this.checkPanic();
       if (idle && !this.canWake()) this.end({ reason: 'halt' });
     }
+  }
+
+  /** Passes on what the guest printed; one that prints nothing for too long has stalled. */
+  private flush(): void {
+    const { stallMs } = this.config;
+    let printed = false;
+    for (const link of this.links) printed = link.flush() || printed;
+    if (printed || stallMs === undefined) {
+      this.lastOutput = this.timers.now();
+    } else if (this.timers.now() - this.lastOutput > stallMs * 1e6) {
+      this.end({ reason: 'stall' });
+    }
+  }
+
+  private restart(): void {
+    this.powerOn();
+    for (const listener of this.powerOnListeners) listener();
   }
 
   /**
@@ -300,6 +375,14 @@ export class Machine {
   private async rest(idle: boolean, wakeUps: number): Promise<void> {
     if (!idle || this.wakeUps !== wakeUps) return turn();
     const deadline = Math.min(this.timers.nextDeadline, this.cpu.apicDeadline);
+    const halted = this.timers.now();
+    await this.restUntil(deadline, wakeUps);
+    // A host that was busy with something else came late: that time is not the guest's.
+    const woken = Math.min(this.timers.now(), deadline);
+    this.idleWatch.rested(woken - halted, this.cpu.instructions);
+  }
+
+  private async restUntil(deadline: number, wakeUps: number): Promise<void> {
     if (deadline === Infinity) return this.sleep(LONGEST_SLEEP_MS);
     if (this.config.clock === 'host') {
       return this.sleep((deadline - this.timers.now()) / 1e6);
@@ -392,9 +475,14 @@ function turn(): Promise<void> {
   });
 }
 
-function createCpu(addon: NativeAddon, config: ResolvedConfig, ram: RamSplit): NativeCpu {
+function createCpu(
+  addon: NativeAddon,
+  config: ResolvedConfig,
+  ram: RamSplit,
+  entropySeed: bigint,
+): NativeCpu {
   try {
-    return addon.createCpu({ ...ram, clock: config.clock });
+    return addon.createCpu({ ...ram, clock: config.clock, entropySeed });
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new NodevmError(

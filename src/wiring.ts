@@ -43,6 +43,8 @@ export interface BoardOptions {
   readonly highRam: number;
   /** Number of serial ports, 1 to 4. */
   readonly serialPorts: number;
+  /** Whether COM2 is a line for programs, which receives faster than any baud rate; default false. */
+  readonly channel?: boolean;
   /** Ports of isa-debug-exit, undefined for none. */
   readonly debugExit: { readonly iobase: number; readonly iosize: number } | undefined;
   readonly events: BoardEvents;
@@ -203,6 +205,7 @@ export function wire(options: BoardOptions): Board {
   const serial = layout.SERIAL_PORTS.slice(0, options.serialPorts).map((place, port) => {
     const device = new Serial({
       name: `serial${port}`,
+      ...(options.channel === true && port === layout.CHANNEL_PORT && { baud: layout.CHANNEL_BAUD }),
       clock,
       irq: interrupts.irq(place.irq),
       onOutput: (byte) => events.onSerialOutput(port, byte),

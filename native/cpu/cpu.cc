@@ -106,15 +106,21 @@ void Cpu::setRflags(uint64_t value) {
 
 void Cpu::flushTlb(bool includingGlobal) {
   for (unsigned rights = 0; rights < kChecked; ++rights) {
-    Tlb& set = tlbs.sets[rights];
-    for (unsigned n = 0; n < Tlb::kEntries; ++n)
-      if (includingGlobal || !set.global[n]) set.entries[n] = TlbEntry{};
+    if (includingGlobal) {
+      tlbs.sets[rights].flushAll();
+    } else {
+      tlbs.sets[rights].flushLocal();
+    }
   }
+  if (includingGlobal) tlbs.largePages.clear();
   ++tlbs.generation;
   updateContext();
 }
 
+// INVLPG drops all entries of the page, however large it is. SDM volume 3, "Invalidation of TLBs and
+// Paging-Structure Caches".
 void Cpu::flushPage(uint64_t linear) {
+  if (tlbs.largePages.mayCover(linear)) return flushTlb(true);
   for (unsigned rights = 0; rights < kChecked; ++rights) tlbs.sets[rights].at(linear) = TlbEntry{};
   ++tlbs.generation;
   updateContext();

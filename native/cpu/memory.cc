@@ -18,8 +18,6 @@ bool canonical(uint64_t linear) {
   return static_cast<uint64_t>(static_cast<int64_t>(linear << 16) >> 16) == linear;
 }
 
-unsigned tlbIndex(uint64_t linear) { return (linear >> 12) & (Tlb::kEntries - 1); }
-
 }  // namespace
 
 // --- segmentation ----------------------------------------------------------------------------------
@@ -66,13 +64,14 @@ void Cpu::fillTlb(Rights rights, uint64_t linear, const Translation& translation
     return permits(paging, translation,
                    {.write = write, .execute = execute, .user = user, .userPages = userPages}, ignored);
   };
-  TlbEntry& entry = tlbs.sets[rights].entries[tlbIndex(linear)];
+  if (translation.pageShift > 12) tlbs.largePages.add(linear, translation.pageShift);
+  TlbEntry entry;
   entry.addend = reinterpret_cast<uintptr_t>(host) - page;
   entry.readTag = allowed(false, false) ? page : TlbEntry::kInvalid;
   entry.writeTag = translation.dirty && allowed(true, false) && !ram.hasCode(translation.gpa)
                        ? page : TlbEntry::kInvalid;
   entry.executeTag = allowed(false, true) ? page : TlbEntry::kInvalid;
-  tlbs.sets[rights].global[tlbIndex(linear)] = translation.global;
+  tlbs.sets[rights].fill(linear, entry, translation.global);
 }
 
 bool Cpu::translate(uint64_t linear, Rights rights, bool write, bool execute, uint64_t& gpa) {
@@ -308,7 +307,7 @@ uint8_t* Cpu::bulkHost(uint8_t seg, uint64_t ea, unsigned size, bool write) {
 
 bool Cpu::fetchPage(uint64_t linear, uint64_t& gpa) {
   const Rights rights = cpl == 3 ? kUser : kSupervisorUserAccess;
-  const TlbEntry& entry = tlbs.sets[rights].entries[tlbIndex(linear)];
+  const TlbEntry& entry = tlbs.sets[rights].at(linear);
   if (entry.executeTag == (linear & kPageMask)) {
     gpa = ram.gpaOf(entry.host(linear));
     return true;

@@ -67,7 +67,6 @@ struct MsrState {
   uint64_t apicBase = 0xfee00900;  // enabled, bootstrap processor
   uint64_t tscAdjust = 0, tscAux = 0;
   uint64_t miscEnable = 1;         // fast strings
-  uint64_t specCtrl = 0;
   uint64_t debugCtl = 0;
   uint64_t xss = 0;
   uint64_t mtrrDefType = 0;

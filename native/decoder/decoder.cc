@@ -269,7 +269,6 @@ const Row* findRow(const RowIndex::Candidates& candidates, const Prefixes& prefi
     const Row& row = kRows[candidate];
     if (!prefixMatches(row, prefixes) || row.has(mode == CodeMode::k64 ? kInvalid64 : kOnly64))
       continue;
-    if (row.has(kNotRexB) && prefixes.rexB() != 0) continue;
     if (rowHasModRm(row) && !modRmMatches(row.modrm, modrm)) continue;
     number = candidate;
     return &row;

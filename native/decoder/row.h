@@ -76,7 +76,6 @@ enum Attribute : uint32_t {
   kMmx = 1u << 17,
   kSse = 1u << 18,
   kVex = 1u << 19,         // reached by a VEX prefix only
-  kNotRexB = 1u << 20,     // REX.B makes another instruction of it
 };
 
 struct Row {

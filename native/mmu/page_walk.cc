@@ -121,6 +121,7 @@ Translation describe(const PagingMode& mode, const Path& path, uint64_t linear) 
   Translation translation;
   translation.ok = true;
   translation.gpa = leafAddress(mode, path, linear);
+  translation.pageShift = static_cast<uint8_t>(path.leafShift);
   translation.writable = translation.user = true;
   for (unsigned n = 0; n < path.count; ++n) {
     const uint64_t entry = path.levels[n].entry;

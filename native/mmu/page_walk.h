@@ -34,6 +34,7 @@ struct Translation {
   bool ok = false;
   uint32_t errorCode = 0;  // when not ok
   uint64_t gpa = 0;
+  uint8_t pageShift = 12;  // log2 of the size of the page that maps it
   // What the entries allow, for filling the TLB.
   bool writable = false, user = false, noExecute = false, global = false, dirty = false;
 };

@@ -23,9 +23,35 @@ static_assert(sizeof(TlbEntry) == 32);
 struct Tlb {
   static constexpr unsigned kEntries = 2048;
   TlbEntry entries[kEntries];
-  bool global[kEntries] = {};  // survives a flush that keeps global pages
 
-  TlbEntry& at(uint64_t linear) { return entries[(linear >> 12) & (kEntries - 1)]; }
+  static unsigned indexOf(uint64_t linear) { return (linear >> 12) & (kEntries - 1); }
+  TlbEntry& at(uint64_t linear) { return entries[indexOf(linear)]; }
+  // Global entries survive flushLocal(), which costs as much as was filled since the last one.
+  void fill(uint64_t linear, const TlbEntry& entry, bool global) {
+    at(linear) = entry;
+    if (!global && localCount_ < kEntries) local_[localCount_] = static_cast<uint16_t>(indexOf(linear));
+    if (!global) ++localCount_;
+    global_[indexOf(linear)] = global;
+  }
+  void flushLocal() {
+    if (localCount_ > kEntries) {
+      for (unsigned n = 0; n < kEntries; ++n)
+        if (!global_[n]) entries[n] = TlbEntry{};
+    } else {
+      for (unsigned n = 0; n < localCount_; ++n)
+        if (!global_[local_[n]]) entries[local_[n]] = TlbEntry{};
+    }
+    localCount_ = 0;
+  }
+  void flushAll() {
+    for (TlbEntry& entry : entries) entry = TlbEntry{};
+    localCount_ = 0;
+  }
+
+ private:
+  bool global_[kEntries] = {};
+  uint16_t local_[kEntries] = {};  // slots filled with entries that are not global
+  unsigned localCount_ = 0;        // beyond kEntries: the list is not complete
 };
 
 // Rights under which an access is made.
@@ -37,8 +63,30 @@ enum Rights : uint8_t {
   kRightsCount,
 };
 
+// Which large pages may have entries in the TLB, so that INVLPG of a small one need not look for them.
+// Addresses are folded into 64 buckets; a hit only means maybe.
+class LargePageFilter {
+ public:
+  static constexpr unsigned kShifts[] = {21, 22, 30};
+
+  void add(uint64_t linear, unsigned shift) { buckets_ |= bucket(linear, shift); }
+  bool mayCover(uint64_t linear) const {
+    uint64_t wanted = 0;
+    for (const unsigned shift : kShifts) wanted |= bucket(linear, shift);
+    return (buckets_ & wanted) != 0;
+  }
+  void clear() { buckets_ = 0; }
+
+ private:
+  static uint64_t bucket(uint64_t linear, unsigned shift) {
+    return uint64_t{1} << (((linear >> shift) * 0x9e3779b97f4a7c15 + shift) >> 58);
+  }
+  uint64_t buckets_ = 0;
+};
+
 struct TlbSet {
   Tlb sets[kRightsCount];
+  LargePageFilter largePages;
   uint64_t generation = 1;  // bumped by every flush; part of the jump cache's key
 };
 

@@ -3,10 +3,12 @@ import { Command, CommanderError } from 'commander';
 import { DEFAULT_CMDLINE, DEFAULT_MEMORY } from '../config.js';
 import { NodevmError } from '../errors.js';
 import { exitStatusRows } from '../exit-status.js';
+import type { BootProtocol } from '../loader/protocol.js';
 import type { ClockSource } from '../native.js';
 import {
   checkProcessors,
   dashed,
+  parseBootProtocol,
   parseDevice,
   parseDuration,
   parseMemorySize,
@@ -19,6 +21,8 @@ import type { DebugExitOption, SerialTarget } from './values.js';
 export interface CliOptions {
   /** Path of the kernel; the default guest's where undefined. */
   kernel: string | undefined;
+  /** How the kernel is entered; the best way it offers where undefined. */
+  bootProtocol: BootProtocol | undefined;
   /** Paths of the initramfs archives, in order. */
   initrd: string[];
   /** Kernel command line. */
@@ -32,6 +36,7 @@ export interface CliOptions {
   /** Host milliseconds, or no limit. */
   timeoutMs: number | undefined;
   clock: ClockSource;
+  verbose: boolean;
   json: boolean;
   /** QEMU flags that were accepted and mean nothing here, as they were written; each once. */
   ignored: Set<string>;
@@ -55,8 +60,14 @@ export const optionRows: readonly OptionRow[] = [
   {
     name: 'kernel',
     argument: 'file',
-    help: 'Linux kernel (bzImage) to boot; without it, the default guest made by `npm run images`',
+    help: 'kernel to boot: Linux bzImage or vmlinux (ELF), or a multiboot kernel; without it, the default guest made by `npm run images`',
     apply: (options, value) => (options.kernel = value),
+  },
+  {
+    name: 'boot-protocol',
+    argument: 'door',
+    help: 'how the kernel is entered: 32, 64, pvh, multiboot, or direct (the host unpacks it); default the best it has',
+    apply: (options, value) => (options.bootProtocol = parseBootProtocol(value)),
   },
   {
     name: 'initrd',
@@ -120,6 +131,11 @@ export const optionRows: readonly OptionRow[] = [
     fallback: 'host',
     help: 'what guest time is made of: host time, or icount (retired instructions; same inputs, same run)',
     apply: setClock,
+  },
+  {
+    name: 'verbose',
+    help: 'say on stderr what is booted and how; also -v',
+    apply: (options) => (options.verbose = true),
   },
   {
     name: 'json',
@@ -203,8 +219,12 @@ const takesArgument = new Map<string, boolean>([
   ...ignoredFlags.map((name): [string, boolean] => [name, false]),
   ...ignoredWithArgument.map((name): [string, boolean] => [name, true]),
   ['help', false],
-  ['h', false],
   ['version', false],
+]);
+
+const shortNames = new Map([
+  ['h', 'help'],
+  ['v', 'verbose'],
 ]);
 
 /**
@@ -215,13 +235,14 @@ function normalise(argv: readonly string[]): string[] {
   const words: string[] = [];
   const rest = argv[Symbol.iterator]();
   for (const word of rest) {
-    const [, name = '', joined] = /^--?([A-Za-z][\w-]*)(=[^]*)?$/.exec(word) ?? [];
+    const [, written = '', joined] = /^--?([A-Za-z][\w-]*)(=[^]*)?$/.exec(word) ?? [];
+    const name = shortNames.get(written) ?? written;
     const withArgument = takesArgument.get(name);
     if (withArgument === undefined) {
       throw new NodevmError('E_USAGE', `${unknownWord(word)}; see nodevm --help`);
     }
     if (!withArgument && joined !== undefined) throw usageError(name, word, 'no argument');
-    const long = `--${name === 'h' ? 'help' : name}`;
+    const long = `--${name}`;
     if (!withArgument) {
       words.push(long);
       continue;
@@ -299,6 +320,7 @@ function helpEpilogue(): string {
 export function parseCommandLine(argv: readonly string[], version: string): CliRequest {
   const options: CliOptions = {
     kernel: undefined,
+    bootProtocol: undefined,
     initrd: [],
     append: DEFAULT_CMDLINE,
     memory: DEFAULT_MEMORY,
@@ -307,6 +329,7 @@ export function parseCommandLine(argv: readonly string[], version: string): CliR
     noReboot: false,
     timeoutMs: undefined,
     clock: 'host',
+    verbose: false,
     json: false,
     ignored: new Set(),
   };

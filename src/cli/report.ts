@@ -25,6 +25,8 @@ export function describeExit(exit: MachineExit): string | undefined {
       return 'the guest shut its processor down (triple fault)';
     case 'timeout':
       return `the time limit was reached after ${exit.hostSeconds.toFixed(1)} s`;
+    case 'stall':
+      return 'the guest printed nothing for as long as --stall allows';
     case 'poweroff':
     case 'halt':
     case 'reboot':

@@ -35,6 +35,7 @@ export async function runGuest(options: CliOptions): Promise<number> {
     await say(`ignored, since it means nothing here: ${[...options.ignored].join(', ')}`);
   }
   const machine = await Machine.create(await machineConfig(options));
+  if (options.verbose) await say(`kernel: ${machine.kernel}`);
   const session = new Session(machine, options);
   return session.run();
 }
@@ -43,6 +44,7 @@ async function machineConfig(options: CliOptions): Promise<MachineConfig> {
   const { kernel, initrd } = await imagesOf(options);
   return {
     kernel,
+    bootProtocol: options.bootProtocol,
     initrd: await loadInitrds(initrd),
     cmdline: options.append,
     memory: options.memory,

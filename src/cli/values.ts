@@ -1,4 +1,5 @@
 import { NodevmError } from '../errors.js';
+import { BOOT_PROTOCOLS, type BootProtocol } from '../loader/protocol.js';
 
 /** Where one serial port's bytes go. */
 export type SerialTarget =
@@ -107,4 +108,18 @@ export function parseDevice(value: string): DebugExitOption {
     device[key] = Number(digits);
   }
   return device;
+}
+
+/**
+ * The argument of `--boot-protocol`.
+ * @throws NodevmError `E_USAGE`
+ */
+export function parseBootProtocol(value: string): BootProtocol {
+  const known = BOOT_PROTOCOLS.find((name) => name === value);
+  if (known !== undefined) return known;
+  const expected =
+    value === '16'
+      ? `${BOOT_PROTOCOLS.join(', ')}: the 16-bit entry needs a BIOS, which there is not so far`
+      : `one of ${BOOT_PROTOCOLS.join(', ')}`;
+  throw usageError('boot-protocol', value, expected);
 }

@@ -8,7 +8,7 @@ import { restore, snapshot } from './state.js';
  * National Semiconductor PC16550D, "Universal Asynchronous Receiver/Transmitter with FIFOs".
  *
  * Transmission takes no guest time. Reception is paced: bytes come in groups of at most 16, one group
- * in 16 character times of 115200 baud, and only into free space, so that an interrupt handler that
+ * in 16 character times (of 115200 baud unless told otherwise), and only into free space, so that an interrupt handler that
  * reads until the receiver is empty gets an end, and nothing overruns.
  *
  * When does the wire bring a byte? Drivers clear the FIFO when they start, so a byte that came earlier
@@ -69,9 +69,11 @@ const MSR_DCD = 0x80;
 const MSR_TRAILING_RI = 0x04;
 
 const FIFO_SIZE = 16;
-/** Start, eight data and stop bit at 115200 baud, in nanoseconds. */
-const CHARACTER_NS = (10 * 1e9) / 115200;
-const GROUP_NS = FIFO_SIZE * CHARACTER_NS;
+/** Start, eight data and stop bit. */
+const CHARACTER_BITS = 10;
+const DEFAULT_BAUD = 115200;
+/** A character's time at 115200 baud, in nanoseconds. */
+const CHARACTER_NS = (CHARACTER_BITS * 1e9) / DEFAULT_BAUD;
 /** Data sheet, "FIFO Interrupt Mode Operation": four character times without an access. */
 const TIMEOUT_NS = 4 * CHARACTER_NS;
 const POLLS_TO_LISTEN = 64;
@@ -96,7 +98,7 @@ function powerOn() {
     /** Guest time of the last arrival or read. */
     lastReceiverAccess: 0,
     /** The group of bytes in progress. */
-    groupStart: -GROUP_NS,
+    groupStart: -FIFO_SIZE * CHARACTER_NS,
     groupCount: 0,
     /** Whether, and since when, an interrupt driver listens. */
     driverListens: false,
@@ -111,6 +113,8 @@ export interface SerialOptions {
   readonly name: string;
   readonly clock: GuestClock;
   readonly irq: IrqLine;
+  /** Speed of reception in bits per second, whatever the divisor latch says; default 115200. */
+  readonly baud?: number;
   /** Takes each transmitted byte, in order. */
   onOutput(byte: number): void;
   /** Called when {@link Serial.inputWanted} becomes true. */
@@ -120,6 +124,8 @@ export interface SerialOptions {
 /** A 16550A UART at eight consecutive ports. */
 export class Serial extends ByteDevice {
   readonly name: string;
+  /** Time of sixteen characters in nanoseconds. */
+  private readonly groupNs: number;
   private s = powerOn();
   private irqLevel = false;
   private toldWanted = false;
@@ -129,6 +135,7 @@ export class Serial extends ByteDevice {
   constructor(private readonly options: SerialOptions) {
     super();
     this.name = options.name;
+    this.groupNs = (FIFO_SIZE * CHARACTER_BITS * 1e9) / (options.baud ?? DEFAULT_BAUD);
   }
 
   /**
@@ -138,7 +145,7 @@ export class Serial extends ByteDevice {
   receive(byte: number): boolean {
     if (!this.takesByte()) return false;
     const now = this.options.clock.now();
-    if (now >= this.s.groupStart + GROUP_NS) {
+    if (now >= this.s.groupStart + this.groupNs) {
       this.s.groupStart = now;
       this.s.groupCount = 0;
     }
@@ -419,7 +426,7 @@ export class Serial extends ByteDevice {
 
   private wantedFrom(): number {
     const s = this.s;
-    const group = s.groupCount < FIFO_SIZE ? 0 : s.groupStart + GROUP_NS;
+    const group = s.groupCount < FIFO_SIZE ? 0 : s.groupStart + this.groupNs;
     return s.driverListens ? Math.max(group, s.listeningSince + CHARACTER_NS) : group;
   }
 

@@ -51,6 +51,11 @@ export function isCompressed(input: Uint8Array, start: number): boolean {
   return [...FORMATS, ...FOREIGN].some(({ magic }) => startsWith(input, start, magic));
 }
 
+/** How the stream at `start` is compressed; undefined where it is not known. */
+export function compressionAt(input: Uint8Array, start: number): Compression | undefined {
+  return FORMATS.find(({ magic }) => startsWith(input, start, magic))?.name;
+}
+
 /**
  * Unpacks the compressed stream at `start`.
  * @param limit most bytes that it may unpack to

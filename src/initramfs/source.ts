@@ -1,8 +1,7 @@
 /** Whatever a user names as an initramfs: an archive, a directory, or a gen_init_cpio list. */
 import { readFile, stat } from 'node:fs/promises';
 import { checkInitramfs } from './check.js';
-import { hasCpioMagic, packInitramfs } from './cpio.js';
-import { isCompressed } from './compression.js';
+import { packInitramfs } from './cpio.js';
 import { attempt, readDirectory, type DirectoryOptions } from './directory.js';
 import type { InitramfsEntry } from './entry.js';
 import { looksLikeList, parseList } from './list-file.js';
@@ -57,7 +56,6 @@ async function open(path: string, options: DirectoryOptions): Promise<Source> {
 }
 
 function isList(bytes: Buffer): boolean {
-  if (hasCpioMagic(bytes, 0) || isCompressed(bytes, 0)) return false;
   const head = bytes.subarray(0, HEAD_LENGTH);
   return !head.includes(0) && looksLikeList(head.toString('utf8'));
 }

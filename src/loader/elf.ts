@@ -223,7 +223,9 @@ export function readNotes({ bytes, segments }: ElfFile): readonly ElfNote[] {
       const descriptorEnd = descriptorStart + readNumber(bytes, at + 4, 4);
       if (descriptorEnd > end) break;
       notes.push({
-        name: Buffer.from(bytes.subarray(at + 12, nameEnd)).toString('latin1').replace(/\0$/, ''),
+        name: Buffer.from(bytes.subarray(at + 12, nameEnd))
+          .toString('latin1')
+          .replace(/\0$/, ''),
         type: readNumber(bytes, at + 8, 4),
         descriptor: bytes.subarray(descriptorStart, descriptorEnd),
       });

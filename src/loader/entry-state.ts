@@ -3,13 +3,7 @@
  * entries of Linux (Documentation/arch/x86/boot.rst, "32-bit Boot Protocol" and "64-bit Boot Protocol"),
  * and the protected mode that PVH and multiboot ask for.
  */
-import {
-  BOOT_GDT,
-  BOOT_PAGE_TABLES,
-  BOOT_STACK_TOP,
-  HIGH_RAM_BASE,
-  PAGE_SIZE,
-} from '../layout.js';
+import { BOOT_GDT, BOOT_PAGE_TABLES, BOOT_STACK_TOP, HIGH_RAM_BASE, PAGE_SIZE } from '../layout.js';
 import type { GuestMemory } from '../memory.js';
 import type { NativeCpu, RegisterName, SegmentName, SegmentValue } from '../native.js';
 import { alignUp } from './binary.js';
@@ -97,6 +91,15 @@ export function protectedModeEntry(
     },
     segments: { ...flatSegments(CODE_32), tr: TASK },
   };
+}
+
+/**
+ * Writes the GDT for Linux's entry in protected mode: boot_params in ESI; EBP, EDI and EBX are zero.
+ * @param rip where to go
+ * @param rsi address of boot_params
+ */
+export function linux32Entry(memory: GuestMemory, rip: number, rsi: number): EntryState {
+  return protectedModeEntry(memory, rip, { rsi: BigInt(rsi), rbp: 0n, rdi: 0n, rbx: 0n });
 }
 
 /** Puts a CPU that comes out of reset() into `state`. */

@@ -8,9 +8,9 @@ import { alignUp, badKernel, hex } from './binary.js';
 import { buildBootParams, type Placement } from './boot-params.js';
 import { buildE820 } from './e820.js';
 import { entryAddress } from './elf.js';
-import { longModeEntry, protectedModeEntry, type EntryState } from './entry-state.js';
+import { linux32Entry, longModeEntry, type EntryState } from './entry-state.js';
 import { choosePlaces, wantsNoKaslr } from './kaslr.js';
-import { layOut, parsePayload, relocate, unpackPayload, type UnpackedKernel } from './payload.js';
+import { layOut, parsePayload, relocate, unpackPayload } from './payload.js';
 import {
   checkKernelFits,
   placeRamdisk,
@@ -69,7 +69,7 @@ function loadPacked(kernel: LinuxKernel, options: LoadOptions, bits: 32 | 64): E
   writeBootParams(kernel, options, ramdisk, image.base, kernel.header.loadflags);
   return bits === 64
     ? longModeEntry(memory, image.base + ENTRY_64_OFFSET, BOOT_PARAMS)
-    : linux32Entry(options, image.base);
+    : linux32Entry(memory, image.base, BOOT_PARAMS);
 }
 
 /** Does the decompressor's work: unpacks, chooses a place, relocates, and goes where it would jump to. */
@@ -107,19 +107,10 @@ function loadDirect(kernel: LinuxKernel, options: LoadOptions): EntryState {
   writeRamdisk(memory, options.initrds, ramdisk);
   const kaslr = isRandom ? LOADFLAGS.KASLR_FLAG : 0;
   writeBootParams(kernel, options, ramdisk, places.physical, header.loadflags | kaslr);
-  return enterUnpacked(unpacked, options, places.physical + entryOffset);
-}
-
-function enterUnpacked({ elf }: UnpackedKernel, options: LoadOptions, rip: number): EntryState {
-  return elf.bits === 64
-    ? longModeEntry(options.memory, rip, BOOT_PARAMS)
-    : linux32Entry(options, rip);
-}
-
-/** boot.rst, "32-bit Boot Protocol": boot_params in ESI; EBP, EDI and EBX are zero. */
-export function linux32Entry({ memory }: LoadOptions, rip: number): EntryState {
-  const registers = { rsi: BigInt(BOOT_PARAMS), rbp: 0n, rdi: 0n, rbx: 0n };
-  return protectedModeEntry(memory, rip, registers);
+  const entry = places.physical + entryOffset;
+  return unpacked.elf.bits === 64
+    ? longModeEntry(memory, entry, BOOT_PARAMS)
+    : linux32Entry(memory, entry, BOOT_PARAMS);
 }
 
 function writeBootParams(

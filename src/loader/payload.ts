@@ -2,7 +2,7 @@
  * The compressed kernel within a bzImage (boot.rst, fields payload_offset and payload_length): an ELF file
  * with the table of relocations behind it (arch/x86/boot/compressed/Makefile).
  */
-import { decompressAt, detectCompression, type Compression } from '../initramfs/compression.js';
+import { compressionAt, decompressAt, type Compression } from '../initramfs/compression.js';
 import { NodevmError } from '../errors.js';
 import { badKernel, hex, readNumber } from './binary.js';
 import { isElf, isLoaded, parseElf, segmentRange, type ElfFile } from './elf.js';
@@ -19,7 +19,7 @@ export function packedPayload({ header, payload }: LinuxKernel): Uint8Array {
 /** How the payload is packed; undefined where there is none or it is not known. */
 export function payloadCompression(kernel: LinuxKernel): Compression | undefined {
   const packed = packedPayload(kernel);
-  return isElf(packed) ? 'none' : detectCompression(packed, 0);
+  return isElf(packed) ? 'none' : compressionAt(packed, 0);
 }
 
 /**

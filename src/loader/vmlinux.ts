@@ -14,8 +14,7 @@ import {
   writeSegments,
   type ElfFile,
 } from './elf.js';
-import { longModeEntry, protectedModeEntry, type EntryState } from './entry-state.js';
-import { linux32Entry } from './linux.js';
+import { linux32Entry, longModeEntry, protectedModeEntry, type EntryState } from './entry-state.js';
 import {
   checkKernelFits,
   placeRamdisk,
@@ -82,7 +81,9 @@ function loadElf(elf: ElfFile, options: LoadOptions): EntryState {
     setupData: writeSetupData(memory, options.entropy),
   });
   memory.write(BOOT_PARAMS, bootParams);
-  return elf.bits === 64 ? longModeEntry(memory, entry, BOOT_PARAMS) : linux32Entry(options, entry);
+  return elf.bits === 64
+    ? longModeEntry(memory, entry, BOOT_PARAMS)
+    : linux32Entry(memory, entry, BOOT_PARAMS);
 }
 
 /** The setup_header that a vmlinux does not have: what identifies it, from offset 0x1f1 on. */

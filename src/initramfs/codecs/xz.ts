@@ -1,4 +1,5 @@
-/** xz (The .xz File Format): one stream of blocks, each LZMA2 and nothing else. */
+/** xz (The .xz File Format): one stream of blocks of LZMA2, with the filter for x86 code or without. */
+import { undoBcjX86 } from './bcj-x86.js';
 import type { Decoded } from './codec.js';
 import { crc32 } from './crc32.js';
 import { LzmaDecoder } from './lzma.js';
@@ -7,6 +8,8 @@ import { Reader } from './reader.js';
 
 const MAGIC_LENGTH = 6;
 const LZMA2 = 0x21;
+/** "5.3.2. Branch/Call/Jump Filters for Executables", the one for x86. */
+const BCJ_X86 = 0x04;
 /** LZMA2 keeps lc + lp at or below this. */
 const LZMA2_CONTEXTS = 4;
 const CHECK_CRC32 = 1;
@@ -33,8 +36,8 @@ export function unxz(input: Uint8Array, start: number, limit: number): Decoded {
       skipIndex(reader, headerStart, blocks);
       break;
     }
-    readBlockHeader(reader, headerStart, (size + 1) * 4);
-    unpackBlock(reader, output, check);
+    const hasBranches = readBlockHeader(reader, headerStart, (size + 1) * 4);
+    unpackBlock(reader, output, check, hasBranches);
     blocks++;
   }
   skipFooter(reader);
@@ -47,26 +50,37 @@ function verify(reader: Reader, part: Uint8Array, name: string): void {
     throw reader.bad(`CRC32 of the ${name} is wrong: it is damaged`);
 }
 
-/** "3.1. Block Header"; leaves the reader behind it. */
-function readBlockHeader(reader: Reader, start: number, length: number): void {
+/** "3.1. Block Header"; leaves the reader behind it. @returns whether the x86 filter was used */
+function readBlockHeader(reader: Reader, start: number, length: number): boolean {
   const flags = reader.u8();
   if (flags & 0x40) variableInteger(reader);
   if (flags & 0x80) variableInteger(reader);
-  const filter = variableInteger(reader);
-  if ((flags & 3) !== 0 || filter !== LZMA2) {
-    throw reader.bad(
-      `the first of ${(flags & 3) + 1} filters is 0x${filter.toString(16)}, expected LZMA2 alone`,
-    );
+  const filters = Array.from({ length: (flags & 3) + 1 }, () => readFilter(reader));
+  const hasBranches = filters.length === 2 && filters[0] === BCJ_X86;
+  if (filters.at(-1) !== LZMA2 || (filters.length > 1 && !hasBranches)) {
+    const names = filters.map((filter) => `0x${filter.toString(16)}`).join(', ');
+    throw reader.bad(`the filters are ${names}, expected LZMA2 alone or behind the x86 filter`);
   }
   reader.at = start;
   const header = reader.take(length - 4);
   verify(reader, header, 'block header');
+  return hasBranches;
 }
 
-function unpackBlock(reader: Reader, output: Output, check: number): void {
+/** "3.1.5. List of Filter Flags". A start offset of the x86 filter would be a property of it: none is taken. */
+function readFilter(reader: Reader): number {
+  const filter = variableInteger(reader);
+  const properties = variableInteger(reader);
+  if (filter === BCJ_X86 && properties !== 0) throw reader.bad('the x86 filter has a start offset');
+  reader.take(properties);
+  return filter;
+}
+
+function unpackBlock(reader: Reader, output: Output, check: number, hasBranches: boolean): void {
   const inputStart = reader.at;
   const outputStart = output.length;
   unpackChunks(reader, output);
+  if (hasBranches) undoBcjX86(output.take().subarray(outputStart));
   reader.take(-(reader.at - inputStart) & 3);
   if (check === CHECK_CRC32) verify(reader, output.take().subarray(outputStart), 'block');
   else reader.take(CHECK_LENGTHS[check] ?? 0);

@@ -298,4 +298,4 @@ by_instructions:
   ret
 
 .data
-push_image: .quad 0x9090c3abcdef01b8 - 0xb8 + 0xb8
+push_image: .quad 0x909090c3abcdef01

@@ -79,6 +79,7 @@ describe('the tools of the host', () => {
     'xz -c --check=crc32',
     'xz -c --check=crc64 --block-size=10000',
     'xz -c --check=none --lzma2=lc=0,lp=4,pb=2',
+    'xz -c --check=crc32 --x86 --lzma2=dict=1MiB',
     'lzma -c',
     'lz4 -l -c',
     'zstd -19 -c',
