@@ -2,10 +2,14 @@
 import { createRequire } from 'node:module';
 import process from 'node:process';
 
+import { withEnvironment } from './cli/environment.js';
 import { runInitramfsCommand } from './cli/initramfs.js';
+import { runInspectCommand } from './cli/inspect.js';
 import { parseCommandLine } from './cli/options.js';
 import { reportError } from './cli/report.js';
+import { runCommand, splitCommand } from './cli/run-command.js';
 import { runGuest } from './cli/run.js';
+import { runTestMatrix } from './cli/test-matrix.js';
 
 async function main(argv: readonly string[]): Promise<number> {
   // Known once the command line is parsed.
@@ -15,12 +19,16 @@ async function main(argv: readonly string[]): Promise<number> {
     void reportError(error, json).then((status) => process.exit(status));
   });
   try {
+    if (argv[0] === 'inspect') return await runInspectCommand(argv.slice(1));
     if (argv[0] === 'initramfs') return await runInitramfsCommand(argv.slice(1));
     const { version } = createRequire(import.meta.url)('../package.json') as { version: string };
-    const request = parseCommandLine(argv, version);
+    if (argv[0] === 'test') return await runTestMatrix(argv.slice(1));
+    const [words, command] = argv[0] === 'run' ? splitCommand(argv.slice(1)) : [argv];
+    const request = parseCommandLine(words, version);
     if (request.kind === 'print') return await print(request.text);
     json = request.options.json;
-    return await runGuest(request.options);
+    const options = withEnvironment(request.options, process.env);
+    return await (command === undefined ? runGuest(options) : runCommand(options, command));
   } catch (error) {
     return reportError(error, json);
   }

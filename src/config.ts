@@ -4,6 +4,8 @@ import { NodevmError } from './errors.js';
 import { DEBUG_EXIT, SERIAL_PORTS, splitRam } from './layout.js';
 import { loadInitrd } from './initramfs/source.js';
 import { BOOT_PROTOCOLS, type BootProtocol } from './loader/protocol.js';
+import { Drives } from './drives.js';
+import { checkRom } from './loader/rom.js';
 import type { ClockSource } from './native.js';
 
 /** An image in memory, or the path of a file with it. */
@@ -17,12 +19,25 @@ export interface DebugExitConfig {
   readonly iosize?: number | undefined;
 }
 
-/** What a machine is made of. Only the kernel has no default. */
+/** What a machine is made of. Only what it starts has no default: a kernel, a drive's boot sector, or a ROM. */
 export interface MachineConfig {
   /** Kernel: a Linux bzImage, an ELF file (vmlinux) or a multiboot kernel. */
-  readonly kernel: Image;
+  readonly kernel?: Image | undefined;
+  /**
+   * Raw image of the floppy (fda) and of the disk (hda) that INT 13h of the ROM serves, for boot sectors and
+   * for what is entered in real mode; operating systems find no controller. The guest writes to the file.
+   */
+  readonly fda?: Image | undefined;
+  readonly hda?: Image | undefined;
+  /** Another ROM than ours, which then starts instead of a kernel. */
+  readonly bios?: Image | undefined;
   /** How the kernel is loaded and entered; default the best that it offers. */
   readonly bootProtocol?: BootProtocol | undefined;
+  /**
+   * Seed of all random numbers that the guest gets: RDRAND, the kernel's own seed and its address. Default:
+   * the host's random numbers, and under icount always the same.
+   */
+  readonly entropySeed?: bigint | undefined;
   /**
    * Initramfs archives, concatenated in this order; default none. A path may also be that of a directory
    * or a gen_init_cpio list, which is packed.
@@ -60,8 +75,12 @@ export interface MachineConfig {
 
 /** A {@link MachineConfig} that was found good, with its files read and its defaults filled in. */
 export interface ResolvedConfig {
-  readonly kernel: Uint8Array;
+  readonly kernel: Uint8Array | undefined;
+  readonly bios: Uint8Array | undefined;
+  readonly drives: Drives;
   readonly bootProtocol: BootProtocol | undefined;
+  /** Undefined for random numbers of the host. */
+  readonly entropySeed: bigint | undefined;
   readonly initrds: readonly Uint8Array[];
   readonly cmdline: string;
   readonly memory: number;
@@ -82,6 +101,9 @@ export const DEFAULT_CMDLINE = 'console=ttyS0';
 /** Guest RAM of a machine that was not told how much, in bytes. */
 export const DEFAULT_MEMORY = 512 * 1024 * 1024;
 
+/** Seed of all entropy under icount: the same inputs give the same run. */
+const ICOUNT_SEED = 0x6e6f_6465_766dn;
+
 /** Power-on time under icount when none is given. */
 const ICOUNT_EPOCH_MS = Date.UTC(2026, 0, 1);
 
@@ -98,6 +120,7 @@ export async function resolveConfig(config: MachineConfig): Promise<ResolvedConf
   splitRam(memory); // refuses a size that has no layout
   const resolved = {
     bootProtocol: config.bootProtocol && checkedProtocol(config.bootProtocol),
+    entropySeed: config.entropySeed ?? (clock === 'icount' ? ICOUNT_SEED : undefined),
     cmdline: checkedCmdline(config.cmdline ?? DEFAULT_CMDLINE),
     memory,
     clock,
@@ -116,11 +139,25 @@ export async function resolveConfig(config: MachineConfig): Promise<ResolvedConf
     stallMs: optionalInteger('stallMs', config.stallMs),
   };
   const initrds = config.initrd === undefined ? [] : asList(config.initrd);
-  const [kernel, ...archives] = await Promise.all([
-    imageBytes('kernel', config.kernel),
+  checkStart(config);
+  const [kernel, bios, ...archives] = await Promise.all([
+    config.kernel === undefined ? undefined : imageBytes('kernel', config.kernel),
+    config.bios === undefined ? undefined : imageBytes('bios', config.bios),
     ...initrds.map(initrdBytes),
   ]);
-  return { ...resolved, kernel, initrds: archives };
+  if (bios !== undefined) checkRom(bios);
+  const drives = Drives.open(config);
+  return { ...resolved, kernel, bios, drives, initrds: archives.filter((a) => a !== undefined) };
+}
+
+/** There is one thing to start: a kernel, or what a ROM finds. */
+function checkStart({ kernel, bios, fda, hda }: MachineConfig): void {
+  if (kernel === undefined && bios === undefined && fda === undefined && hda === undefined) {
+    throw new NodevmError('E_USAGE', 'kernel is missing, expected one, or fda, hda or bios');
+  }
+  if (kernel !== undefined && bios !== undefined) {
+    throw new NodevmError('E_USAGE', 'kernel and bios are both given, expected one of them');
+  }
 }
 
 function defaultEpoch(clock: ClockSource): number {

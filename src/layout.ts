@@ -56,13 +56,28 @@ export const BOOT_PAGE_TABLES: AddressRange = { base: 0x9000, length: 19 * PAGE_
 /** Kernel command line with its terminating NUL; far more than the 2 KiB that Linux takes. */
 export const BOOT_COMMAND_LINE: AddressRange = { base: 0x2_0000, length: 64 * KiB };
 
+/** zImages and kernels before boot protocol 2.00: their code goes here (boot.rst, "Memory Layout"). */
+export const REAL_MODE_KERNEL: AddressRange = { base: 0x1_0000, length: 512 * KiB };
+
+/** Boot sector and setup code of a kernel that is entered in real mode, its heap and command line. */
+export const REAL_MODE_CODE = 0x9_0000;
+
 /** Extended BIOS data area: where software of the PC expects it, at the end of the first 640 KiB. */
 export const EBDA: AddressRange = { base: 0x9_fc00, length: KiB };
 
 // ---- 0x000A_0000 to 0x000F_FFFF: video and firmware hole -----------------------------------------
 
 /** ACPI tables; the kernel also scans this range for the RSDP (ACPI 6.4, "Finding the RSDP"). */
-export const ACPI_TABLES: AddressRange = { base: 0xe_0000, length: 128 * KiB };
+export const ACPI_TABLES: AddressRange = { base: 0xe_0000, length: 64 * KiB };
+
+/** Shadow RAM of firmware; a ROM of 128 KiB or more takes the place of the ACPI tables. */
+export const FIRMWARE_WINDOW: AddressRange = { base: 0xe_0000, length: 128 * KiB };
+
+/** Our own 16-bit ROM, where it is used. */
+export const BIOS_ROM: AddressRange = { base: 0xf_0000, length: 64 * KiB };
+
+/** Where the processor starts, as seen below 1 MiB: F000:FFF0. */
+export const RESET_VECTOR = 0xf_fff0;
 
 // ---- 0x0010_0000 and up: RAM ---------------------------------------------------------------------
 
@@ -88,6 +103,9 @@ export const HPET: AddressRange = { base: 0xfed0_0000, length: 0x400 };
 
 /** Local APIC registers: native code owns this page, no device may be inserted there. */
 export const LOCAL_APIC: AddressRange = { base: 0xfee0_0000, length: 0x1000 };
+
+/** The ROM chip ends here, whatever its size: the processor starts 16 bytes below. */
+export const ROM_END = 4 * GiB;
 
 // ---- 0x1_0000_0000 and up: the rest of RAM -------------------------------------------------------
 
@@ -144,13 +162,19 @@ export const SERIAL_PORTS: readonly InterruptingRange[] = [
 export const CHANNEL_PORT = 1;
 
 /**
- * Speed at which the channel's port receives, in bits per second: sixteen bytes in 40 microseconds,
- * about what an interrupt handler of an emulated processor reads in that time.
+ * How the channel's port receives. An interrupt handler of Linux takes at most 256 bytes at a time, and at
+ * four megabaud the guest has read them when the next ones come.
  */
-export const CHANNEL_BAUD = 4_000_000;
+export const CHANNEL_PACE = { baud: 4_000_000, groupSize: 256 } as const;
+
+/** Debug port of firmware (isa-debugcon as QEMU's users place it for SeaBIOS); with a foreign ROM only. */
+export const DEBUG_CONSOLE: AddressRange = { base: 0x402, length: 1 };
 
 /** Edge/level control registers of both 8259As. */
 export const ELCR: AddressRange = { base: 0x4d0, length: 2 };
+
+/** The port of the ROM's INT 13h (bios/frame.inc has it too); present where there are drives. */
+export const FIRMWARE_DISK: AddressRange = { base: 0x580, length: 16 };
 
 /** ACPI power management block; the system control interrupt is IRQ 9, level-triggered, active high. */
 export const ACPI_PM: InterruptingRange = { base: 0x600, length: 0x40, irq: 9 };

@@ -57,3 +57,27 @@ export function statusOf(cause: ExitCause): number {
       return ExitStatus.Timeout;
   }
 }
+
+/** How a machine ended, in words that go on "the machine ended: ". */
+export function verdictOf(exit: ExitCause & Partial<ExitReport>): string {
+  switch (exit.reason) {
+    case 'poweroff':
+      return 'the guest turned it off';
+    case 'halt':
+      return 'the guest halted it';
+    case 'reboot':
+      return 'the guest rebooted';
+    case 'guest-exit':
+      return `the guest wrote ${exit.value} to isa-debug-exit`;
+    case 'panic':
+      return `kernel panic: ${exit.message}`;
+    case 'triple-fault':
+      return 'the guest shut its processor down (triple fault)';
+    case 'timeout':
+      return 'the time limit was reached';
+    case 'stall':
+      return 'the guest printed nothing for too long';
+    case 'stopped':
+      return 'it was stopped';
+  }
+}

@@ -11,6 +11,7 @@ import { ACPI_TABLES, CHANNEL_PORT, SLEEP_TYPE_S5, splitRam, type RamSplit } fro
 import { buildAcpi } from './loader/acpi.js';
 import { enterKernel } from './loader/entry-state.js';
 import { loadKernel } from './loader/load-kernel.js';
+import { romImage, startFirmware } from './loader/rom.js';
 import { programMemoryTypes } from './loader/memory-types.js';
 import { statusOf, type ExitCause, type ExitReport, type MachineExit } from './machine-exit.js';
 import { GuestMemory } from './memory.js';
@@ -31,9 +32,6 @@ const LONGEST_SLEEP_MS = 2 ** 31 - 1;
 
 /** A sleep shorter than this many milliseconds is a turn of the event loop: timers are coarser. */
 const SHORTEST_SLEEP_MS = 0.5;
-
-/** Seed of all entropy under icount: the same inputs give the same run. */
-const ICOUNT_SEED = 0x6e6f_6465_766dn;
 
 /** RFLAGS.IF: SDM volume 1, "EFLAGS Register". */
 const RFLAGS_IF = 0x200n;
@@ -67,6 +65,7 @@ export class Machine {
   });
   private readonly idleListeners = new Set<(periods: number) => void>();
   private readonly powerOnListeners = new Set<() => void>();
+  private readonly debugListeners = new Set<(byte: number) => void>();
   private readonly board: Board;
   private readonly entropy: Entropy;
   private readonly ram: RamSplit;
@@ -93,7 +92,8 @@ export class Machine {
     addon: NativeAddon,
   ) {
     this.ram = splitRam(config.memory);
-    this.entropy = config.clock === 'icount' ? seededEntropy(ICOUNT_SEED) : hostEntropy;
+    const { entropySeed } = config;
+    this.entropy = entropySeed === undefined ? hostEntropy : seededEntropy(entropySeed);
     const native = createCpu(addon, config, this.ram, this.entropy.u64());
     this.cpu = new Cpu(native, addon.exitBlockLayout);
     this.memory = new GuestMemory({
@@ -149,6 +149,15 @@ export class Machine {
   onIdle(listener: (periods: number) => void): () => void {
     this.idleListeners.add(listener);
     return () => this.idleListeners.delete(listener);
+  }
+
+  /**
+   * Calls `listener` with each byte that a foreign ROM ({@link MachineConfig.bios}) writes to its debug port.
+   * @returns a function that takes the listener off again
+   */
+  onDebugOutput(listener: (byte: number) => void): () => void {
+    this.debugListeners.add(listener);
+    return () => this.debugListeners.delete(listener);
   }
 
   /** Calls `listener` each time the machine starts anew: the guest rebooted, or {@link reset}. */
@@ -218,6 +227,7 @@ export class Machine {
     this.stop();
     // How the run ended, or failed, is for the one who called run().
     await this.latestRun?.catch(() => undefined);
+    this.config.drives.close();
   }
 
   /** Same as {@link close}, for `await using`. */
@@ -230,6 +240,10 @@ export class Machine {
     if (this.running) return 'machine is running, expected a stopped one';
     if (this.cause === undefined || this.resetWanted || isResumable(this.cause)) return undefined;
     return `machine has ended (${this.cause.reason}), expected reset() before it runs again`;
+  }
+
+  private debugOutput(byte: number): void {
+    for (const listener of this.debugListeners) listener(byte);
   }
 
   private wireBoard(native: NativeCpu): Board {
@@ -250,6 +264,12 @@ export class Machine {
         onSerialOutput: (port, byte) => this.links[port]?.transmit(byte),
         onSerialInputWanted: (port) => this.links[port]?.feed(),
       },
+      firmware: {
+        memory: this.memory,
+        drives: this.config.drives.media,
+        rom: this.config.bios ?? romImage(),
+        onDebugOutput: this.config.bios && ((byte) => this.debugOutput(byte)),
+      },
     });
     this.links.forEach((link, port) => {
       const serial = board.serial[port];
@@ -269,17 +289,23 @@ export class Machine {
     const acpi = buildAcpi({ base: ACPI_TABLES.base, cpus: 1, serialPorts: config.serialPorts });
     memory.write(ACPI_TABLES.base, acpi.bytes);
     programMemoryTypes(cpu.native);
-    const { entry, description } = loadKernel(
-      {
-        memory,
-        kernel: config.kernel,
-        initrds: config.initrds,
-        cmdline: config.cmdline,
-        rsdp: acpi.rsdp,
-        entropy: this.entropy,
-      },
-      config.bootProtocol,
-    );
+    const { kernel, bios } = config;
+    const drives = config.drives.geometry;
+    const { entry, description } =
+      kernel === undefined
+        ? startFirmware({ memory, drives, bios })
+        : loadKernel(
+            {
+              memory,
+              kernel,
+              initrds: config.initrds,
+              cmdline: config.cmdline,
+              rsdp: acpi.rsdp,
+              entropy: this.entropy,
+              drives,
+            },
+            config.bootProtocol,
+          );
     this.kernelDescription = description;
     enterKernel(cpu.native, entry);
   }

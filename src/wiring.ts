@@ -4,8 +4,10 @@ import { fanOut, type IrqLine } from './bus/irq-line.js';
 import type { GuestClock } from './clock.js';
 import { AcpiPm } from './devices/acpi-pm.js';
 import { Cmos } from './devices/cmos.js';
+import { DebugConsole } from './devices/debug-console.js';
 import { IsaDebugExit } from './devices/debug-exit.js';
 import { DelayPort, PostCode } from './devices/debug-ports.js';
+import { FirmwareDisk, type DiskMemory, type DriveMedium } from './devices/firmware-disk.js';
 import { Hpet } from './devices/hpet.js';
 import { I8042 } from './devices/i8042.js';
 import { IoApic } from './devices/io-apic.js';
@@ -16,6 +18,7 @@ import { Pit } from './devices/pit.js';
 import { SystemControlB } from './devices/port61.js';
 import { SystemControlA } from './devices/port92.js';
 import { ResetControl } from './devices/reset-control.js';
+import { Rom } from './devices/rom.js';
 import { Serial } from './devices/serial.js';
 import type { ExitTargets } from './exits.js';
 import * as layout from './layout.js';
@@ -35,6 +38,18 @@ export interface BoardEvents {
   onSerialInputWanted(port: number): void;
 }
 
+/** What firmware works with, see {@link BoardOptions.firmware}. */
+export interface FirmwareOptions {
+  /** Guest RAM, for the disk port. */
+  readonly memory: DiskMemory;
+  /** Media of the drives, by their number in INT 13h. */
+  readonly drives: ReadonlyMap<number, DriveMedium>;
+  /** Contents of the ROM chip. */
+  readonly rom: Uint8Array;
+  /** Adds the debug port that foreign ROMs write their log to. */
+  readonly onDebugOutput?: ((byte: number) => void) | undefined;
+}
+
 /** What a board is made from. */
 export interface BoardOptions {
   readonly cpu: NativeCpu;
@@ -48,6 +63,8 @@ export interface BoardOptions {
   /** Ports of isa-debug-exit, undefined for none. */
   readonly debugExit: { readonly iobase: number; readonly iosize: number } | undefined;
   readonly events: BoardEvents;
+  /** The ROM and what it needs; default none. */
+  readonly firmware?: FirmwareOptions;
 }
 
 /** Everything around the CPU, connected. */
@@ -205,7 +222,7 @@ export function wire(options: BoardOptions): Board {
   const serial = layout.SERIAL_PORTS.slice(0, options.serialPorts).map((place, port) => {
     const device = new Serial({
       name: `serial${port}`,
-      ...(options.channel === true && port === layout.CHANNEL_PORT && { baud: layout.CHANNEL_BAUD }),
+      ...(options.channel === true && port === layout.CHANNEL_PORT && layout.CHANNEL_PACE),
       clock,
       irq: interrupts.irq(place.irq),
       onOutput: (byte) => events.onSerialOutput(port, byte),
@@ -219,6 +236,15 @@ export function wire(options: BoardOptions): Board {
     const { iobase: base, iosize: length } = options.debugExit;
     const device = new IsaDebugExit({ onExit: (value) => events.onDebugExit(value) });
     insert(ports, { base, length }, device);
+  }
+
+  if (options.firmware) {
+    const { memory, drives, rom, onDebugOutput } = options.firmware;
+    insert(mmio, { base: layout.ROM_END - rom.length, length: rom.length }, new Rom(rom));
+    if (drives.size > 0) insert(ports, layout.FIRMWARE_DISK, new FirmwareDisk({ memory, drives }));
+    if (onDebugOutput) {
+      insert(ports, layout.DEBUG_CONSOLE, new DebugConsole({ onOutput: onDebugOutput }));
+    }
   }
 
   return {

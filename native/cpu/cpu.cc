@@ -73,15 +73,18 @@ void Cpu::updateMode() {
     const bool enabled = dr7 >> (2 * n) & 3, data = dr7 >> (16 + 4 * n) & 1;
     dataBreakpoints |= enabled && data;
   }
-  const bool slow = alignmentChecked || dataBreakpoints;
+  for (unsigned n = 0; n < kSegmentCount; ++n)
+    segmentBase[n] = is64 && n < kFs ? 0 : segment[n].base;
+  updateRights();
+  updateContext();
+}
+
+void Cpu::updateRights() {
+  const bool slow = alignmentChecked || dataBreakpoints, is64 = code64();
   Tlb* const direct = &tlbs.sets[dataRights()];
   Tlb* const checked = &tlbs.sets[kChecked];
-  for (unsigned n = 0; n < kSegmentCount; ++n) {
-    const SegmentRegister& s = segment[n];
-    segmentBase[n] = is64 && n < kFs ? 0 : s.base;
-    segmentTlb[n] = !slow && (is64 || needsNoCheck(*this, s, n == kCs)) ? direct : checked;
-  }
-  updateContext();
+  for (unsigned n = 0; n < kSegmentCount; ++n)
+    segmentTlb[n] = !slow && (is64 || needsNoCheck(*this, segment[n], n == kCs)) ? direct : checked;
 }
 
 // Everything that a jump cache hit stands for: the decoding mode, fetch rights and the TLB's contents.

@@ -95,6 +95,8 @@ class Cpu : public CpuState {
   // Must follow every change of CS, SS, a segment base, CPL, CR0, CR3's format, CR4, EFER, EFLAGS.AC/VM:
   // recomputes the derived state, the TLB in force and the block key. Cheap; does not flush the TLB.
   void updateMode();
+  // The part of it that EFLAGS.AC at CPL 0 changes: STAC, CLAC.
+  void updateRights();
   void flushTlb(bool includingGlobal);
   void flushPage(uint64_t linear);
 

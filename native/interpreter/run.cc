@@ -252,9 +252,9 @@ bool Cpu::instructionBreakpoint() {
     if (enabled && execute && dr[n] == linear) hits |= uint64_t{1} << n;
   }
   if (!hits) return false;
+  // The saved image does not get RF here, as it does for other faults: the handler sets it (SDM volume 3,
+  // "Instruction-Breakpoint Exception Condition").
   raiseDebug(hits);
-  // SDM: the saved EFLAGS image has RF set, so that IRET does not hit the breakpoint again.
-  eflagsRest |= eflags::kRf;
   return true;
 }
 

@@ -113,7 +113,7 @@ template <uint64_t kValue>
 bool setAlignmentCheck(Cpu& cpu, const Instruction*) {
   if (cpu.cpl != 0) return cpu.raise(kUd);
   cpu.eflagsRest = (cpu.eflagsRest & ~eflags::kAc) | kValue;
-  cpu.updateMode();
+  cpu.updateRights();
   return true;
 }
 

@@ -35,7 +35,9 @@ function targetOf(entry: InitramfsEntry): string {
 
 /** `rwxr-xr-x`, with s and t for setuid, setgid and sticky. */
 function permissionLetters(mode: number): string {
-  const letters = [...'rwxrwxrwx'].map((letter, index) => (mode & (0o400 >> index) ? letter : '-'));
+  const letters = Array.from('rwxrwxrwx', (letter, index) =>
+    mode & (0o400 >> index) ? letter : '-',
+  );
   const special = [
     [0o4000, 2, 's'],
     [0o2000, 5, 's'],

@@ -8,6 +8,7 @@ import { findImages } from '../images.js';
 import { buildInitramfs } from '../images/default-guest.js';
 import {
   checkInitramfs,
+  checkSource,
   compress,
   concatInitramfs,
   editTree,
@@ -129,7 +130,7 @@ function createProgram(end: (status: number) => void): Command {
     .description('say what would keep it from booting, and end with status 1 if anything')
     .option('--init <path>', 'what the kernel starts', '/init')
     .action(async (source: string, options: { init: string }) => {
-      const warnings = checkInitramfs(await readSource(source), options);
+      const warnings = await checkSource(source, options);
       await warn(warnings);
       if (warnings.length > 0) end(FOUND_STATUS);
     });

@@ -23,6 +23,10 @@ export interface CliOptions {
   kernel: string | undefined;
   /** How the kernel is entered; the best way it offers where undefined. */
   bootProtocol: BootProtocol | undefined;
+  /** Paths of the drives' images and of a foreign ROM. */
+  fda: string | undefined;
+  hda: string | undefined;
+  bios: string | undefined;
   /** Paths of the initramfs archives, in order. */
   initrd: string[];
   /** Kernel command line. */
@@ -35,6 +39,10 @@ export interface CliOptions {
   noReboot: boolean;
   /** Host milliseconds, or no limit. */
   timeoutMs: number | undefined;
+  /** Guest milliseconds without output, or no limit. */
+  stallMs: number | undefined;
+  /** Text on the console that says that the guest is set up; for `nodevm run` and `nodevm test`. */
+  ready: string | undefined;
   clock: ClockSource;
   verbose: boolean;
   json: boolean;
@@ -66,8 +74,26 @@ export const optionRows: readonly OptionRow[] = [
   {
     name: 'boot-protocol',
     argument: 'door',
-    help: 'how the kernel is entered: 32, 64, pvh, multiboot, or direct (the host unpacks it); default the best it has',
+    help: 'how the kernel is entered: 16, 32, 64, pvh, multiboot, or direct (the host unpacks it); default the best it has',
     apply: (options, value) => (options.bootProtocol = parseBootProtocol(value)),
+  },
+  {
+    name: 'fda',
+    argument: 'file',
+    help: 'raw floppy image; without a kernel, its boot sector is started',
+    apply: (options, value) => (options.fda = value),
+  },
+  {
+    name: 'hda',
+    argument: 'file',
+    help: 'raw disk image, which BIOS services reach (no controller that Linux knows); without a kernel, its boot sector is started',
+    apply: (options, value) => (options.hda = value),
+  },
+  {
+    name: 'bios',
+    argument: 'file',
+    help: 'another ROM to start instead; what it writes to debug port 0x402 goes to stderr',
+    apply: (options, value) => (options.bios = value),
   },
   {
     name: 'initrd',
@@ -124,6 +150,18 @@ export const optionRows: readonly OptionRow[] = [
     argument: 'time',
     help: 'end the run with status 124 after this much host time (60s, 500ms, 2m)',
     apply: (options, value) => (options.timeoutMs = parseDuration(value)),
+  },
+  {
+    name: 'stall',
+    argument: 'time',
+    help: 'end the run with status 124 when the guest prints nothing for this much guest time',
+    apply: (options, value) => (options.stallMs = parseDuration(value, 'stall')),
+  },
+  {
+    name: 'ready',
+    argument: 'text',
+    help: 'nodevm run: text on the console that says that the guest is set up, where its init takes breaks',
+    apply: (options, value) => (options.ready = value),
   },
   {
     name: 'clock',
@@ -302,6 +340,9 @@ function helpEpilogue(): string {
     'Options are spelt with one dash or two. QEMU flags that mean nothing here are accepted and named',
     `once on stderr: ${[...ignoredFlags, ...ignoredWithArgument].map(dashed).join(' ')}`,
     '',
+    'nodevm inspect FILE says what a kernel or an initramfs is.',
+    'nodevm run [options] -- command runs a command in the guest and ends with its status.',
+    'nodevm test file runs a matrix of kernels, archives and commands; see nodevm test --help.',
     'nodevm initramfs makes, shows, checks and changes initramfs archives; see nodevm initramfs --help.',
     '',
     'At a terminal: Ctrl-A X ends the run, Ctrl-A H helps, Ctrl-A Ctrl-A sends Ctrl-A.',
@@ -321,6 +362,9 @@ export function parseCommandLine(argv: readonly string[], version: string): CliR
   const options: CliOptions = {
     kernel: undefined,
     bootProtocol: undefined,
+    fda: undefined,
+    hda: undefined,
+    bios: undefined,
     initrd: [],
     append: DEFAULT_CMDLINE,
     memory: DEFAULT_MEMORY,
@@ -328,6 +372,8 @@ export function parseCommandLine(argv: readonly string[], version: string): CliR
     debugExit: undefined,
     noReboot: false,
     timeoutMs: undefined,
+    stallMs: undefined,
+    ready: undefined,
     clock: 'host',
     verbose: false,
     json: false,

@@ -36,14 +36,19 @@ export async function runGuest(options: CliOptions): Promise<number> {
   }
   const machine = await Machine.create(await machineConfig(options));
   if (options.verbose) await say(`kernel: ${machine.kernel}`);
+  machine.onDebugOutput((byte) => process.stderr.write(Uint8Array.of(byte)));
   const session = new Session(machine, options);
   return session.run();
 }
 
 async function machineConfig(options: CliOptions): Promise<MachineConfig> {
-  const { kernel, initrd } = await imagesOf(options);
+  const { bios, fda, hda } = options;
+  const { kernel, initrd } = startsFirmware(options) ? options : await imagesOf(options);
   return {
     kernel,
+    bios,
+    fda,
+    hda,
     bootProtocol: options.bootProtocol,
     initrd: await loadInitrds(initrd),
     cmdline: options.append,
@@ -53,18 +58,24 @@ async function machineConfig(options: CliOptions): Promise<MachineConfig> {
     debugExit: options.debugExit,
     noReboot: options.noReboot,
     timeoutMs: options.timeoutMs,
+    stallMs: options.stallMs,
   };
 }
 
+/** Whether a boot sector or a ROM is to be started, and no kernel of the host's. */
+function startsFirmware({ kernel, bios, fda, hda }: CliOptions): boolean {
+  return kernel === undefined && [bios, fda, hda].some((image) => image !== undefined);
+}
+
 /** The images that were asked for; the default guest's kernel, and with it its archive, otherwise. */
-async function imagesOf({ kernel, initrd }: CliOptions) {
+export async function imagesOf({ kernel, initrd }: Pick<CliOptions, 'kernel' | 'initrd'>) {
   if (kernel !== undefined) return { kernel, initrd };
   const guest = await defaultImages();
   return { kernel: guest.kernel, initrd: initrd.length > 0 ? initrd : [guest.initrd] };
 }
 
 /** Reads archives, packs directories and lists, and says what would keep one packed alone from booting. */
-async function loadInitrds(paths: readonly string[]): Promise<readonly Uint8Array[]> {
+export async function loadInitrds(paths: readonly string[]): Promise<readonly Uint8Array[]> {
   const archives: Uint8Array[] = [];
   for (const path of paths) {
     const { bytes, warnings } = await loadInitrd(path, { onProgress: progressOf(path) });

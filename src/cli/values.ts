@@ -57,14 +57,15 @@ const MAX_TIMEOUT_MS = 0x7fff_ffff;
 
 /**
  * Parses a time limit: `60s`, `500ms`, `2m`, `1h`, or plain seconds.
+ * @param option whose argument it is
  * @returns whole milliseconds, above zero
  * @throws NodevmError `E_USAGE`
  */
-export function parseDuration(value: string): number {
+export function parseDuration(value: string, option = 'timeout'): number {
   const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|)$/.exec(value);
   const ms = Math.ceil(Number(match?.[1]) * (durationUnits[match?.[2] ?? 'none'] ?? NaN));
   if (!(ms > 0 && ms <= MAX_TIMEOUT_MS)) {
-    throw usageError('timeout', value, 'a time such as 60s, 500ms, 2m or 1h, at most 24 days');
+    throw usageError(option, value, 'a time such as 60s, 500ms, 2m or 1h, at most 24 days');
   }
   return ms;
 }
@@ -117,9 +118,5 @@ export function parseDevice(value: string): DebugExitOption {
 export function parseBootProtocol(value: string): BootProtocol {
   const known = BOOT_PROTOCOLS.find((name) => name === value);
   if (known !== undefined) return known;
-  const expected =
-    value === '16'
-      ? `${BOOT_PROTOCOLS.join(', ')}: the 16-bit entry needs a BIOS, which there is not so far`
-      : `one of ${BOOT_PROTOCOLS.join(', ')}`;
-  throw usageError('boot-protocol', value, expected);
+  throw usageError('boot-protocol', value, `one of ${BOOT_PROTOCOLS.join(', ')}`);
 }

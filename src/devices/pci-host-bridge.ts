@@ -32,14 +32,18 @@ const HEADER: readonly number[] = [
   ...[REVISION, 0, SUBCLASS_HOST, CLASS_BRIDGE],
 ];
 
+/** PAM0 to PAM6 ("Programmable Attribute Map Registers"): all of 0xC0000 to 0xFFFFF is RAM, readable and writable. */
+const PAM: readonly number[] = [0x30, 0x33, 0x33, 0x33, 0x33, 0x33, 0x33];
+const PAM0 = 0x59;
+
 const VERSION = 1;
 
 const powerOn = () => ({ command: 0 });
 
 /**
  * The bridge between processor and PCI bus, as a function of that bus (00:00.0 on a PC). It has the
- * header only: what a chipset sets up by further registers (memory timing, shadow RAM) is fixed here,
- * and those registers read zero.
+ * header, and says that shadow RAM is there; what a chipset sets up by further registers (memory timing) is
+ * fixed here, and those read zero.
  */
 export class PciHostBridge extends ByteDevice {
   readonly name = 'pci-host-bridge';
@@ -59,7 +63,7 @@ export class PciHostBridge extends ByteDevice {
   }
 
   protected readByte(offset: number): number {
-    const fixed = HEADER[offset] ?? 0;
+    const fixed = HEADER[offset] ?? PAM[offset - PAM0] ?? 0;
     return isCommand(offset) ? fixed | low(this.s.command >> commandShift(offset)) : fixed;
   }
 

@@ -7,9 +7,9 @@ import { restore, snapshot } from './state.js';
 /*
  * National Semiconductor PC16550D, "Universal Asynchronous Receiver/Transmitter with FIFOs".
  *
- * Transmission takes no guest time. Reception is paced: bytes come in groups of at most 16, one group
- * in 16 character times (of 115200 baud unless told otherwise), and only into free space, so that an interrupt handler that
- * reads until the receiver is empty gets an end, and nothing overruns.
+ * Transmission takes no guest time. Reception is paced: bytes come in groups (of at most 16 unless
+ * told otherwise), one group in the time that its characters take, and only into free space, so that an
+ * interrupt handler that reads until the receiver is empty gets an end, and nothing overruns.
  *
  * When does the wire bring a byte? Drivers clear the FIFO when they start, so a byte that came earlier
  * would be lost. The sender therefore waits until the guest listens:
@@ -115,6 +115,8 @@ export interface SerialOptions {
   readonly irq: IrqLine;
   /** Speed of reception in bits per second, whatever the divisor latch says; default 115200. */
   readonly baud?: number;
+  /** Most bytes that come at once, where the guest makes room as quickly; default 16. */
+  readonly groupSize?: number;
   /** Takes each transmitted byte, in order. */
   onOutput(byte: number): void;
   /** Called when {@link Serial.inputWanted} becomes true. */
@@ -124,7 +126,8 @@ export interface SerialOptions {
 /** A 16550A UART at eight consecutive ports. */
 export class Serial extends ByteDevice {
   readonly name: string;
-  /** Time of sixteen characters in nanoseconds. */
+  private readonly groupSize: number;
+  /** Time of that many characters in nanoseconds. */
   private readonly groupNs: number;
   private s = powerOn();
   private irqLevel = false;
@@ -135,7 +138,8 @@ export class Serial extends ByteDevice {
   constructor(private readonly options: SerialOptions) {
     super();
     this.name = options.name;
-    this.groupNs = (FIFO_SIZE * CHARACTER_BITS * 1e9) / (options.baud ?? DEFAULT_BAUD);
+    this.groupSize = options.groupSize ?? FIFO_SIZE;
+    this.groupNs = (this.groupSize * CHARACTER_BITS * 1e9) / (options.baud ?? DEFAULT_BAUD);
   }
 
   /**
@@ -426,7 +430,7 @@ export class Serial extends ByteDevice {
 
   private wantedFrom(): number {
     const s = this.s;
-    const group = s.groupCount < FIFO_SIZE ? 0 : s.groupStart + this.groupNs;
+    const group = s.groupCount < this.groupSize ? 0 : s.groupStart + this.groupNs;
     return s.driverListens ? Math.max(group, s.listeningSince + CHARACTER_NS) : group;
   }
 

@@ -21,13 +21,16 @@ export interface Package {
   readonly depends: string;
 }
 
-/** A private apt installation for amd64 packages; nothing in it is ever installed. */
+/** A private apt installation for packages of one architecture; nothing in it is ever installed. */
 export class PrivateApt {
   readonly #directory: string;
   readonly #archives: string;
   readonly #options: readonly string[];
 
-  private constructor(directory: string) {
+  readonly #architecture: string;
+
+  private constructor(directory: string, architecture: string) {
+    this.#architecture = architecture;
     this.#directory = directory;
     this.#archives = join(directory, 'archives');
     const settings = {
@@ -36,8 +39,8 @@ export class PrivateApt {
       'Dir::State::status': join(directory, 'status'),
       'Dir::Cache': directory,
       'Dir::Cache::archives': this.#archives,
-      'APT::Architecture': 'amd64',
-      'APT::Architectures': 'amd64',
+      'APT::Architecture': architecture,
+      'APT::Architectures': architecture,
       // Root would otherwise download as a user who may not write to our directory.
       'APT::Sandbox::User': 'root',
       'Acquire::Languages': 'none',
@@ -45,9 +48,9 @@ export class PrivateApt {
     this.#options = Object.entries(settings).flatMap(([key, value]) => ['-o', `${key}=${value}`]);
   }
 
-  /** Makes the private directories. */
-  static async create(directory: string): Promise<PrivateApt> {
-    const apt = new PrivateApt(directory);
+  /** Makes the private directories. `architecture` is Debian's name for it. */
+  static async create(directory: string, architecture = 'amd64'): Promise<PrivateApt> {
+    const apt = new PrivateApt(directory, architecture);
     await mkdir(join(directory, 'lists', 'partial'), { recursive: true });
     await mkdir(join(apt.#archives, 'partial'), { recursive: true });
     await writeFile(join(directory, 'status'), ''); // no package is installed
@@ -98,7 +101,7 @@ export class PrivateApt {
    */
   async download(wanted: Package): Promise<string> {
     const quotedVersion = wanted.version.replaceAll(':', '%3a');
-    const path = join(this.#archives, `${wanted.name}_${quotedVersion}_amd64.deb`);
+    const path = join(this.#archives, `${wanted.name}_${quotedVersion}_${this.#architecture}.deb`);
     if ((await isReadable(path)) && (await sha256Of(path)) === wanted.sha256) return path;
 
     const request = `${wanted.name}=${wanted.version}`;

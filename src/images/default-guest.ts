@@ -135,14 +135,14 @@ async function readableHostKernels(): Promise<readonly string[]> {
 }
 
 /** linux-image-FLAVOUR is a package without content that depends on the newest kernel. */
-async function findKernelPackage(apt: PrivateApt, flavour: Flavour): Promise<Package> {
+export async function findKernelPackage(apt: PrivateApt, flavour: string): Promise<Package> {
   const meta = await apt.find(`linux-image-${flavour}`);
   const dependency = /\blinux-image-[^\s,]+/.exec(meta.depends)?.[0];
   return dependency === undefined ? meta : apt.find(dependency);
 }
 
 /** Takes the kernel out of its package to a file below `work`, and returns the file's path. */
-async function extractKernel(deb: string, work: string): Promise<string> {
+export async function extractKernel(deb: string, work: string): Promise<string> {
   await unpack(deb, './boot/vmlinuz-*', work);
   const [name, ...others] = await readdir(join(work, 'boot'));
   if (name === undefined || others.length > 0) {
@@ -153,7 +153,8 @@ async function extractKernel(deb: string, work: string): Promise<string> {
   return kernel;
 }
 
-async function extractBusybox(deb: string, work: string): Promise<Uint8Array> {
+/** Takes BusyBox out of its package, by way of files below `work`. */
+export async function extractBusybox(deb: string, work: string): Promise<Uint8Array> {
   await unpack(deb, '*bin/busybox', work);
   for (const path of BUSYBOX_PATHS.map((candidate) => join(work, candidate))) {
     if (await isReadable(path)) return readFile(path);

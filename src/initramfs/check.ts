@@ -1,4 +1,6 @@
 /** What usually goes wrong with an initramfs, found before the boot. */
+import { compressionAt } from './compression.js';
+import { CHECK_CRC32, xzCheck } from './codecs/xz.js';
 import { readElf } from './elf.js';
 import { quoted } from './entry.js';
 import type { FileEntry, InitramfsEntry } from './entry.js';
@@ -44,6 +46,15 @@ export function checkInitramfs(
     if (isProgram && `/${entry.path}` !== init) warnings.push(...checkProgram(tree, entry));
   }
   return [...new Set(warnings)];
+}
+
+/**
+ * Looks for a compression that we read and the kernel does not: xz with another check than CRC32.
+ * @param archive an initramfs as a file has it; its first segment is looked at
+ */
+export function checkCompression(archive: Uint8Array): readonly string[] {
+  if (compressionAt(archive, 0) !== 'xz' || xzCheck(archive, 0) <= CHECK_CRC32) return [];
+  return ['it has an xz check that the kernel does not know: compress it with xz --check=crc32'];
 }
 
 function checkInit(tree: Tree, init: string): readonly string[] {

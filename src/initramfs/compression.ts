@@ -1,5 +1,4 @@
 /** The compressions that the kernel knows for an initramfs (lib/decompress.c), in and out. */
-import { Zstd } from '@hpcc-js/wasm-zstd';
 import { gzipSync } from 'fflate';
 import { badInitrd } from './bad.js';
 import { bunzip2 } from './codecs/bzip2.js';
@@ -46,11 +45,6 @@ const FOREIGN: readonly { readonly magic: readonly number[]; readonly what: stri
   { magic: [0x89, 0x4c, 0x5a, 0x4f], what: 'lzop, which is not supported' },
 ];
 
-/** Whether a compressed stream that is known starts at `start`. */
-export function isCompressed(input: Uint8Array, start: number): boolean {
-  return [...FORMATS, ...FOREIGN].some(({ magic }) => startsWith(input, start, magic));
-}
-
 /** How the stream at `start` is compressed; undefined where it is not known. */
 export function compressionAt(input: Uint8Array, start: number): Compression | undefined {
   return FORMATS.find(({ magic }) => startsWith(input, start, magic))?.name;
@@ -88,8 +82,11 @@ export async function compress(
     case 'gzip':
       // Not node:zlib, whose output differs between its versions and processors.
       return gzipSync(archive, { level: GZIP_LEVEL, mtime: 0 });
-    case 'zstd':
+    case 'zstd': {
+      // Loaded when it is wanted: every start of a machine would wait for it.
+      const { Zstd } = await import('@hpcc-js/wasm-zstd');
       return (await Zstd.load()).compress(archive, ZSTD_LEVEL);
+    }
   }
 }
 

@@ -32,5 +32,5 @@ export {
   type ReadOptions,
   type Segment,
 } from './segments.js';
-export { loadInitrd, readSource, type LoadedInitrd } from './source.js';
+export { checkSource, loadInitrd, readSource, type LoadedInitrd } from './source.js';
 export { Tree, type TreeEntry } from './tree.js';

@@ -1,6 +1,6 @@
 /** Whatever a user names as an initramfs: an archive, a directory, or a gen_init_cpio list. */
 import { readFile, stat } from 'node:fs/promises';
-import { checkInitramfs } from './check.js';
+import { checkCompression, checkInitramfs, type CheckOptions } from './check.js';
 import { packInitramfs } from './cpio.js';
 import { attempt, readDirectory, type DirectoryOptions } from './directory.js';
 import type { InitramfsEntry } from './entry.js';
@@ -14,7 +14,7 @@ const HEAD_LENGTH = 4096;
 /** An initramfs that is ready for the kernel. */
 export interface LoadedInitrd {
   readonly bytes: Uint8Array;
-  /** What is likely to keep it from booting; only looked for in what was packed here. */
+  /** What is likely to keep it from booting; entries are only looked at in what was packed here. */
   readonly warnings: readonly string[];
 }
 
@@ -27,7 +27,10 @@ export async function loadInitrd(
   options: DirectoryOptions = {},
 ): Promise<LoadedInitrd> {
   const source = await open(path, options);
-  if ('bytes' in source) return { bytes: source.bytes, warnings: [] };
+  if ('bytes' in source) {
+    const { bytes } = source;
+    return { bytes, warnings: checkCompression(bytes) };
+  }
   const packed = Tree.of(source.entries).entries();
   return { bytes: packInitramfs(packed), warnings: checkInitramfs(packed) };
 }
@@ -42,6 +45,20 @@ export async function readSource(
 ): Promise<readonly InitramfsEntry[]> {
   const source = await open(path, options);
   return 'bytes' in source ? readInitramfs(source.bytes) : source.entries;
+}
+
+/**
+ * Says what is likely to keep an archive, a directory or a list from booting.
+ * @throws NodevmError `E_FILE` for what cannot be read, `E_BAD_INITRD` for what is damaged
+ */
+export async function checkSource(
+  path: string,
+  options: CheckOptions = {},
+): Promise<readonly string[]> {
+  const source = await open(path, {});
+  if (!('bytes' in source)) return checkInitramfs(Tree.of(source.entries).entries(), options);
+  const { bytes } = source;
+  return [...checkCompression(bytes), ...checkInitramfs(readInitramfs(bytes), options)];
 }
 
 type Source = { readonly bytes: Uint8Array } | { readonly entries: readonly InitramfsEntry[] };

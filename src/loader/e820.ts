@@ -1,5 +1,5 @@
 /** The memory map that the firmware would report (ACPI 6.4, "System Address Map Interfaces"). */
-import { ACPI_TABLES, EBDA, HIGH_MEMORY, HIGH_RAM_BASE, type RamSplit } from '../layout.js';
+import { EBDA, FIRMWARE_WINDOW, HIGH_MEMORY, HIGH_RAM_BASE, type RamSplit } from '../layout.js';
 
 /** Types of address ranges. */
 export const E820_TYPE = { RAM: 1, RESERVED: 2 } as const;
@@ -22,7 +22,7 @@ export function buildE820({ lowRam, highRam }: RamSplit): readonly E820Entry[] {
   const entries: E820Entry[] = [
     { base: 0, length: EBDA.base, type: E820_TYPE.RAM },
     { base: EBDA.base, length: CONVENTIONAL_END - EBDA.base, type: E820_TYPE.RESERVED },
-    { base: ACPI_TABLES.base, length: ACPI_TABLES.length, type: E820_TYPE.RESERVED },
+    { base: FIRMWARE_WINDOW.base, length: FIRMWARE_WINDOW.length, type: E820_TYPE.RESERVED },
     { base: HIGH_MEMORY, length: lowRam - HIGH_MEMORY, type: E820_TYPE.RAM },
     { base: HIGH_RAM_BASE, length: highRam, type: E820_TYPE.RAM },
   ];

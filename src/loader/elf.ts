@@ -148,7 +148,9 @@ function findEnd(bytes: Uint8Array, bits: 32 | 64, segments: readonly ElfSegment
   const { word, header, section } = CLASSES[bits];
   const start = readWord(bytes, header.shoff, word, 'e_shoff');
   const count = readNumber(bytes, header.phentsize + 6, 2);
-  const ends = segments.filter(isLoaded).map(({ offset, filesz }) => offset + filesz);
+  const ends = segments
+    .filter(({ type }) => type === PT.LOAD || type === PT.NOTE)
+    .map(({ offset, filesz }) => offset + filesz);
   if (count > 0) ends.push(start + count * section.size);
   for (let index = 0; index < count; index++) {
     const base = start + index * section.size;

@@ -9,8 +9,8 @@ import { buildBootParams, type Placement } from './boot-params.js';
 import { buildE820 } from './e820.js';
 import { entryAddress } from './elf.js';
 import { linux32Entry, longModeEntry, type EntryState } from './entry-state.js';
-import { choosePlaces, wantsNoKaslr } from './kaslr.js';
-import { layOut, parsePayload, relocate, unpackPayload } from './payload.js';
+import { choosePlaces, wantsNoKaslr, type KaslrPlaces } from './kaslr.js';
+import { layOut, parsePayload, relocate, unpackPayload, type UnpackedKernel } from './payload.js';
 import {
   checkKernelFits,
   placeRamdisk,
@@ -77,40 +77,53 @@ function loadDirect(kernel: LinuxKernel, options: LoadOptions): EntryState {
   const { memory, cmdline } = options;
   const { header } = kernel;
   const ram = ramSizes(memory);
+  const linked = { base: Number(header.pref_address), length: header.init_size };
+  checkKernelFits(linked, ram.lowRam, 'init_size');
   const unpacked = parsePayload(unpackPayload(kernel));
   const image = layOut(unpacked.elf, header.init_size);
-  if (image.base !== Number(header.pref_address)) {
+  if (image.base !== linked.base) {
     throw badKernel(
       `p_paddr of the payload is ${hex(image.base)}, expected pref_address, ${hex(header.pref_address)}`,
     );
   }
   const entryOffset = entryAddress(unpacked.elf) - image.base;
-  const linked = { base: image.base, length: header.init_size };
-  checkKernelFits(linked, ram.lowRam, 'init_size');
   writeCommandLine(memory, cmdline, header.cmdline_size);
   const ramdisk = placeRamdisk(options.initrds, ramdiskRoom(header, linked), ram);
-  const isRandom = unpacked.relocations !== undefined && !wantsNoKaslr(cmdline);
-  const places = isRandom
-    ? choosePlaces({
-        bits: unpacked.elf.bits,
-        linked: image.base,
-        alignment: header.kernel_alignment,
-        length: header.init_size,
-        cmdline,
-        ram: memory.ranges,
-        avoid: ramdisk,
-        entropy: options.entropy,
-      })
-    : { physical: image.base, virtual: image.base };
+  const places = placeUnpacked(kernel, unpacked, ramdisk, options);
   relocate(image, unpacked, places.virtual - image.base);
   memory.write(places.physical, image.bytes);
+  memory.fill(places.physical + image.bytes.length, image.length - image.bytes.length, 0);
   writeRamdisk(memory, options.initrds, ramdisk);
-  const kaslr = isRandom ? LOADFLAGS.KASLR_FLAG : 0;
+  const kaslr = places.isRandom ? LOADFLAGS.KASLR_FLAG : 0;
   writeBootParams(kernel, options, ramdisk, places.physical, header.loadflags | kaslr);
   const entry = places.physical + entryOffset;
   return unpacked.elf.bits === 64
     ? longModeEntry(memory, entry, BOOT_PARAMS)
     : linux32Entry(memory, entry, BOOT_PARAMS);
+}
+
+/** Where an unpacked kernel goes: where it was linked to run, or anywhere if it can be moved. */
+function placeUnpacked(
+  { header }: LinuxKernel,
+  { elf, relocations }: UnpackedKernel,
+  ramdisk: Placement | undefined,
+  { memory, cmdline, entropy }: LoadOptions,
+): KaslrPlaces & { readonly isRandom: boolean } {
+  const linked = Number(header.pref_address);
+  if (relocations === undefined || wantsNoKaslr(cmdline)) {
+    return { physical: linked, virtual: linked, isRandom: false };
+  }
+  const places = choosePlaces({
+    bits: elf.bits,
+    linked,
+    alignment: header.kernel_alignment,
+    length: header.init_size,
+    cmdline,
+    ram: memory.ranges,
+    avoid: ramdisk,
+    entropy,
+  });
+  return { ...places, isRandom: true };
 }
 
 function writeBootParams(

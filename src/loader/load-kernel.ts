@@ -5,6 +5,7 @@ import { isElf, parseElf } from './elf.js';
 import type { EntryState } from './entry-state.js';
 import { describeFormat } from './kernel-format.js';
 import { linuxDoors } from './linux.js';
+import { isRealModeOnly, realModeDoor } from './linux16.js';
 import { multibootDoors } from './multiboot.js';
 import { unpackPayload } from './payload.js';
 import type { BootProtocol, Door, LoadOptions } from './protocol.js';
@@ -57,9 +58,15 @@ function enter({ protocol, description, load }: Door, options: LoadOptions): Loa
  */
 export function findDoors(file: Uint8Array): readonly Door[] {
   const multiboot = multibootDoors(file);
+  if (isRealModeOnly(file)) return [realModeDoor(file), ...multiboot];
   if (hasSetupHeader(file)) {
     const kernel = parseKernel(file);
-    return [...linuxDoors(kernel), ...packedPvhDoors(kernel), ...multiboot];
+    return [
+      ...linuxDoors(kernel),
+      realModeDoor(file),
+      ...packedPvhDoors(kernel),
+      ...multiboot,
+    ];
   }
   if (isElf(file)) {
     const doors = elfDoors(parseElf(file));

@@ -16,6 +16,9 @@ export function packedPayload({ header, payload }: LinuxKernel): Uint8Array {
   return payload.subarray(header.payload_offset, header.payload_offset + header.payload_length);
 }
 
+/** The kernel mapping has 1 GiB (Documentation/arch/x86/x86_64/mm.rst). */
+const MAX_UNPACKED = 2 ** 30;
+
 /** How the payload is packed; undefined where there is none or it is not known. */
 export function payloadCompression(kernel: LinuxKernel): Compression | undefined {
   const packed = packedPayload(kernel);
@@ -37,7 +40,8 @@ export function unpackPayload(kernel: LinuxKernel): Uint8Array {
   }
   if (compression === 'none') return packed;
   const data = compression === 'gzip' ? packed : packed.subarray(0, -SIZE_LENGTH);
-  const unpacked = decompress(data, compression, kernel.header.init_size);
+  const limit = Math.min(kernel.header.init_size, MAX_UNPACKED);
+  const unpacked = decompress(data, compression, limit);
   const size = readNumber(packed, packed.length - SIZE_LENGTH, SIZE_LENGTH);
   if (compression !== 'gzip' && size !== unpacked.length) {
     throw badKernel(`size behind the payload is ${size}, but it unpacks to ${unpacked.length}`);
@@ -110,8 +114,9 @@ function parseRelocations({ bytes, end, bits }: ElfFile): Relocations | undefine
     : { add32, subtract32: second, add64: third };
 }
 
-/** The kernel's memory image from its lowest address on, up to the end of what the file holds. */
+/** The kernel's memory image. */
 export interface KernelImage {
+  /** From its lowest address on, up to the end of what the file holds. */
   readonly bytes: Uint8Array;
   /** Lowest address, where it was linked to run. */
   readonly base: number;
@@ -125,8 +130,10 @@ export function layOut(elf: ElfFile, limit: number): KernelImage {
   if (length > limit) {
     throw badKernel(`the kernel takes ${length} bytes, expected at most init_size, ${limit}`);
   }
-  const bytes = new Uint8Array(length);
-  for (const { offset, paddr, filesz } of elf.segments.filter(isLoaded)) {
+  const loaded = elf.segments.filter(isLoaded);
+  const end = Math.max(...loaded.map(({ paddr, filesz }) => paddr + filesz));
+  const bytes = new Uint8Array(end - base);
+  for (const { offset, paddr, filesz } of loaded) {
     bytes.set(elf.bytes.subarray(offset, offset + filesz), paddr - base);
   }
   return { bytes, base, length };

@@ -2,13 +2,15 @@
 import type { GuestMemory } from '../memory.js';
 import type { Entropy } from '../entropy.js';
 import type { EntryState } from './entry-state.js';
+import type { FirmwareDrives } from './rom.js';
 
 /**
  * How a kernel is loaded and entered. `direct`: the host unpacks a bzImage's payload and enters the
  * kernel proper, as the kernel's own decompressor would; `64` and `32`: the entry points of the Linux boot
- * protocol; `pvh`: the Xen PVH note of an ELF file; `multiboot`: version 1 or 2 of that specification.
+ * protocol; `16`: its setup code, in real mode and with a ROM; `pvh`: the Xen PVH note of an ELF file;
+ * `multiboot`: version 1 or 2 of that specification.
  */
-export const BOOT_PROTOCOLS = ['direct', '64', '32', 'pvh', 'multiboot'] as const;
+export const BOOT_PROTOCOLS = ['direct', '64', '32', '16', 'pvh', 'multiboot'] as const;
 
 /** See {@link BOOT_PROTOCOLS}. */
 export type BootProtocol = (typeof BOOT_PROTOCOLS)[number];
@@ -26,6 +28,8 @@ export interface LoadOptions {
   readonly rsdp: number;
   /** For SETUP_RNG_SEED and the kernel's own address. */
   readonly entropy: Entropy;
+  /** What INT 13h finds, where the door is one with a ROM. */
+  readonly drives?: FirmwareDrives;
 }
 
 /** One way into a kernel file. */

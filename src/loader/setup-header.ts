@@ -159,7 +159,7 @@ export function parseKernel(image: Uint8Array): LinuxKernel {
   const headerEnd = findHeaderEnd(image);
   const header = readHeader(image, headerEnd);
   const setupSize = (header.setup_sects || DEFAULT_SETUP_SECTS) * SECTOR_SIZE + SECTOR_SIZE;
-  const payloadSize = header.syssize * PARAGRAPH_SIZE;
+  const payloadSize = payloadSizeOf(header, image.length - setupSize);
   checkSizes(image, header, setupSize, payloadSize);
   checkMachine(header);
   checkPlacement(header, payloadSize);
@@ -240,6 +240,12 @@ function withDefaults(header: SetupHeader): SetupHeader {
 
 function oldInitSize({ syssize }: SetupHeader): number {
   return syssize * PARAGRAPH_SIZE * OLD_UNPACKED_RATIO;
+}
+
+/** syssize is rounded up to paragraphs; a file may end within the last one (memtest86+'s does). */
+function payloadSizeOf({ syssize }: SetupHeader, left: number): number {
+  const size = syssize * PARAGRAPH_SIZE;
+  return left < size && left > size - PARAGRAPH_SIZE ? left : size;
 }
 
 function checkSizes(

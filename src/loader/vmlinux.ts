@@ -67,8 +67,8 @@ export function elfDoors(elf: ElfFile): readonly Door[] {
 
 function loadElf(elf: ElfFile, options: LoadOptions): EntryState {
   const { memory } = options;
-  const entry = entryAddress(elf);
   const ramdisk = writeImage(elf, options, COMMAND_LINE_SIZE);
+  const entry = entryAddress(elf);
   writeBiosData(memory);
   const bootParams = buildBootParams({
     headerBytes: headerOfElf(),

@@ -66,21 +66,23 @@ export class FrameParser {
 
   /** Takes the next bytes of the line. */
   feed(bytes: Uint8Array): void {
-    let at = this.greeted ? 0 : this.findMagic(bytes);
-    while (at < bytes.length && this.greeted) {
-      at = this.left > 0 ? this.takePayload(bytes, at) : this.takeHeader(bytes, at);
+    let at = 0;
+    while (at < bytes.length) {
+      if (!this.greeted) at = this.findMagic(bytes, at);
+      else at = this.left > 0 ? this.takePayload(bytes, at) : this.takeHeader(bytes, at);
     }
   }
 
-  private findMagic(bytes: Uint8Array): number {
-    for (const [index, byte] of bytes.entries()) {
+  private findMagic(bytes: Uint8Array, from: number): number {
+    for (let at = from; at < bytes.length; at++) {
+      const byte = bytes[at];
       if (byte === MAGIC[this.matched]) this.matched++;
       // The magic's first byte is in it only once.
       else this.matched = byte === MAGIC[0] ? 1 : 0;
       if (this.matched < MAGIC.length) continue;
       this.greeted = true;
       this.listener.onHello();
-      return index + 1;
+      return at + 1;
     }
     return bytes.length;
   }

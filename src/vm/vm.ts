@@ -1,8 +1,9 @@
 import { readFile } from 'node:fs/promises';
 
+import { ConsoleText } from '../console-text.js';
 import { NodevmError, type ErrorCode } from '../errors.js';
 import { firstOf, hostLimit, signalLimit, type Limit } from '../limits.js';
-import { describeExit, type MachineExit } from '../machine-exit.js';
+import { verdictOf, type MachineExit } from '../machine-exit.js';
 import type { RegisterName } from '../native.js';
 import { AgentChannel, errnoName, type Disappointment, type Job } from './agent-channel.js';
 import { machineConfigOf, type BootOptions } from './boot-options.js';
@@ -43,6 +44,8 @@ export interface ShOptions extends WaitOptions {
   readonly onStdout?: ((bytes: Uint8Array) => void) | undefined;
   /** Sees standard error as it comes. */
   readonly onStderr?: ((bytes: Uint8Array) => void) | undefined;
+  /** Whether the result has the output, too; default true. */
+  readonly keepOutput?: boolean | undefined;
   /** `bytes` gives stdout and stderr as they are instead of as UTF-8 text. */
   readonly encoding?: 'utf8' | 'bytes' | undefined;
 }
@@ -65,7 +68,7 @@ export class VmError extends NodevmError {
     /** How the machine ended, undefined while it runs. */
     readonly exit: MachineExit | undefined,
   ) {
-    const verdict = exit === undefined ? '' : `; ${describeExit(exit)}`;
+    const verdict = exit === undefined ? '' : `; ${verdictOf(exit)}`;
     super(code, `${what}${verdict}; the console's last lines:\n${consoleTail}`);
   }
 }
@@ -237,7 +240,7 @@ export class Vm {
       const running = this.machine.run();
       if (signal?.aborted === true) abort();
       this.ended = await running;
-      why = describeExit(this.ended);
+      why = verdictOf(this.ended);
       return this.ended;
     } finally {
       signal?.removeEventListener('abort', abort);
@@ -253,24 +256,24 @@ export class Vm {
   private awaitReady(): void {
     const { ready } = this.options;
     if (ready === undefined) return;
-    this.readiness(ready).catch(() => undefined);
-  }
-
-  private async readiness(pattern: string | RegExp): Promise<void> {
-    const text = new VmConsole(this.machine.console, () => undefined);
-    await text.expect(pattern);
-    this.becomeReady();
+    const text = new ConsoleText(0);
+    const stopListening = this.machine.console.onOutput((bytes) => text.feed(bytes));
+    void text.expect(ready).then(() => {
+      stopListening();
+      this.becomeReady();
+    });
   }
 
   private onIdle(periods: number): void {
-    if (this.ready) return;
-    const isUp = this.agent === undefined || this.agent.greeted;
-    if (isUp && this.options.ready === undefined) this.becomeReady();
-    else if (!isUp && periods >= PATIENCE) {
-      this.agent?.break(
+    const { agent } = this;
+    const isMissing = agent !== undefined && !agent.greeted;
+    if (isMissing && periods < PATIENCE) return;
+    if (isMissing) {
+      agent.break(
         "the guest's agent did not start: does the kernel have a driver for COM2 (8250), and does it unpack the initramfs?",
       );
     }
+    if (this.options.ready === undefined && !this.ready) this.becomeReady();
   }
 
   private becomeReady(): void {
@@ -321,11 +324,11 @@ export class Vm {
       maxOutput: options.maxOutput ?? MAX_OUTPUT,
       limit: this.limitOf(options),
       onStdout: (bytes) => {
-        stdout.push(bytes);
+        if (options.keepOutput !== false) stdout.push(bytes);
         options.onStdout?.(bytes);
       },
       onStderr: (bytes) => {
-        stderr.push(bytes);
+        if (options.keepOutput !== false) stderr.push(bytes);
         options.onStderr?.(bytes);
       },
       failure: (reason) => this.failure(what, reason),

@@ -2,11 +2,19 @@
 import process from 'node:process';
 
 import { Machine } from '../../src/index.js';
+import { BOOT_PROTOCOLS } from '../../src/loader/protocol.js';
 import type { Boot } from './measure.js';
 
-const [kernel = '', initrd = '', cmdline = '', memory = '', mark = ''] = process.argv.slice(2);
+const [kernel = '', initrd = '', cmdline = '', memory = '', mark = '', protocol = ''] =
+  process.argv.slice(2);
 
-const machine = await Machine.create({ kernel, initrd, cmdline, memory: Number(memory) });
+const machine = await Machine.create({
+  kernel,
+  initrd,
+  cmdline,
+  memory: Number(memory),
+  bootProtocol: BOOT_PROTOCOLS.find((name) => name === protocol),
+});
 const started = performance.now();
 const ended = machine.run();
 await machine.console.expect(mark);

@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { DEFAULT_CMDLINE, DEFAULT_MEMORY } from '../../src/index.js';
 import { defaultImages } from '../../src/images.js';
 import type { GuestImages } from '../../src/images.js';
+import type { BootProtocol } from '../../src/loader/protocol.js';
 import { median, timeToMark } from './measure.js';
 import type { Boot } from './measure.js';
 
@@ -22,16 +23,17 @@ interface Contender {
   boot(images: GuestImages): Promise<Boot>;
 }
 
-const nodevm: Contender = {
-  name: 'nodevm',
+/** nodevm, with the kernel unpacked by the host (direct) or by itself in the guest (64). */
+const nodevm = (protocol: BootProtocol): Contender => ({
+  name: `nodevm ${protocol}`,
   boot: ({ kernel, initrd }) => {
     const script = fileURLToPath(new URL('boot-once.ts', import.meta.url));
-    const words = [kernel, initrd, DEFAULT_CMDLINE, String(DEFAULT_MEMORY), MARK];
+    const words = [kernel, initrd, DEFAULT_CMDLINE, String(DEFAULT_MEMORY), MARK, protocol];
     const node = [...process.execArgv, script, ...words];
     const output = execFileSync(process.execPath, node, { encoding: 'utf8' });
     return Promise.resolve(JSON.parse(output) as Boot);
   },
-};
+});
 
 const qemu: Contender = {
   name: 'qemu -accel tcg',
@@ -54,7 +56,8 @@ async function main(argv: readonly string[]): Promise<void> {
   if (!(Number(runs) >= 1)) throw new Error(`runs is ${runs}, expected a number from 1`);
   const images =
     kernel !== undefined && initrd !== undefined ? { kernel, initrd } : await defaultImages();
-  const contenders = isInstalled(QEMU) ? [nodevm, qemu] : [nodevm];
+  const ours = [nodevm('direct'), nodevm('64')];
+  const contenders = isInstalled(QEMU) ? [...ours, qemu] : ours;
   const boots = new Map(contenders.map(({ name }): [string, Boot[]] => [name, []]));
   for (let run = 1; run <= Number(runs); run++) {
     // In turn, so that what else the host does meets all of them.
@@ -84,13 +87,13 @@ function report(runs: number, boots: ReadonlyMap<string, readonly Boot[]>): void
     console.log(`  ${name.padEnd(16)} ${middle.toFixed(2)} s   peak RSS ${rss.toFixed(0)} MiB`);
     return middle;
   });
-  const ours = boots.get(nodevm.name) ?? [];
+  const ours = boots.get(nodevm('direct').name) ?? [];
   const count = median(ours.map((boot) => boot.instructions ?? NaN));
   const rate = median(ours.map((boot) => (boot.instructions ?? NaN) / (boot.runSeconds ?? NaN)));
   console.log(
     `  guest instructions ${(count / 1e6).toFixed(0)} M, ${(rate / 1e6).toFixed(1)} M a second`,
   );
-  const [mine = NaN, peer] = seconds;
+  const [mine = NaN, , peer] = seconds;
   if (peer === undefined) console.log(`  ${QEMU} is not installed: no comparison`);
   else console.log(`  nodevm takes ${(mine / peer).toFixed(2)} times as long as QEMU's TCG`);
 }

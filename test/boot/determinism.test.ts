@@ -25,7 +25,7 @@ async function runWithDialogue(): Promise<Run> {
   const printed = recordConsole(machine);
   void machine.run();
   const shell = await shellOf(machine);
-  await shell.sh('ls /sys/devices | sort; cat /proc/interrupts');
+  await shell.sh('uname -a; ls /sys/devices | sort; cat /proc/interrupts');
   machine.console.write('poweroff -f\n');
   const exit = await machine.exited;
   return { exit, printed: printed() };

@@ -33,14 +33,6 @@ describe('how a run ends', { timeout: BOOT_TIMEOUT_MS }, () => {
     expect(await machine.exited).toMatchObject({ reason: 'halt', status: 0 });
   });
 
-  it('isa-debug-exit ends with the status of its value', async () => {
-    await using machine = await createGuest({ debugExit: {} });
-    void machine.run();
-    await shellOf(machine);
-    machine.console.write("printf '\\003' | dd of=/dev/port bs=1 seek=244 count=1\n");
-    expect(await machine.exited).toMatchObject({ reason: 'guest-exit', value: 3, status: 7 });
-  });
-
   it('a kernel without initramfs panics, and the console tail says why', async () => {
     await using machine = await createGuest({ initrd: [] });
     const exit = await machine.run();

@@ -3,6 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 
+import { runInitramfsCommand } from '../../src/cli/initramfs.js';
+import { NodevmError } from '../../src/errors.js';
 import { packObject, readInitramfs } from '../../src/initramfs/index.js';
 import { nod } from '../../src/initramfs/object.js';
 import { run } from './spawn.js';
@@ -75,7 +77,8 @@ describe('nodevm initramfs', () => {
     ]);
     const entries = readInitramfs(readFileSync(at('edited')));
     expect(entries.map(({ path }) => path)).toEqual(['bin', 'bin/sh', 'evil\u001b[2J', 'init']);
-    expect(entries.at(-1)).toMatchObject({ mode: 0o755, data: Buffer.from('no shebang') });
+    expect(entries.at(-1)).toMatchObject({ mode: 0o755 });
+    expect(entries.at(-1)).toHaveProperty('data', new Uint8Array(Buffer.from('no shebang')));
   });
 
   it('puts archives one after another', async () => {
@@ -122,10 +125,15 @@ describe('nodevm initramfs', () => {
     [['extract', archive, 'src'], /directory src has \d+ entries, expected a new or empty one/],
     [['concat', archive, 'package.json', '-o', '-'], /bad initramfs at offset 0/],
     [['concat', archive, '-o', '/nonexistent/x'], /\/nonexistent\/x cannot be written/],
-  ])('%j is an error in one sentence, and ends with 125', async (args, sentence) => {
-    const { status, stdout, stderr } = await initramfs(...args);
-    expect(stderr).toMatch(/^nodevm: [^\n]+\n$/);
-    expect(stderr).toMatch(sentence);
+  ])('refuses %j', async (args, sentence) => {
+    const refused = runInitramfsCommand(args);
+    await expect(refused).rejects.toBeInstanceOf(NodevmError);
+    await expect(refused).rejects.toThrow(sentence);
+  });
+
+  it('says what is wrong in one sentence, and ends with 125', async () => {
+    const { status, stdout, stderr } = await initramfs('list', '/nonexistent/x');
+    expect(stderr).toMatch(/^nodevm: \/nonexistent\/x cannot be read: [^\n]+\n$/);
     expect([status, String(stdout)]).toEqual([125, '']);
   });
 });

@@ -7,7 +7,7 @@ import { GuestShell } from '../../src/testing/index.js';
  * Safety net of a boot test in milliseconds: it waits for text, and a machine that ends rejects what
  * is awaited of its console. Only a guest that hangs forever takes that long.
  */
-export const BOOT_TIMEOUT_MS = 600_000;
+export const BOOT_TIMEOUT_MS = 180_000;
 
 /** What the default guest's /init prints when everything is set up; the prompt follows. */
 const GREETING = 'turns the machine off.';

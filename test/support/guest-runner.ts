@@ -58,7 +58,7 @@ export function guestNames(): string[] {
  * @returns path of the flat image
  */
 export function buildGuest(name: string): string {
-  const sources = [`${name}.s`, 'lib.inc', 'guest.ld'];
+  const sources = [`${name}.s`, 'lib.inc', 'runtime.inc', 'guest.ld'];
   const hash = createHash('sha256');
   for (const source of sources) hash.update(readFileSync(join(GUESTS, source)));
   const folder = join(tmpdir(), 'nodevm-guests');

@@ -73,7 +73,7 @@ describe('resolveConfig', () => {
     ['an exit port too high', { debugExit: { iobase: 0xffff } }, 'E_USAGE', /iobase is 65535/],
     ['an exit port of no size', { debugExit: { iosize: 0 } }, 'E_USAGE', /iosize is 0/],
     ['no such file', { kernel: '/nonexistent/bzImage' }, 'E_FILE', /kernel \/non.*: no such file/],
-    ['a directory', { initrd: tmpdir() }, 'E_FILE', /initrd .*is a directory/],
+    ['a directory', { kernel: tmpdir() }, 'E_FILE', /kernel .*is a directory/],
   ];
 
   it.each(bad)('refuses %s', async (_name, fields, code, message) => {

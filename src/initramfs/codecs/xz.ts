@@ -12,7 +12,8 @@ const LZMA2 = 0x21;
 const BCJ_X86 = 0x04;
 /** LZMA2 keeps lc + lp at or below this. */
 const LZMA2_CONTEXTS = 4;
-const CHECK_CRC32 = 1;
+/** The one kind of check that the kernel verifies. */
+export const CHECK_CRC32 = 1;
 /** "2.1.1.2. Stream Flags": length in bytes of each kind of check. */
 const CHECK_LENGTHS = [0, 4, 4, 4, 8, 8, 8, 16, 16, 16, 32, 32, 32, 64, 64, 64] as const;
 

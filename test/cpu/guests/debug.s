@@ -40,6 +40,11 @@ step:
   pop rax
   iretq
 
+# The same for execute breakpoints: with RF, so that IRET does not meet the same one again.
+step_over:
+  or qword ptr [rsp + 32], FL_RF
+  jmp step
+
 # Single-steps `code` up to its end.
 .macro trace code:vararg
   mov dword ptr [trace_count], 0
@@ -208,9 +213,9 @@ execute_breakpoints:
   check_dr6 "DR6.B0", 1
   mov eax, [last_flags]
   and eax, FL_RF
-  check "the frame has RF", eax, FL_RF
-  # IRET with RF gets over it.
-  mov qword ptr [hook], offset step
+  check "the frame has no RF", eax, 0
+  # IRET with RF, which is the handler's affair, gets over it.
+  mov qword ptr [hook], offset step_over
   mov dword ptr [trace_count], 0
   mov qword ptr [stop_at], 0
   breakpoint "offset 2f", 0, 0

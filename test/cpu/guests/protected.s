@@ -196,7 +196,7 @@ accesses:
 .endm
 
 questions:
-  ask "LAR data", lar, DATA, 1, 0xcf9300&0xffff00
+  ask "LAR data", lar, DATA, 1, 0xcf9300
   ask "LAR small", lar, SMALL, 1, 0x40f300
   ask "LAR absent", lar, ABSENT, 1, 0xcf1300
   ask "LAR null", lar, 0, 0, 0x55555555
@@ -204,7 +204,7 @@ questions:
   ask "LAR RPL 3", lar, DATA+3, 0, 0x55555555
   ask "LAR conforming RPL 3", lar, CONFORMING+3, 1, 0xcf9f00
   ask "LAR TSS", lar, TSS, 1, 0x008b00
-  ask "LAR call gate", lar, GATE, 1, 0xec02
+  ask "LAR call gate", lar, GATE, 1, 0xec00
   ask "LSL data", lsl, DATA, 1, -1
   ask "LSL small", lsl, SMALL, 1, 0xfff
   ask "LSL TSS", lsl, TSS, 1, 103

@@ -152,7 +152,9 @@ describe('PciHostBridge', () => {
   it('is a host bridge of one function without resources', () => {
     expect(read(0x08, 4)).toBe(0x0600_0002);
     const rest = Array.from({ length: 0x40 - 3 }, (_, i) => read(0x0c + 4 * i, 4));
-    expect(rest.filter((value) => value !== 0)).toEqual([]);
+    // All shadow RAM is there: PAM0 to PAM6, from offset 0x59.
+    expect(rest.filter((value) => value !== 0)).toEqual([0x3333_3000, 0x3333_3333]);
+    expect(read(0x58, 4)).toBe(0x3333_3000);
   });
 
   it('is read-only but for error reporting in the command register', () => {

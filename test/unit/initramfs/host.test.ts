@@ -229,6 +229,15 @@ describe('loadInitrd', () => {
     }
   });
 
+  it('warns of xz with a check that the kernel does not know', async () => {
+    // "2.1.1. Stream Header": magic, and flags with the kind of check.
+    const header = (check: number) =>
+      Buffer.from(`fd377a585a000${check.toString(16).padStart(3, '0')}`, 'hex');
+    const warnings = async (check: number) => (await loadInitrd(put('xz', header(check)))).warnings;
+    expect([await warnings(0), await warnings(1)]).toEqual([[], []]);
+    expect(await warnings(4)).toEqual([expect.stringMatching(/xz --check=crc32/)]);
+  });
+
   it('is what a machine does with the path of its initrd', async () => {
     const config = await resolveConfig({ kernel: new Uint8Array(1), initrd: makeRoot() });
     expect(unpackInitramfs(config.initrds[0] ?? new Uint8Array())).toHaveLength(6);

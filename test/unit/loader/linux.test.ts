@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import * as layout from '../../../src/layout.js';
-import { enterLongMode } from '../../../src/loader/entry-state.js';
-import { loadLinux, type LinuxOptions } from '../../../src/loader/linux.js';
+import { seededEntropy } from '../../../src/entropy.js';
+import { enterKernel, type EntryState } from '../../../src/loader/entry-state.js';
+import { loadKernel } from '../../../src/loader/load-kernel.js';
+import type { BootProtocol, LoadOptions } from '../../../src/loader/protocol.js';
 import type { GuestMemory } from '../../../src/memory.js';
 import type { RegisterName, SegmentName, SegmentValue } from '../../../src/native.js';
 import { PAYLOAD_SIZE, makeKernel, makeMemory } from '../../support/kernel-fixture.js';
@@ -10,17 +12,43 @@ import { refusal } from '../../support/refusal.js';
 const MiB = 1024 * 1024;
 const PARAMS = layout.BOOT_PARAMS;
 
-function load(options: Partial<LinuxOptions> = {}, lowRam = 64 * MiB, highRam = 0) {
+function load(
+  options: Partial<LoadOptions> = {},
+  lowRam = 64 * MiB,
+  highRam = 0,
+  protocol: BootProtocol = '64',
+) {
   const { memory } = makeMemory(lowRam, highRam);
-  const state = loadLinux({
-    memory,
-    kernel: makeKernel(),
-    initrds: [],
-    cmdline: 'console=ttyS0',
-    rsdp: 0xe_0000,
-    ...options,
-  });
-  return { memory, state };
+  const loaded = loadKernel(
+    {
+      memory,
+      kernel: makeKernel(),
+      initrds: [],
+      cmdline: 'console=ttyS0',
+      rsdp: 0xe_0000,
+      entropy: seededEntropy(1n),
+      ...options,
+    },
+    protocol,
+  );
+  return {
+    memory: options.memory ?? memory,
+    entry: loaded.entry,
+    state: valuesOf(loaded.entry.registers),
+  };
+}
+
+/** The registers as numbers. */
+function valuesOf(registers: EntryState['registers']) {
+  const value = (name: RegisterName): number => Number(registers[name] ?? 0n);
+  return {
+    registers,
+    rip: value('rip'),
+    rsi: value('rsi'),
+    rsp: value('rsp'),
+    cr3: value('cr3'),
+    gdt: value('gdtrBase'),
+  };
 }
 
 function readU64(memory: GuestMemory, gpa: number): number {
@@ -39,7 +67,7 @@ function translate(memory: GuestMemory, cr3: number, linear: number): number {
   return -1;
 }
 
-describe('loadLinux', () => {
+describe('loadKernel of a bzImage', () => {
   it('puts the payload to pref_address and enters at its 64-bit entry', () => {
     const { memory, state } = load();
     expect(memory.read(0x100_0000, PAYLOAD_SIZE)).toEqual(new Uint8Array(PAYLOAD_SIZE).fill(0x90));
@@ -71,9 +99,46 @@ describe('loadLinux', () => {
     expect(memory.readU32(PARAMS + 0x21c)).toBe(0);
   });
 
-  it('clears a setup_data pointer that comes with the file', () => {
+  it('passes a seed in setup_data, whatever pointer comes with the file', () => {
     const { memory } = load({ kernel: makeKernel({ setup_data: 0xdead_beefn }) });
+    const gpa = readU64(memory, PARAMS + 0x250);
+    expect(gpa).toBe(layout.BOOT_SETUP_DATA.base);
+    expect(readU64(memory, gpa)).toBe(0); // next
+    expect([memory.readU32(gpa + 8), memory.readU32(gpa + 12)]).toEqual([9, 32]);
+    const source = seededEntropy(1n);
+    const seed = Buffer.from(memory.read(gpa + 16, 32));
+    for (let word = 0; word < 4; word++) expect(seed.readBigUInt64LE(word * 8)).toBe(source.u64());
+  });
+
+  it('passes no setup_data to a kernel that has no such field', () => {
+    const { memory } = load({ kernel: makeKernel({ version: 0x0208 }) }, 64 * MiB, 0, '32');
     expect(readU64(memory, PARAMS + 0x250)).toBe(0);
+  });
+
+  it('enters at the 32-bit entry in protected mode', () => {
+    const { state, entry } = load({}, 64 * MiB, 0, '32');
+    expect(state).toMatchObject({ rip: 0x100_0000, rsi: PARAMS });
+    expect(entry.registers).toMatchObject({ cr0: 0x11n, cr4: 0n, rbx: 0n, rbp: 0n, rdi: 0n });
+    expect(entry.segments.cs).toMatchObject({ selector: 0x10, access: 0xc09b });
+    expect(entry.segments.ds).toMatchObject({ selector: 0x18, access: 0xc093 });
+  });
+
+  it('has no 64-bit entry without XLF_KERNEL_64', () => {
+    const kernel = makeKernel({ xloadflags: 0, payload_length: 0 });
+    expect(refusal(() => load({ kernel }))).toMatch(
+      /^E_BAD_KERNEL: .* protocol is 64, expected one that this file has: 32\b/,
+    );
+    expect(load({ kernel }, 64 * MiB, 0, '32').state.rip).toBe(0x100_0000);
+  });
+
+  it('assumes what boot.rst says of a kernel of protocol 2.02', () => {
+    const kernel = makeKernel({ version: 0x0202, jump: 0x2aeb });
+    const { memory, state } = load({ kernel, initrds: [new Uint8Array(9)] }, 1024 * MiB, 0, '32');
+    expect(state.rip).toBe(0x10_0000);
+    expect(memory.readU32(PARAMS + 0x218)).toBe(0x3800_0000 - 4096);
+    expect(refusal(() => load({ kernel, cmdline: 'x'.repeat(256) }, 64 * MiB, 0, '32'))).toMatch(
+      /^E_CMDLINE_TOO_LONG: .* at most 255/,
+    );
   });
 
   it('copies no more than the header from the file', () => {
@@ -131,21 +196,23 @@ describe('loadLinux', () => {
   });
 
   it('enters long mode with the first 4 GiB mapped one to one', () => {
-    const { memory, state } = load();
+    const { memory, state, entry } = load();
     const addresses = [0, PARAMS, state.rip, state.rsp - 8, 0x4000_0123, 0xfee0_0000, 0xffff_ffff];
     for (const gpa of addresses) expect(translate(memory, state.cr3, gpa)).toBe(gpa);
     expect(translate(memory, state.cr3, 0x1_0000_0000)).toBe(-1);
-    expect(readU64(memory, state.gdt.base + 0x10)).toBe(Number(0x00af_9b00_0000_ffffn));
-    expect(readU64(memory, state.gdt.base + 0x18)).toBe(Number(0x00cf_9300_0000_ffffn));
+    const large = load({}, 64 * MiB, 2 * MiB);
+    expect(translate(large.memory, large.state.cr3, 0x1_0010_0000)).toBe(0x1_0010_0000);
+    expect(readU64(memory, state.gdt + 0x10)).toBe(Number(0x00af_9b00_0000_ffffn));
+    expect(readU64(memory, state.gdt + 0x18)).toBe(Number(0x00cf_9300_0000_ffffn));
 
     const registers = new Map<RegisterName, bigint>();
     const segments = new Map<SegmentName, SegmentValue>();
-    enterLongMode(
+    enterKernel(
       {
         setRegister: (name, value) => registers.set(name, value),
         setSegment: (name, value) => segments.set(name, value),
       },
-      state,
+      entry,
     );
     expect(Object.fromEntries(registers)).toEqual({
       cr0: 0x8000_0033n,
@@ -156,7 +223,7 @@ describe('loadLinux', () => {
       rip: 0x100_0200n,
       rsi: BigInt(PARAMS),
       rsp: BigInt(state.rsp),
-      gdtrBase: BigInt(state.gdt.base),
+      gdtrBase: BigInt(layout.BOOT_GDT),
       gdtrLimit: 31n,
       idtrBase: 0n,
       idtrLimit: 0n,
@@ -169,6 +236,7 @@ describe('loadLinux', () => {
   it('uses places that do not overlap', () => {
     const places = [
       { base: layout.BOOT_GDT, length: 32 },
+      layout.BOOT_SETUP_DATA,
       { base: PARAMS, length: layout.PAGE_SIZE },
       { base: layout.BOOT_STACK_TOP - layout.PAGE_SIZE, length: layout.PAGE_SIZE },
       layout.BOOT_PAGE_TABLES,
@@ -185,11 +253,11 @@ describe('loadLinux', () => {
   it('loads the same again over memory that a guest has used', () => {
     const { memory } = load();
     const fresh = memory.read(0, layout.BOOT_PAGE_TABLES.base + layout.BOOT_PAGE_TABLES.length);
-    memory.fill(PARAMS, layout.BOOT_PAGE_TABLES.base - PARAMS + 0x6000, 0xff);
+    memory.fill(PARAMS, fresh.length - PARAMS, 0xff);
     load({ memory });
     const stack = layout.BOOT_STACK_TOP - layout.PAGE_SIZE;
     memory.fill(stack, layout.PAGE_SIZE, 0);
-    expect(memory.read(0, fresh.length)).toEqual(fresh);
+    expect(Buffer.compare(memory.read(0, fresh.length), fresh)).toBe(0);
   });
 });
 
@@ -209,6 +277,19 @@ describe('initrd', () => {
     const kernel = makeKernel({ initrd_addr_max: 48 * MiB - 1 });
     const { memory } = load({ kernel, initrds: [new Uint8Array(4096)] });
     expect(ramdisk(memory)).toEqual({ base: 48 * MiB - 4096, length: 4096 });
+  });
+
+  it('lies above 4 GiB where there is RAM and the kernel allows it', () => {
+    const archive = new Uint8Array(5000).fill(7);
+    const { memory } = load({ initrds: [archive] }, 64 * MiB, 2 * MiB);
+    expect(ramdisk(memory)).toEqual({ base: 0x1_0020_0000 - 8192, length: 5000 });
+    expect(memory.readU8(0x1_0020_0000 - 8192)).toBe(7);
+    const kernel = makeKernel({ xloadflags: 0x01 });
+    expect(ramdisk(load({ kernel, initrds: [archive] }, 64 * MiB, 2 * MiB).memory).base).toBe(
+      64 * MiB - 8192,
+    );
+    const large = new Uint8Array(3 * MiB);
+    expect(ramdisk(load({ initrds: [large] }, 64 * MiB, 2 * MiB).memory).base).toBe(61 * MiB);
   });
 
   it('consists of several archives at multiples of four bytes', () => {

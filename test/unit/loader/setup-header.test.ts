@@ -47,6 +47,12 @@ describe('parseKernel', () => {
     expect(parseKernel(makeKernel({ setup_sects: 0 })).payload[0]).toBe(0x90);
   });
 
+  it('takes a file that ends within the last paragraph of syssize', () => {
+    const image = makeKernel();
+    expect(parseKernel(image.subarray(0, -15)).payload).toHaveLength(PAYLOAD_SIZE - 15);
+    expectRefused(image.subarray(0, -16), /truncated/);
+  });
+
   it('reads fields behind the end of an older header as zero', () => {
     const kernel = parseKernel(makeKernel({ version: 0x20c, jump: 0x66eb }));
     expect(kernel.header.kernel_info_offset).toBe(0);
@@ -56,7 +62,7 @@ describe('parseKernel', () => {
   it.each([
     [{ boot_flag: 0x55aa }, /boot_flag is 0x55aa, expected 0xaa55/],
     [{ header: 0 }, /header "HdrS" is missing .* boot sector/],
-    [{ version: 0x20b }, /version .* is 2\.11, expected 2\.12/],
+    [{ version: 0x201 }, /version .* is 2\.01, expected 2\.02/],
     [{ jump: 0x65eb }, /end of setup_header is 0x267, expected 0x268 to 0x290/],
     [{ jump: 0x8feb }, /end of setup_header is 0x291/],
     [{ setup_sects: 255 }, /setup_sects is 255, .* at least 131072 bytes, but it has 10752/],
@@ -65,7 +71,6 @@ describe('parseKernel', () => {
     [{ syssize: 0x201 }, /syssize is 513 .* at least 10768 bytes, but it has 10752/],
     [{ syssize: 0xffff_ffff }, /syssize is 4294967295/],
     [{ loadflags: 0 }, /loadflags is 0x0 without LOADED_HIGH/],
-    [{ xloadflags: 0x7e }, /xloadflags is 0x7e without XLF_KERNEL_64: .* 32-bit/],
     [{ hardware_subarch: 2 }, /hardware_subarch is 2, expected 0/],
     [{ kernel_alignment: 0 }, /kernel_alignment is 0x0/],
     [{ kernel_alignment: 0x30_0000 }, /kernel_alignment is 0x300000, expected a power of two/],
@@ -82,7 +87,7 @@ describe('parseKernel', () => {
 
   it('refuses a file cut off anywhere, and says so once it is known to be a kernel', () => {
     const image = makeKernel();
-    for (let length = 0; length < image.length; length += 7) {
+    for (let length = 0; length <= image.length - 16; length += 7) {
       expectRefused(image.subarray(0, length), length < 0x208 ? /bad kernel: / : /truncated/);
     }
     expect(SETUP_SIZE + PAYLOAD_SIZE).toBe(image.length);
@@ -110,6 +115,20 @@ describe('parseKernel', () => {
   });
 });
 
+/** An EFI application for x86-64 with one section. */
+function efiProgram(section: string): Uint8Array {
+  const bytes = Buffer.alloc(0x400);
+  bytes.write('MZ', 0, 'latin1');
+  bytes.writeUInt32LE(0x80, 0x3c);
+  bytes.write('PE\0\0', 0x80, 'latin1');
+  bytes.writeUInt16LE(0x8664, 0x84);
+  bytes.writeUInt16LE(1, 0x86);
+  bytes.writeUInt16LE(0xf0, 0x94);
+  bytes.writeUInt16LE(10, 0xdc);
+  bytes.write(section, 0x80 + 24 + 0xf0, 'latin1');
+  return bytes;
+}
+
 describe('describeFormat', () => {
   const at = (offset: number, text: string, prefix = ''): Uint8Array => {
     const bytes = Buffer.alloc(0x9000);
@@ -128,7 +147,9 @@ describe('describeFormat', () => {
     [at(0x38, 'ARMd', 'MZ'), /another machine \(arm64/],
     [at(0x38, 'RSC\x05', 'MZ'), /another machine \(RISC-V/],
     [at(4, 'zimg', 'MZ'), /EFI zboot/],
-    [at(0, 'MZ'), /EFI program/],
+    [at(0, 'MZ'), /DOS or EFI program/],
+    [efiProgram('.text'), /EFI program, which needs EFI firmware/],
+    [efiProgram('.linux'), /unified kernel image/],
     [at(0x1fe, '\x55\xaa'), /boot sector/],
     [at(0x8001, 'CD001'), /ISO 9660/],
   ])('case %#', (bytes, description) => {

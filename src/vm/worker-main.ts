@@ -1,0 +1,107 @@
+/** A worker thread that runs one machine. */
+import { parentPort, workerData } from 'node:worker_threads';
+
+import { NodevmError } from '../errors.js';
+import { LocalMachine } from './handle.js';
+import type {
+  FromWorker,
+  LineName,
+  PlainError,
+  ToWorker,
+  WorkerCalls,
+  WorkerStart,
+} from './worker-messages.js';
+
+const { config } = workerData as WorkerStart;
+const port = parentPort;
+if (port === null) throw new Error('this file is for a worker thread');
+
+function tell(message: FromWorker): void {
+  port?.postMessage(message);
+}
+
+function plain(error: unknown): PlainError {
+  if (error instanceof NodevmError) return { code: error.code, message: error.message };
+  return { code: undefined, message: error instanceof Error ? (error.stack ?? error.message) : String(error) };
+}
+
+/** Connects a machine to the thread that uses it. */
+function serve(machine: LocalMachine): void {
+  const timers = new Map<number, () => void>();
+  /** Output that the other side has not seen: under icount the guest stands still meanwhile. */
+  let unseen = 0;
+  let paused = false;
+
+  const connect = (line: LineName): void => {
+    machine[line]?.onOutput((bytes) => {
+      tell({ kind: 'output', line, bytes });
+      unseen++;
+      if (config.clock === 'icount') machine.pause();
+    });
+  };
+  connect('console');
+  connect('channel');
+  machine.onIdle((periods) => tell({ kind: 'idle', periods }));
+  machine.onPowerOn(() => tell({ kind: 'power-on' }));
+
+  const calls: {
+    [Name in keyof WorkerCalls]: (
+      ...args: WorkerCalls[Name]['arguments']
+    ) => Promise<WorkerCalls[Name]['result']>;
+  } = {
+    run: () => machine.run(),
+    close: () => machine.close(),
+    readMemory: (gpa, length) => machine.readMemory(gpa, length),
+    writeMemory: (gpa, bytes) => machine.writeMemory(gpa, bytes),
+    readRegisters: () => machine.readRegisters(),
+    writeRegister: (name, value) => machine.writeRegister(name, value),
+    translate: (linear) => machine.translate(linear),
+  };
+
+  const obey = (order: (ToWorker & { kind: 'order' })['order']): void => {
+    if (order === 'seen') unseen--;
+    else if (order === 'pause' || order === 'resume') paused = order === 'pause';
+    else machine[order]();
+    if (!paused && unseen === 0) machine.resume();
+    else if (paused) machine.pause();
+  };
+
+  port?.on('message', (message: ToWorker) => {
+    switch (message.kind) {
+      case 'order':
+        return obey(message.order);
+      case 'write':
+        return machine[message.line]?.write(message.bytes);
+      case 'set-timer': {
+        const { id, milliseconds } = message;
+        const done = (): void => {
+          timers.delete(id);
+          tell({ kind: 'timer', id });
+        };
+        timers.set(id, machine.guestTimer(milliseconds, done));
+        return;
+      }
+      case 'clear-timer':
+        timers.get(message.id)?.();
+        timers.delete(message.id);
+        return;
+      case 'call': {
+        const { id } = message;
+        // The names and arguments are those of WorkerCalls on both sides.
+        const call = calls[message.name] as (...args: readonly unknown[]) => Promise<unknown>;
+        call(...message.arguments).then(
+          (value) => tell({ kind: 'result', id, value }),
+          (error: unknown) => tell({ kind: 'failed', id, error: plain(error) }),
+        );
+        return;
+      }
+    }
+  });
+}
+
+try {
+  serve(await LocalMachine.create(config));
+  tell({ kind: 'created' });
+} catch (error) {
+  tell({ kind: 'not-created', error: plain(error) });
+}
