@@ -138,9 +138,7 @@ export class ConsoleText {
     if (index < 0) return;
     this.expectations.splice(index, 1);
     if (index === 0) this.searched = 0;
-    expectation.reject(
-      this.disappointed(expectation, when, aborted ? 'E_ABORTED' : 'E_TIMEOUT'),
-    );
+    expectation.reject(this.disappointed(expectation, when, aborted ? 'E_ABORTED' : 'E_TIMEOUT'));
     this.match();
   }
 

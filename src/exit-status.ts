@@ -40,7 +40,7 @@ export interface ExitStatusRow {
 export const exitStatusRows: readonly ExitStatusRow[] = [
   { status: '0', when: 'power-off, `halt -f`, `reboot` with `-no-reboot`, or Ctrl-A X' },
   { status: '(v<<1)|1', when: 'the guest wrote v to isa-debug-exit (low 8 bits)' },
-  { status: '124', when: 'the time limit of `--timeout` was reached' },
+  { status: '124', when: 'the time limit of `--timeout` or `--stall` was reached' },
   { status: '125', when: 'nodevm itself failed: usage, a bad image, a host error' },
   { status: '128+n', when: 'ended by signal n' },
   { status: '254', when: 'triple fault, or a reset where none was asked for' },

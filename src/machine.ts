@@ -342,7 +342,7 @@ export class Machine {
     for (;;) {
       // First of all, so that who called run() can wait for output before there is any.
       await this.rest(idle, wakeUps);
-      while (this.paused && !this.cause) await this.sleep(LONGEST_SLEEP_MS);
+      await this.whilePaused();
       if (this.cause) return this.cause;
       if (this.resetWanted) this.restart();
       ({ wakeUps } = this);
@@ -350,7 +350,13 @@ export class Machine {
       this.flush();
       this.checkPanic();
       if (idle && !this.canWake()) this.end({ reason: 'halt' });
+      // Before the clock of an idle guest may jump: whoever paused it has seen this instruction.
+      await this.whilePaused();
     }
+  }
+
+  private async whilePaused(): Promise<void> {
+    while (this.paused && !this.cause) await this.sleep(LONGEST_SLEEP_MS);
   }
 
   /** Passes on what the guest printed; one that prints nothing for too long has stalled. */

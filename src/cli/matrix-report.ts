@@ -44,7 +44,10 @@ function suiteXml(name: string, cases: readonly MatrixResult[]): string {
   return `  <testsuite name="${escaped(name)}" ${counts(cases)}>\n${body}  </testsuite>\n`;
 }
 
-function caseXml(suite: string, { command, seconds, failure, stdout, stderr }: MatrixResult): string {
+function caseXml(
+  suite: string,
+  { command, seconds, failure, stdout, stderr }: MatrixResult,
+): string {
   const head = `    <testcase classname="${escaped(suite)}" name="${escaped(command)}" time="${seconds.toFixed(3)}">`;
   const [message = ''] = failure?.split('\n') ?? [];
   const failed =

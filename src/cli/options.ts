@@ -160,7 +160,7 @@ export const optionRows: readonly OptionRow[] = [
   {
     name: 'ready',
     argument: 'text',
-    help: 'nodevm run: text on the console that says that the guest is set up, where its init takes breaks',
+    help: 'nodevm run: text on the console that says the guest is set up, where its init takes breaks',
     apply: (options, value) => (options.ready = value),
   },
   {

@@ -52,10 +52,7 @@ type RunEvent =
  * @returns the command's status; where the machine ended first, the machine's
  * @throws NodevmError for what is wrong with the options or the images
  */
-export async function runCommand(
-  options: CliOptions,
-  command: readonly string[],
-): Promise<number> {
+export async function runCommand(options: CliOptions, command: readonly string[]): Promise<number> {
   const { kernel, initrd } = await imagesOf(options);
   if (initrd.length === 0) {
     throw new NodevmError('E_USAGE', 'there is no initrd, expected --initrd with a shell in it');
@@ -160,7 +157,9 @@ class CommandRun {
     }
     if (exit.status !== 0) {
       const tail = this.vm.console.tail(SHOWN_LINES);
-      await say(`the command has no status: ${verdictOf(exit)}; the console's last lines:\n${tail}`);
+      await say(
+        `the command has no status: ${verdictOf(exit)}; the console's last lines:\n${tail}`,
+      );
     }
     this.tell({ event: 'exit', ...exit });
     return exit.status;

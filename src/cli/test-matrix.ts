@@ -155,7 +155,8 @@ class Guest {
 /** What is wrong with a command's result, undefined when nothing is. */
 function complaint(command: MatrixCommand, result: ShResult): string | undefined {
   const { stdout, stderr, status } = result;
-  const quote = (text: string): string => text.trimEnd().split('\n').slice(-QUOTED_LINES).join('\n');
+  const quote = (text: string): string =>
+    text.trimEnd().split('\n').slice(-QUOTED_LINES).join('\n');
   if (status !== command.status) {
     return `status is ${status}, expected ${command.status}; it printed:\n${quote(stdout + stderr)}`;
   }

@@ -15,6 +15,8 @@ import { capture, pipe, show } from './process.js';
 export interface Package {
   readonly name: string;
   readonly version: string;
+  /** Debian's name for it; `all` for a package that has none of its own. */
+  readonly architecture: string;
   /** Hex digest of the .deb file. */
   readonly sha256: string;
   /** The Depends field as it stands, '' where there is none. */
@@ -27,10 +29,7 @@ export class PrivateApt {
   readonly #archives: string;
   readonly #options: readonly string[];
 
-  readonly #architecture: string;
-
   private constructor(directory: string, architecture: string) {
-    this.#architecture = architecture;
     this.#directory = directory;
     this.#archives = join(directory, 'archives');
     const settings = {
@@ -92,7 +91,8 @@ export class PrivateApt {
         `the record of package ${name} has Version "${version}" and SHA256 "${sha256}", expected both`,
       );
     }
-    return { name, version, sha256, depends: field('Depends') };
+    const architecture = field('Architecture');
+    return { name, version, architecture, sha256, depends: field('Depends') };
   }
 
   /**
@@ -101,7 +101,7 @@ export class PrivateApt {
    */
   async download(wanted: Package): Promise<string> {
     const quotedVersion = wanted.version.replaceAll(':', '%3a');
-    const path = join(this.#archives, `${wanted.name}_${quotedVersion}_${this.#architecture}.deb`);
+    const path = join(this.#archives, `${wanted.name}_${quotedVersion}_${wanted.architecture}.deb`);
     if ((await isReadable(path)) && (await sha256Of(path)) === wanted.sha256) return path;
 
     const request = `${wanted.name}=${wanted.version}`;

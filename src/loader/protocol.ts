@@ -42,5 +42,5 @@ export interface Door {
    * @throws NodevmError `E_BAD_KERNEL`, `E_MEMORY_SIZE` (too little RAM for the kernel), `E_BAD_INITRD`
    *   (no room for the initramfs), `E_CMDLINE_TOO_LONG`, `E_USAGE` (NUL in the command line).
    */
-  load(options: LoadOptions): EntryState;
+  readonly load: (options: LoadOptions) => EntryState;
 }

@@ -49,7 +49,8 @@ export interface BootOptions {
  */
 export async function machineConfigOf(options: BootOptions): Promise<MachineConfig> {
   const { kernel, initrd, append: cmdline = DEFAULT_CMDLINE } = options;
-  const initrds = initrd === undefined || !isList(initrd) ? [initrd].flatMap((i) => i ?? []) : initrd;
+  const initrds =
+    initrd === undefined || !isList(initrd) ? [initrd].flatMap((i) => i ?? []) : initrd;
   const config: MachineConfig = {
     kernel,
     initrd: initrds,
@@ -69,7 +70,12 @@ export async function machineConfigOf(options: BootOptions): Promise<MachineConf
     throw new NodevmError('E_USAGE', 'agent is true without an initrd, expected one to add it to');
   }
   const overlay = await agentOverlay(cmdline);
-  return { ...config, initrd: [...initrds, overlay.archive], cmdline: overlay.cmdline, channel: true };
+  return {
+    ...config,
+    initrd: [...initrds, overlay.archive],
+    cmdline: overlay.cmdline,
+    channel: true,
+  };
 }
 
 function isList(images: Image | readonly Image[]): images is readonly Image[] {

@@ -294,9 +294,7 @@ export class Vm {
     if (signal !== undefined) limits.push(signalLimit(signal));
     if (guestTimeout !== undefined) {
       const when = `within ${guestTimeout} ms of guest time`;
-      limits.push((expired) =>
-        this.machine.guestTimer(guestTimeout, () => expired(when, false)),
-      );
+      limits.push((expired) => this.machine.guestTimer(guestTimeout, () => expired(when, false)));
     }
     return limits.length === 0 ? undefined : firstOf(limits);
   }

@@ -80,7 +80,9 @@ export class WorkerMachine implements MachineHandle {
       });
       worker.on('error', (cause) => {
         const why = cause instanceof Error ? cause.message : String(cause);
-        const error = new NodevmError('E_HOST', `the machine's worker thread failed: ${why}`, { cause });
+        const error = new NodevmError('E_HOST', `the machine's worker thread failed: ${why}`, {
+          cause,
+        });
         machine.lose(error);
         reject(error);
       });
@@ -187,25 +189,28 @@ export class WorkerMachine implements MachineHandle {
     switch (message.kind) {
       case 'output':
         this[message.line]?.printed(message.bytes);
-        // After the code that waited for this output has run.
-        setImmediate(() => this.order('seen'));
-        return;
+        return this.acknowledge();
       case 'idle':
         for (const listener of this.idleListeners) listener(message.periods);
-        return;
+        return this.acknowledge();
       case 'power-on':
         for (const listener of this.powerOnListeners) listener();
-        return;
+        return this.acknowledge();
       case 'timer':
         this.timers.get(message.id)?.();
         this.timers.delete(message.id);
-        return;
+        return this.acknowledge();
       case 'result':
         this.settle(message.id)?.resolve(message.value);
         return;
       case 'failed':
         this.settle(message.id)?.reject(revived(message.error));
     }
+  }
+
+  /** Says that something was seen, once the code that waited for it has run. */
+  private acknowledge(): void {
+    setImmediate(() => this.order('seen'));
   }
 
   private settle(id: number): PendingCall | undefined {

@@ -22,27 +22,32 @@ function tell(message: FromWorker): void {
 
 function plain(error: unknown): PlainError {
   if (error instanceof NodevmError) return { code: error.code, message: error.message };
-  return { code: undefined, message: error instanceof Error ? (error.stack ?? error.message) : String(error) };
+  return {
+    code: undefined,
+    message: error instanceof Error ? (error.stack ?? error.message) : String(error),
+  };
 }
 
 /** Connects a machine to the thread that uses it. */
 function serve(machine: LocalMachine): void {
   const timers = new Map<number, () => void>();
-  /** Output that the other side has not seen: under icount the guest stands still meanwhile. */
+  /** What the other side has not seen yet: under icount the guest stands still meanwhile. */
   let unseen = 0;
   let paused = false;
 
+  const announce = (message: FromWorker): void => {
+    tell(message);
+    unseen++;
+    if (config.clock === 'icount') machine.pause();
+  };
+
   const connect = (line: LineName): void => {
-    machine[line]?.onOutput((bytes) => {
-      tell({ kind: 'output', line, bytes });
-      unseen++;
-      if (config.clock === 'icount') machine.pause();
-    });
+    machine[line]?.onOutput((bytes) => announce({ kind: 'output', line, bytes }));
   };
   connect('console');
   connect('channel');
-  machine.onIdle((periods) => tell({ kind: 'idle', periods }));
-  machine.onPowerOn(() => tell({ kind: 'power-on' }));
+  machine.onIdle((periods) => announce({ kind: 'idle', periods }));
+  machine.onPowerOn(() => announce({ kind: 'power-on' }));
 
   const calls: {
     [Name in keyof WorkerCalls]: (
@@ -76,7 +81,7 @@ function serve(machine: LocalMachine): void {
         const { id, milliseconds } = message;
         const done = (): void => {
           timers.delete(id);
-          tell({ kind: 'timer', id });
+          announce({ kind: 'timer', id });
         };
         timers.set(id, machine.guestTimer(milliseconds, done));
         return;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import type { MachineExit } from '../../src/index.js';
+import { bootLinux, defaultImages, type MachineExit } from '../../src/index.js';
 import { BOOT_TIMEOUT_MS, createGuest, recordConsole, shellOf } from '../support/boot.js';
 
 interface Run {
@@ -31,10 +31,25 @@ async function runWithDialogue(): Promise<Run> {
   return { exit, printed: printed() };
 }
 
+/** Commands, in this thread or in another. */
+async function runWithCommands(worker: boolean): Promise<Run> {
+  await using vm = await bootLinux({ ...(await defaultImages()), clock: 'icount', worker });
+  const results: unknown[] = [];
+  for (const command of ['uname -a', 'seq 1 20000 | sort -r', 'cat /proc/interrupts']) {
+    results.push(await vm.sh(command));
+  }
+  results.push(await vm.sh('sha256sum', { input: new Uint8Array(50_000) }));
+  await vm.sh('poweroff -f; sleep 100').catch(() => undefined);
+  const exit = await vm.exit;
+  return { exit, printed: Buffer.from(JSON.stringify(results) + vm.console.transcript) };
+}
+
 describe('two icount runs', { timeout: BOOT_TIMEOUT_MS }, () => {
   it.each([
     ['with input from the start', runWithEarlyInput],
     ['with a dialogue', runWithDialogue],
+    ['with commands', () => runWithCommands(false)],
+    ['with commands to a worker', () => runWithCommands(true)],
   ])('are the same to the byte and to the instruction, %s', async (_name, run) => {
     const first = await run();
     const second = await run();

@@ -42,8 +42,13 @@ describe('nodevm says in one sentence what is wrong, and ends with 125', () => {
     ['truncated kernel', boot(truncated), /bad kernel: syssize .* it has 5000: it is truncated/],
     [
       'kernel for another machine',
-      boot(file('i386', makeKernel({ xloadflags: 0 }))),
-      /bad kernel: xloadflags is 0x0 .* 32-bit x86, expected one for x86-64/,
+      boot(file('arm64', `${'x'.repeat(0x38)}ARMd${'x'.repeat(1000)}`)),
+      /bad kernel: .* looks like a kernel for another machine \(arm64 Image\)/,
+    ],
+    [
+      'door that is not there',
+      boot(sound, '--boot-protocol', 'multiboot'),
+      /boot protocol is multiboot, expected one that this file has: /,
     ],
     [
       'initrd that does not fit',

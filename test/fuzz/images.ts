@@ -170,18 +170,16 @@ export class Victim {
    */
   face(bytes: Uint8Array): Outcome {
     const start = performance.now();
-    let taken = false;
-    const attempt = (action: () => unknown): void => {
-      if (mayBeRefused(action)) taken = true;
-    };
     inspectFile(bytes);
-    attempt(() => readSegments(bytes, { limit: UNPACK_LIMIT }));
-    for (const protocol of [undefined, ...BOOT_PROTOCOLS]) {
-      attempt(() => loadKernel(this.request(bytes), protocol));
-    }
+    const results = [
+      goesWell(() => readSegments(bytes, { limit: UNPACK_LIMIT })),
+      ...[undefined, ...BOOT_PROTOCOLS].map((protocol) =>
+        goesWell(() => loadKernel(this.request(bytes), protocol)),
+      ),
+    ];
     const took = performance.now() - start;
     if (took > PATIENCE_MS) throw new Error(`it took ${took} ms`);
-    return taken ? 'taken' : 'refused';
+    return results.includes(true) ? 'taken' : 'refused';
   }
 
   private request(kernel: Uint8Array) {
@@ -196,8 +194,8 @@ export class Victim {
   }
 }
 
-/** @returns whether the action went well */
-function mayBeRefused(action: () => unknown): boolean {
+/** @returns whether it did; a refusal has to have a reason */
+function goesWell(action: () => unknown): boolean {
   try {
     action();
     return true;

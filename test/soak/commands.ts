@@ -23,7 +23,8 @@ const lengthOf = (seed: string, most: number): number =>
   bytesOf(seed, 4).readUInt32LE() % (most + 1);
 
 function demand(what: string, found: unknown, expected: unknown): void {
-  if (found !== expected) throw new Error(`${what} is ${String(found)}, expected ${String(expected)}`);
+  if (found !== expected)
+    throw new Error(`${what} is ${String(found)}, expected ${String(expected)}`);
 }
 
 async function oneCommand(vm: Vm, n: number): Promise<void> {
@@ -36,7 +37,8 @@ async function oneCommand(vm: Vm, n: number): Promise<void> {
     input,
     encoding: 'bytes',
   });
-  const [out, err] = cut > 2000 ? [input, Buffer.alloc(0)] : [input.subarray(0, cut), input.subarray(cut)];
+  const [out, err] =
+    cut > 2000 ? [input, Buffer.alloc(0)] : [input.subarray(0, cut), input.subarray(cut)];
   demand(`status of ${n}`, result.status, status);
   const expected = Buffer.concat([out, Buffer.from(`c${n}\n`)]);
   demand(`stdout of ${n} right`, expected.equals(result.stdout), true);

@@ -31,6 +31,10 @@ describe('options', () => {
   it('has defaults', () => {
     expect(parse()).toEqual({
       kernel: undefined,
+      bootProtocol: undefined,
+      fda: undefined,
+      hda: undefined,
+      bios: undefined,
       initrd: [],
       append: 'console=ttyS0',
       memory: 512 * MIB,
@@ -38,7 +42,10 @@ describe('options', () => {
       debugExit: undefined,
       noReboot: false,
       timeoutMs: undefined,
+      stallMs: undefined,
+      ready: undefined,
       clock: 'host',
+      verbose: false,
       json: false,
       ignored: new Set(),
     });
@@ -48,6 +55,13 @@ describe('options', () => {
     expect(parse('-kernel', 'k', '-no-reboot')).toEqual(parse('--kernel=k', '--no-reboot'));
     expect(parse('-kernel', 'k').kernel).toBe('k');
     expect(parse('-no-reboot').noReboot).toBe(true);
+  });
+
+  it('knows the ways to enter a kernel', () => {
+    expect(parse('--boot-protocol', '32').bootProtocol).toBe('32');
+    expect(() => parse('--boot-protocol', 'efi')).toThrow(/"efi": expected one of direct, 64, 32/);
+    expect(parse('-v').verbose).toBe(true);
+    expect(parse('--verbose').verbose).toBe(true);
   });
 
   it('takes the next word as the argument whatever it looks like', () => {

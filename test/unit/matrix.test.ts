@@ -31,9 +31,7 @@ describe('reports', () => {
     expect(xml).toContain('<testsuites tests="2" failures="1" time="3.000">');
     expect(xml).toContain('<testsuite name="k1 i1" tests="2" failures="1" time="3.000">');
     expect(xml).toContain('<system-out>Linux &lt;&amp;&gt;\ufffd\n</system-out>');
-    expect(xml).toContain(
-      '<failure message="status is 2">status is 2\nof &quot;x&quot;</failure>',
-    );
+    expect(xml).toContain('<failure message="status is 2">status is 2\nof &quot;x&quot;</failure>');
   });
 });
 

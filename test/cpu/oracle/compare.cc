@@ -1,6 +1,7 @@
 #include "compare.h"
 
 #include <cstdio>
+#include <string_view>
 
 namespace nodevm::oracle {
 
@@ -33,7 +34,10 @@ void compareFx(std::string& out, const State& host, const State& engine) {
   check("fcw", field<uint16_t>(host, 0), field<uint16_t>(engine, 0));
   check("fsw", field<uint16_t>(host, 2), field<uint16_t>(engine, 2));
   check("ftw", host.fx[4], engine.fx[4]);
-  check("mxcsr", field<uint32_t>(host, 24), field<uint32_t>(engine, 24));
+  // With #XM for an unmasked overflow or underflow, PE is the masked result's here.
+  constexpr uint8_t kXm = 19;
+  const uint32_t comparedMxcsr = host.vector == kXm ? ~uint32_t{0x20} : ~uint32_t{0};
+  check("mxcsr", field<uint32_t>(host, 24) & comparedMxcsr, field<uint32_t>(engine, 24) & comparedMxcsr);
   for (unsigned n = 0; n < 8; ++n) {
     check("st mantissa", field<uint64_t>(host, 32 + n * 16), field<uint64_t>(engine, 32 + n * 16));
     check("st exponent", field<uint16_t>(host, 40 + n * 16), field<uint16_t>(engine, 40 + n * 16));
@@ -45,10 +49,18 @@ void compareFx(std::string& out, const State& host, const State& engine) {
   }
 }
 
+// Differences that are known and reasoned; README.md lists them under "Known deviations".
+bool isExcused(const Row& row, const State& host) {
+  constexpr uint32_t kMisalignedMask = 1 << 17;  // MXCSR.MM, which AMD has and the SDM reserves
+  const std::string_view mnemonic = row.mnemonic;
+  return mnemonic == "ldmxcsr" && (field<uint32_t>(host, 24) & kMisalignedMask);
+}
+
 }  // namespace
 
-std::string compare(const Row&, const State& host, const State& engine) {
+std::string compare(const Row& row, const State& host, const State& engine) {
   std::string out;
+  if (isExcused(row, host)) return out;
   if (host.vector != engine.vector) note(out, "vector", host.vector, engine.vector);
   if (host.rip != engine.rip) note(out, "rip", host.rip, engine.rip);
   if (host.vector == engine.vector && host.vector == 14) {

@@ -10,7 +10,8 @@ const AGENT = 'images/agent/agent';
 describe('the agent', () => {
   it('was built from the sources that are there', () => {
     const hash = createHash('sha256').update(readFileSync('images/agent/agent.c')).digest('hex');
-    const [, built] = /nodevm-agent-source:([0-9a-f]{64})/.exec(readFileSync(AGENT, 'latin1')) ?? [];
+    const [, built] =
+      /nodevm-agent-source:([0-9a-f]{64})/.exec(readFileSync(AGENT, 'latin1')) ?? [];
     expect(built, 'run images/agent/build.sh').toBe(hash);
   });
 
