@@ -37,6 +37,12 @@ export default tseslint.config(
     },
   },
   {
+    files: ['test/examples/**/*.mjs'],
+    languageOptions: {
+      globals: { console: 'readonly', TextDecoder: 'readonly', TextEncoder: 'readonly' },
+    },
+  },
+  {
     files: ['test/**/*.ts'],
     rules: { '@typescript-eslint/no-non-null-assertion': 'off', 'no-console': 'off' },
   },

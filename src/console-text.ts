@@ -27,10 +27,37 @@ export interface ExpectOptions {
 }
 
 /** A pending `expect()`. */
-interface Expectation {
+class Expectation {
   readonly pattern: string | RegExp;
-  resolve(match: ConsoleMatch): void;
-  reject(error: Error): void;
+  settled = false;
+  private stopLimit: (() => void) | undefined;
+
+  constructor(
+    pattern: string | RegExp,
+    private readonly onMatch: (match: ConsoleMatch) => void,
+    private readonly onFailure: (error: Error) => void,
+  ) {
+    this.pattern = typeof pattern === 'string' ? pattern : stateless(pattern);
+  }
+
+  limitBy(limit: Limit, expired: (when: string, aborted: boolean) => void): void {
+    this.stopLimit = limit(expired);
+  }
+
+  resolve(match: ConsoleMatch): void {
+    this.settle();
+    this.onMatch(match);
+  }
+
+  reject(error: Error): void {
+    this.settle();
+    this.onFailure(error);
+  }
+
+  private settle(): void {
+    this.settled = true;
+    this.stopLimit?.();
+  }
 }
 
 /** The text of a console: what was printed, and those who wait for something to be. */
@@ -64,28 +91,12 @@ export class ConsoleText {
   /** Waits for `pattern` and consumes what was printed up to its end; calls are served in order. */
   expect(pattern: string | RegExp, limit?: Limit): Promise<ConsoleMatch> {
     return new Promise((resolve, reject) => {
-      let stop: (() => void) | undefined;
-      let settled = false;
-      const settle = (): void => {
-        settled = true;
-        stop?.();
-      };
-      const expectation: Expectation = {
-        pattern: typeof pattern === 'string' ? pattern : stateless(pattern),
-        resolve: (match) => {
-          settle();
-          resolve(match);
-        },
-        reject: (error) => {
-          settle();
-          reject(error);
-        },
-      };
+      const expectation = new Expectation(pattern, resolve, reject);
       this.expectations.push(expectation);
       this.match();
       if (this.ending !== undefined) this.rejectAll(this.ending);
-      if (settled || limit === undefined) return;
-      stop = limit((when, aborted) => this.expire(expectation, when, aborted));
+      if (limit === undefined || expectation.settled) return;
+      expectation.limitBy(limit, (when, aborted) => this.expire(expectation, when, aborted));
     });
   }
 

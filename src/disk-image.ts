@@ -119,7 +119,9 @@ function openImage(field: string, path: string): { file: number; writable: boole
 }
 
 function isReadOnly(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && ['EACCES', 'EROFS'].includes(String(error.code));
+  return (
+    error instanceof Error && 'code' in error && ['EACCES', 'EROFS'].includes(String(error.code))
+  );
 }
 
 function badFile(field: string, path: string, cause: unknown): NodevmError {

@@ -33,23 +33,37 @@ export function signalLimit(signal: AbortSignal): Limit {
 /** Whatever comes first. */
 export function firstOf(limits: readonly Limit[]): Limit {
   return (expired) => {
-    const stops: (() => void)[] = [];
-    let over = false;
-    const stop = (): void => {
-      over = true;
-      for (const each of stops.splice(0)) each();
-    };
-    for (const limit of limits) {
-      if (over) break;
-      stops.push(
-        limit((when, aborted) => {
-          if (over) return;
-          stop();
-          expired(when, aborted);
-        }),
-      );
-    }
-    if (over) stop();
-    return stop;
+    const race = new Race(expired);
+    for (const limit of limits) race.enter(limit);
+    return () => race.stop();
   };
+}
+
+/** Limits that run until one of them has expired. */
+class Race {
+  private readonly stops: (() => void)[] = [];
+  private over = false;
+
+  constructor(private readonly expired: (when: string, aborted: boolean) => void) {}
+
+  enter(limit: Limit): void {
+    if (this.over) return;
+    const stop = limit((when, aborted) => {
+      if (this.over) return;
+      this.stop();
+      this.expired(when, aborted);
+    });
+    this.stops.push(stop);
+    // It may have expired at once.
+    if (this.hasEnded()) this.stop();
+  }
+
+  private hasEnded(): boolean {
+    return this.over;
+  }
+
+  stop(): void {
+    this.over = true;
+    for (const stop of this.stops.splice(0)) stop();
+  }
 }

@@ -104,7 +104,8 @@ export class LocalMachine implements MachineHandle {
   }
 
   async writeMemory(gpa: number, bytes: Uint8Array): Promise<void> {
-    return Promise.resolve(this.machine.memory.write(gpa, bytes));
+    this.machine.memory.write(gpa, bytes);
+    return Promise.resolve();
   }
 
   async readRegisters(): Promise<Registers> {
@@ -114,7 +115,8 @@ export class LocalMachine implements MachineHandle {
   }
 
   async writeRegister(name: RegisterName, value: bigint): Promise<void> {
-    return Promise.resolve(this.machine.cpu.native.setRegister(name, value));
+    this.machine.cpu.native.setRegister(name, value);
+    return Promise.resolve();
   }
 
   async translate(linear: bigint): Promise<number | undefined> {

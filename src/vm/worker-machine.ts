@@ -189,17 +189,21 @@ export class WorkerMachine implements MachineHandle {
     switch (message.kind) {
       case 'output':
         this[message.line]?.printed(message.bytes);
-        return this.acknowledge();
+        this.acknowledge();
+        return;
       case 'idle':
         for (const listener of this.idleListeners) listener(message.periods);
-        return this.acknowledge();
+        this.acknowledge();
+        return;
       case 'power-on':
         for (const listener of this.powerOnListeners) listener();
-        return this.acknowledge();
+        this.acknowledge();
+        return;
       case 'timer':
         this.timers.get(message.id)?.();
         this.timers.delete(message.id);
-        return this.acknowledge();
+        this.acknowledge();
+        return;
       case 'result':
         this.settle(message.id)?.resolve(message.value);
         return;

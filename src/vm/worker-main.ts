@@ -55,11 +55,11 @@ function serve(machine: LocalMachine): void {
     ) => Promise<WorkerCalls[Name]['result']>;
   } = {
     run: () => machine.run(),
-    close: () => machine.close(),
+    close: () => machine.close().then(() => undefined),
     readMemory: (gpa, length) => machine.readMemory(gpa, length),
-    writeMemory: (gpa, bytes) => machine.writeMemory(gpa, bytes),
+    writeMemory: (gpa, bytes) => machine.writeMemory(gpa, bytes).then(() => undefined),
     readRegisters: () => machine.readRegisters(),
-    writeRegister: (name, value) => machine.writeRegister(name, value),
+    writeRegister: (name, value) => machine.writeRegister(name, value).then(() => undefined),
     translate: (linear) => machine.translate(linear),
   };
 
@@ -74,9 +74,11 @@ function serve(machine: LocalMachine): void {
   port?.on('message', (message: ToWorker) => {
     switch (message.kind) {
       case 'order':
-        return obey(message.order);
+        obey(message.order);
+        return;
       case 'write':
-        return machine[message.line]?.write(message.bytes);
+        machine[message.line]?.write(message.bytes);
+        return;
       case 'set-timer': {
         const { id, milliseconds } = message;
         const done = (): void => {

@@ -16,11 +16,11 @@ export interface WorkerStart {
 /** Calls that have an answer, and their answers. */
 export interface WorkerCalls {
   run: { arguments: readonly []; result: MachineExit };
-  close: { arguments: readonly []; result: void };
+  close: { arguments: readonly []; result: undefined };
   readMemory: { arguments: readonly [gpa: number, length: number]; result: Uint8Array };
-  writeMemory: { arguments: readonly [gpa: number, bytes: Uint8Array]; result: void };
+  writeMemory: { arguments: readonly [gpa: number, bytes: Uint8Array]; result: undefined };
   readRegisters: { arguments: readonly []; result: Registers };
-  writeRegister: { arguments: readonly [name: RegisterName, value: bigint]; result: void };
+  writeRegister: { arguments: readonly [name: RegisterName, value: bigint]; result: undefined };
   translate: { arguments: readonly [linear: bigint]; result: number | undefined };
 }
 

@@ -62,13 +62,15 @@ describe.skipIf(!haveGrub)('GRUB', () => {
     expect(loaded).toContain('16-bit');
   });
 
-  it.skipIf(!haveBiosImages('memdisk'))("starts from a floppy in memory, by syslinux's memdisk", () =>
-    until(
-      { kernel: biosImage('memdisk'), initrd: grubFloppy() },
-      'Disk is fd0, 1440 K, C/H/S = 80/2/18',
-      'GRUB has started',
-      'grub> ',
-    ),
+  it.skipIf(!haveBiosImages('memdisk'))(
+    "starts from a floppy in memory, by syslinux's memdisk",
+    () =>
+      until(
+        { kernel: biosImage('memdisk'), initrd: grubFloppy() },
+        'Disk is fd0, 1440 K, C/H/S = 80/2/18',
+        'GRUB has started',
+        'grub> ',
+      ),
   );
 
   it(

@@ -8,8 +8,8 @@ import { BOOT_TIMEOUT_MS } from '../support/boot.js';
 /** The default guest with another /init. */
 async function bootWithInit(init: string, options: Partial<BootOptions> = {}): Promise<Vm> {
   const { kernel, initrd } = await defaultImages();
-  const entries = await readInitramfs(await readFile(initrd));
-  const others = [...entries].filter(({ path }) => path !== 'init');
+  const entries = readInitramfs(await readFile(initrd));
+  const others = entries.filter(({ path }) => path !== 'init');
   const archive = packInitramfs([...others, ...entriesOf({ '/init': init })]);
   return bootLinux({ kernel, initrd: archive, clock: 'icount', ...options });
 }

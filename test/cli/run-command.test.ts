@@ -34,7 +34,7 @@ describe('nodevm run', { timeout: BOOT_TIMEOUT_MS }, () => {
     const events = stderr
       .trimEnd()
       .split('\n')
-      .map((line) => JSON.parse(line) as Record<string, unknown>);
+      .map((line) => JSON.parse(line) as { event: string; text?: string });
     const others = events.filter(({ event }) => event !== 'console');
     expect(others).toEqual([
       expect.objectContaining({ event: 'started', command: ['true'] }),

@@ -39,12 +39,22 @@ const MAX_MUTATIONS = 6;
 /** Where most of what is read lies. */
 const HEAD = 0x300;
 
+/** A sound image: what is mutated, and what it is packed into afterwards. */
+interface Seed {
+  readonly bytes: Uint8Array;
+  readonly wrap: (bytes: Uint8Array) => Uint8Array;
+}
+
+const asItIs = (bytes: Uint8Array): Seed => ({ bytes, wrap: (mutated) => mutated });
+const gzip = (bytes: Uint8Array): Uint8Array => gzipSync(bytes, { mtime: 0, level: 1 });
+
 /** Sound images by name. */
-export function seeds(): Readonly<Record<string, Uint8Array>> {
-  const text = { paddr: LINKED, vaddr: KERNEL_MAP[64] + BigInt(LINKED), data: new Uint8Array(512) };
+export function seeds(): Readonly<Record<string, Seed>> {
+  const text = { paddr: LINKED, vaddr: KERNEL_MAP[64] + BigInt(LINKED), data: new Uint8Array(128) };
   const low = 0x8100_0000;
   const relocations = makeRelocations([low + 8], [low + 16], [low + 32, low + 64]);
   const elf = makeElf({ segments: [text, makePvhNote(LINKED)] });
+  const payload = Buffer.concat([elf, relocations]);
   const archive = packInitramfs([
     { path: 'dir', type: 'dir' },
     { path: 'dir/file', type: 'file', data: new Uint8Array(300).fill(0x41) },
@@ -52,17 +62,19 @@ export function seeds(): Readonly<Record<string, Uint8Array>> {
     { path: 'console', type: 'char', major: 5, minor: 1 },
   ]);
   return {
-    bzimage: makeKernel(),
-    oldbzimage: makeKernel({ version: 0x0204, payload_length: 0 }),
-    packed: makePackedKernel(Buffer.concat([makeElf({ segments: [text] }), relocations])),
-    plain: makePackedKernel(elf, {}, Buffer.concat([elf, relocations])),
-    elf64: elf,
-    elf32: makeElf({ bits: 32 }),
-    multiboot1: multiboot1(),
-    multiboot2: multiboot2(),
-    multibootElf: makeElf({ bits: 32, segments: [{ paddr: LINKED, data: multiboot1() }] }),
-    cpio: archive,
-    gzip: gzipSync(archive, { mtime: 0 }),
+    bzimage: asItIs(makeKernel()),
+    oldbzimage: asItIs(makeKernel({ version: 0x0204, payload_length: 0 })),
+    packed: asItIs(makePackedKernel(payload)),
+    payload: { bytes: payload, wrap: (bytes) => makePackedKernel(bytes, {}, gzip(bytes)) },
+    plain: { bytes: payload, wrap: (bytes) => makePackedKernel(bytes, {}, bytes) },
+    elf64: asItIs(elf),
+    elf32: asItIs(makeElf({ bits: 32 })),
+    multiboot1: asItIs(multiboot1()),
+    multiboot2: asItIs(multiboot2()),
+    multibootElf: asItIs(makeElf({ bits: 32, segments: [{ paddr: LINKED, data: multiboot1() }] })),
+    cpio: asItIs(archive),
+    gzip: asItIs(gzip(archive)),
+    packedCpio: { bytes: archive, wrap: gzip },
   };
 }
 
@@ -107,11 +119,11 @@ export class Mutator {
   }
 
   next(): Mutant {
-    const [name, bytes] = this.sound[this.below(this.sound.length)] as [string, Uint8Array];
+    const [name, { bytes, wrap }] = this.sound[this.below(this.sound.length)] as [string, Seed];
     let mutated = Uint8Array.from(bytes);
     const count = 1 + this.below(MAX_MUTATIONS);
     for (let index = 0; index < count; index++) mutated = this.mutate(mutated);
-    return { name, bytes: repairChecksum(mutated) };
+    return { name, bytes: wrap(repairChecksum(mutated)) };
   }
 
   private below(count: number): number {

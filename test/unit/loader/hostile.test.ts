@@ -14,7 +14,9 @@ const SEED = 20_261_121;
 describe('hostile images', () => {
   it('are made from sound ones', () => {
     const victim = new Victim();
-    const outcomes = Object.entries(seeds()).map(([name, bytes]) => [name, victim.face(bytes)]);
+    const outcomes = Object.entries(seeds()).map(([name, { bytes, wrap }]) => {
+      return [name, victim.face(wrap(bytes))];
+    });
     expect(outcomes.filter(([, outcome]) => outcome !== 'taken')).toEqual([]);
   });
 
