@@ -15,6 +15,8 @@ export type { DebugExitConfig, Image, MachineConfig } from './config.js';
 export type { ConsoleMatch, ConsolePort, ExpectOptions } from './console.js';
 export type { BytePort } from './serial-link.js';
 export type { GuestClock, GuestTimer } from './clock.js';
+export { inspectFile, type Inspection } from './loader/inspect.js';
+export { BOOT_PROTOCOLS, type BootProtocol } from './loader/protocol.js';
 export type { ClockSource, RegisterName } from './native.js';
 export type { AccessKind, AccessObserver } from './exits.js';
 export { defaultImages } from './images.js';

@@ -70,7 +70,10 @@ export const EBDA: AddressRange = { base: 0x9_fc00, length: KiB };
 /** ACPI tables; the kernel also scans this range for the RSDP (ACPI 6.4, "Finding the RSDP"). */
 export const ACPI_TABLES: AddressRange = { base: 0xe_0000, length: 64 * KiB };
 
-/** Shadow RAM of firmware; a ROM of 128 KiB or more takes the place of the ACPI tables. */
+/** Shadow RAM, into which a foreign ROM is copied; in large ones it takes the place of the ACPI tables. */
+export const SHADOW_RAM: AddressRange = { base: 0xc_0000, length: 256 * KiB };
+
+/** What the memory map keeps for firmware. */
 export const FIRMWARE_WINDOW: AddressRange = { base: 0xe_0000, length: 128 * KiB };
 
 /** Our own 16-bit ROM, where it is used. */

@@ -373,6 +373,8 @@ export class Machine {
 
   private restart(): void {
     this.powerOn();
+    // What was meant for the program that has gone would confuse the next.
+    if (this.config.channel) this.links[CHANNEL_PORT]?.discardInput();
     for (const listener of this.powerOnListeners) listener();
   }
 

@@ -1,7 +1,7 @@
 import { NodevmError } from '../errors.js';
 
 /**
- * The top-level table of a matrix.
+ * The top-level table of a matrix, which is JSON.
  * @throws NodevmError `E_USAGE` where the text is not of the syntax that the file's name promises
  */
 export function parseMatrixText(path: string, text: string): Readonly<Record<string, unknown>> {

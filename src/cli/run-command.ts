@@ -62,7 +62,8 @@ export async function runCommand(options: CliOptions, command: readonly string[]
   };
   await using vm = await bootLinux({
     kernel,
-    initrd: await loadInitrds(initrd),
+    // The agent comes along, and stands in for an init that is missing.
+    initrd: await loadInitrds(initrd, false),
     append: options.append,
     memory: options.memory,
     clock: options.clock,

@@ -50,7 +50,7 @@ async function machineConfig(options: CliOptions): Promise<MachineConfig> {
     fda,
     hda,
     bootProtocol: options.bootProtocol,
-    initrd: await loadInitrds(initrd),
+    initrd: await loadInitrds(initrd, initrd.length === 1),
     cmdline: options.append,
     memory: options.memory,
     clock: options.clock,
@@ -75,12 +75,15 @@ export async function imagesOf({ kernel, initrd }: Pick<CliOptions, 'kernel' | '
 }
 
 /** Reads archives, packs directories and lists, and says what would keep one packed alone from booting. */
-export async function loadInitrds(paths: readonly string[]): Promise<readonly Uint8Array[]> {
+export async function loadInitrds(
+  paths: readonly string[],
+  alone: boolean,
+): Promise<readonly Uint8Array[]> {
   const archives: Uint8Array[] = [];
   for (const path of paths) {
     const { bytes, warnings } = await loadInitrd(path, { onProgress: progressOf(path) });
     archives.push(bytes);
-    if (paths.length > 1) continue;
+    if (!alone) continue;
     for (const warning of warnings) await say(`warning: initrd ${path}: ${warning}`);
   }
   return archives;

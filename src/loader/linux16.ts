@@ -206,7 +206,11 @@ interface Filling {
 }
 
 /** The fields that boot.rst has a loader write, each where the version has it. */
-function fillHeader(view: DataView, { version, loadflags }: RealModeKernel, filling: Filling): void {
+function fillHeader(
+  view: DataView,
+  { version, loadflags }: RealModeKernel,
+  filling: Filling,
+): void {
   const { heapEnd, ramdisk, commandLine } = filling;
   const videoMode = videoModeOf(filling.cmdline);
   if (videoMode !== undefined) view.setUint16(F.vid_mode[0], videoMode, true);

@@ -61,12 +61,7 @@ export function findDoors(file: Uint8Array): readonly Door[] {
   if (isRealModeOnly(file)) return [realModeDoor(file), ...multiboot];
   if (hasSetupHeader(file)) {
     const kernel = parseKernel(file);
-    return [
-      ...linuxDoors(kernel),
-      realModeDoor(file),
-      ...packedPvhDoors(kernel),
-      ...multiboot,
-    ];
+    return [...linuxDoors(kernel), realModeDoor(file), ...packedPvhDoors(kernel), ...multiboot];
   }
   if (isElf(file)) {
     const doors = elfDoors(parseElf(file));

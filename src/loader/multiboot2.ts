@@ -1,4 +1,5 @@
 /** Kernels of the Multiboot2 Specification, version 2.0. */
+import { NodevmError } from '../errors.js';
 import { BOOT_COMMAND_LINE, EBDA, HIGH_MEMORY } from '../layout.js';
 import { concat, littleEndian } from './aml.js';
 import { badKernel, hex, readNumber } from './binary.js';
@@ -117,8 +118,9 @@ function loadMultiboot2(
   const map = buildE820(ramSizes(memory));
   const information = buildInformation(options.cmdline, modules, map, lowRam, rsdp);
   if (information.length > BOOT_COMMAND_LINE.length) {
-    throw badKernel(
-      `multiboot2 information is ${information.length} bytes, expected at most ${BOOT_COMMAND_LINE.length}: the command line is too long`,
+    throw new NodevmError(
+      'E_CMDLINE_TOO_LONG',
+      `kernel command line makes multiboot2 information of ${information.length} bytes, expected at most ${BOOT_COMMAND_LINE.length}`,
     );
   }
   memory.write(BOOT_COMMAND_LINE.base, information);

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 
 import { NodevmError } from '../errors.js';
-import { BIOS_ROM, FIRMWARE_WINDOW, RESET_VECTOR } from '../layout.js';
+import { BIOS_ROM, RESET_VECTOR, SHADOW_RAM } from '../layout.js';
 import type { GuestMemory } from '../memory.js';
 import type { DriveGeometry } from './drive-geometry.js';
 import { buildE820 } from './e820.js';
@@ -106,13 +106,14 @@ export function startFirmware({ memory, drives, bios }: FirmwareStart): {
 }
 
 /**
- * Puts another ROM where a PC has it: its last 128 KiB below 1 MiB (all of it is below 4 GiB, see wiring.ts).
+ * Puts another ROM where a PC has it: its last 256 KiB below 1 MiB, as a chipset does
+ * that copies it to shadow RAM (all of it is below 4 GiB, see wiring.ts).
  * @throws NodevmError `E_FILE` for what cannot be a PC's ROM
  */
 export function loadOtherRom(memory: GuestMemory, rom: Uint8Array): EntryState {
   checkRom(rom);
-  const shadow = rom.subarray(Math.max(0, rom.length - FIRMWARE_WINDOW.length));
-  memory.write(FIRMWARE_WINDOW.base + FIRMWARE_WINDOW.length - shadow.length, shadow);
+  const shadow = rom.subarray(Math.max(0, rom.length - SHADOW_RAM.length));
+  memory.write(SHADOW_RAM.base + SHADOW_RAM.length - shadow.length, shadow);
   return atResetVector();
 }
 

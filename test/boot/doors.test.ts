@@ -128,7 +128,7 @@ describe.each<[string, BootProtocol]>([
   it.skipIf(!haveImages(kernel))(
     `tests memory, entered by ${bootProtocol}`,
     async () => {
-      await using machine = await Machine.create({ kernel, bootProtocol, clock: 'icount' });
+      await using machine = await Machine.create({ kernel, bootProtocol });
       const ended = machine.run();
       await machine.console.expect('Memtest86+ v');
       await machine.console.expect('Address test, walking ones');

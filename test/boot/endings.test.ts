@@ -25,6 +25,14 @@ describe('how a run ends', { timeout: BOOT_TIMEOUT_MS }, () => {
     expect(await once.exited).toMatchObject({ reason: 'reboot', status: 0 });
   });
 
+  it('poweroff asks init, which turns the machine off', async () => {
+    await using machine = await createGuest();
+    void machine.run();
+    await shellOf(machine);
+    machine.console.write('poweroff\n');
+    expect(await machine.exited).toMatchObject({ reason: 'poweroff', status: 0 });
+  });
+
   it('halt -f halts', async () => {
     await using machine = await createGuest();
     void machine.run();

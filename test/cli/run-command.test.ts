@@ -1,9 +1,10 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { defaultImages } from '../../src/images.js';
+import { readInitramfs } from '../../src/initramfs/index.js';
 import { BOOT_TIMEOUT_MS } from '../support/boot.js';
 import { ending, printed, run, start } from './spawn.js';
 
@@ -54,6 +55,24 @@ describe('nodevm run', { timeout: BOOT_TIMEOUT_MS }, () => {
     const slow = await run(['run', ...guest, '--timeout', '300ms', '--', 'true']);
     expect(slow.status).toBe(124);
     expect(slow.stderr).toContain('the time limit was reached');
+  });
+
+  it('takes a directory without an init, and stands in for one', async () => {
+    const root = join(folder, 'root');
+    const entries = readInitramfs(await readFile(guest[3]!));
+    const busybox = entries.find(({ path }) => path === 'bin/busybox');
+    if (busybox?.type !== 'file') throw new Error('the default guest has no bin/busybox');
+    await mkdir(join(root, 'bin'), { recursive: true });
+    await writeFile(join(root, 'bin/busybox'), busybox.data, { mode: 0o755 });
+    const ended = await run([
+      ...['run', '--kernel', guest[1]!, '--initrd', root, '--clock', 'icount'],
+      ...['--', '/bin/busybox', 'head', '-n', '1', '/proc/cpuinfo'],
+    ]);
+    expect({ ...ended, stdout: String(ended.stdout) }).toEqual({
+      status: 0,
+      stdout: 'processor\t: 0\n',
+      stderr: '',
+    });
   });
 
   it('ends with a signal, and with its reader', async () => {

@@ -6,13 +6,7 @@ import process from 'node:process';
 
 import { stateDirectory } from '../../src/images.js';
 import { PrivateApt, unpack } from '../../src/images/apt.js';
-import {
-  BIOS_IMAGES,
-  BIOS_PACKAGES,
-  GRUB_CORES,
-  GRUB_MODULES,
-  biosImage,
-} from './bios-images.js';
+import { BIOS_IMAGES, BIOS_PACKAGES, GRUB_CORES, GRUB_MODULES, biosImage } from './bios-images.js';
 
 const GRUB_FOLDER = 'usr/lib/grub/i386-pc';
 const LIBRARY_FOLDERS = ['lib/x86_64-linux-gnu', 'usr/lib/x86_64-linux-gnu'];
@@ -27,7 +21,8 @@ async function makeGrub(apt: PrivateApt, work: string): Promise<void> {
   await unpackPackage(apt, 'libdevmapper1.02.1', '*/libdevmapper.so*', work);
   await unpackPackage(apt, 'grub-pc-bin', `./${GRUB_FOLDER}/*`, work);
   const folder = join(work, GRUB_FOLDER);
-  for (const name of ['boot.img', 'lnxboot.img']) await copyFile(join(folder, name), biosImage(name));
+  for (const name of ['boot.img', 'lnxboot.img'])
+    await copyFile(join(folder, name), biosImage(name));
   const libraries = LIBRARY_FOLDERS.map((path) => join(work, path)).join(':');
   for (const [name, config] of Object.entries(GRUB_CORES)) {
     const configPath = join(work, 'grub.cfg');

@@ -272,6 +272,36 @@ describe('pacing', () => {
     expect(clock.now() - start).toBeGreaterThanOrEqual(6 * 16 * CHARACTER - 1);
   });
 
+  it('comes in larger groups, and as quickly as told', () => {
+    uart = new Serial({
+      name: 'serial1',
+      clock,
+      irq,
+      onOutput: () => undefined,
+      onInputWanted: () => wanted++,
+      baud: 1_000_000,
+      groupSize: 40,
+    });
+    startDriver();
+    let next = 0;
+    const receiveAll = (): void => {
+      while (uart.receive(next & 0xff)) next++;
+    };
+    const received: number[] = [];
+    receiveAll();
+    expect(next).toBe(16); // no more than the FIFO holds
+    while ((read(LSR) & 1) !== 0) {
+      received.push(read(DATA));
+      receiveAll();
+    }
+    expect(received).toEqual(Array.from({ length: 40 }, (_, i) => i));
+    wanted = 0;
+    clock.advance(40 * 10_000);
+    expect(wanted).toBe(1);
+    receiveAll();
+    expect(next).toBe(56);
+  });
+
   it('holds the sender while the FIFO is full or RTS is down, and tells when that ends', () => {
     startDriver();
     for (let i = 0; i < 16; i++) uart.receive(i);
