@@ -66,7 +66,7 @@ stop:   cli
         jmp     stop
 
 no_boot_text:
-        .asciz  "nodevm ROM: no bootable drive (a boot sector ends in 55 AA)\r\n"
+        .asciz  "nodevm ROM: no bootable drive\r\n"
 
 # Vector 06h, which no program of the PC/AT's time takes for itself: #UD would repeat for ever.
 invalid_opcode:

@@ -140,14 +140,15 @@ export async function resolveConfig(config: MachineConfig): Promise<ResolvedConf
   };
   const initrds = config.initrd === undefined ? [] : asList(config.initrd);
   checkStart(config);
-  const [kernel, bios, ...archives] = await Promise.all([
-    config.kernel === undefined ? undefined : imageBytes('kernel', config.kernel),
-    config.bios === undefined ? undefined : imageBytes('bios', config.bios),
-    ...initrds.map(initrdBytes),
+  const [kernel, bios, archives] = await Promise.all([
+    optionalBytes('kernel', config.kernel),
+    optionalBytes('bios', config.bios),
+    Promise.all(initrds.map(initrdBytes)),
   ]);
   if (bios !== undefined) checkRom(bios);
   const drives = Drives.open(config);
-  return { ...resolved, kernel, bios, drives, initrds: archives.filter((a) => a !== undefined) };
+  if (kernel === undefined && bios === undefined) drives.checkBootable();
+  return { ...resolved, kernel, bios, drives, initrds: archives };
 }
 
 /** There is one thing to start: a kernel, or what a ROM finds. */
@@ -213,6 +214,10 @@ function integer(field: string, value: number, least: number, most: number): num
 /** Milliseconds, or undefined for no limit. */
 function optionalInteger(field: string, value: number | undefined): number | undefined {
   return value === undefined ? undefined : integer(field, value, 1, MAX_TIMEOUT_MS);
+}
+
+async function optionalBytes(field: string, image: Image | undefined) {
+  return image === undefined ? undefined : imageBytes(field, image);
 }
 
 async function imageBytes(field: string, image: Image): Promise<Uint8Array> {

@@ -1,6 +1,7 @@
 /** The drives that the ROM serves: their images, and how INT 13h addresses them. */
 import { FileImage, MemoryImage, type DiskImage } from './disk-image.js';
 import type { DriveMedium } from './devices/firmware-disk.js';
+import { NodevmError } from './errors.js';
 import { diskGeometry, floppyGeometry, type DriveGeometry } from './loader/drive-geometry.js';
 import type { FirmwareDrives } from './loader/rom.js';
 
@@ -52,10 +53,28 @@ export class Drives {
     }
   }
 
+  /**
+   * Refuses drives of which the ROM could start none.
+   * @throws NodevmError `E_FILE`; the images are closed then
+   */
+  checkBootable(): void {
+    const isBootable = this.images.some((image) => endsInSignature(image.read(0, 1)));
+    if (isBootable) return;
+    this.close();
+    throw new NodevmError(
+      'E_FILE',
+      'first sector of fda or hda does not end in 55 aa, expected a boot sector: the drive cannot be started',
+    );
+  }
+
   /** Gives the images' files back; may be repeated. */
   close(): void {
     for (const image of this.images) image.close();
   }
+}
+
+function endsInSignature(sector: Uint8Array): boolean {
+  return sector.at(-2) === 0x55 && sector.at(-1) === 0xaa;
 }
 
 function openDrive(

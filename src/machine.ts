@@ -128,7 +128,13 @@ export class Machine {
    * and what was expected
    */
   static async create(config: MachineConfig): Promise<Machine> {
-    return new Machine(await resolveConfig(config), loadNative());
+    const resolved = await resolveConfig(config);
+    try {
+      return new Machine(resolved, loadNative());
+    } catch (error) {
+      resolved.drives.close();
+      throw error;
+    }
   }
 
   /** The first serial console, COM1. */

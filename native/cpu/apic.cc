@@ -8,17 +8,46 @@ namespace {
 
 // Register offsets: SDM volume 3, table "Local APIC Register Address Map".
 enum Register : uint32_t {
-  kId = 0x020, kVersion = 0x030, kTpr = 0x080, kApr = 0x090, kPpr = 0x0a0, kEoi = 0x0b0,
-  kRemoteRead = 0x0c0, kLdr = 0x0d0, kDfr = 0x0e0, kSpurious = 0x0f0, kIsr = 0x100, kTmr = 0x180,
-  kIrr = 0x200, kEsr = 0x280, kCmci = 0x2f0, kIcrLow = 0x300, kIcrHigh = 0x310, kLvtFirst = 0x320,
-  kLvtLast = 0x370, kInitialCount = 0x380, kCurrentCount = 0x390, kDivide = 0x3e0, kSelfIpi = 0x3f0,
+  kId = 0x020,
+  kVersion = 0x030,
+  kTpr = 0x080,
+  kApr = 0x090,
+  kPpr = 0x0a0,
+  kEoi = 0x0b0,
+  kRemoteRead = 0x0c0,
+  kLdr = 0x0d0,
+  kDfr = 0x0e0,
+  kSpurious = 0x0f0,
+  kIsr = 0x100,
+  kTmr = 0x180,
+  kIrr = 0x200,
+  kEsr = 0x280,
+  kCmci = 0x2f0,
+  kIcrLow = 0x300,
+  kIcrHigh = 0x310,
+  kLvtFirst = 0x320,
+  kLvtLast = 0x370,
+  kInitialCount = 0x380,
+  kCurrentCount = 0x390,
+  kDivide = 0x3e0,
+  kSelfIpi = 0x3f0,
 };
 
 constexpr uint32_t kVersionValue = 0x14 | 5 << 16;  // integrated APIC, six LVT entries
 constexpr uint32_t kMasked = 1 << 16, kSoftwareEnable = 1 << 8, kPendingSend = 1 << 12;
-constexpr uint32_t kErrorSendIllegal = 1 << 5, kErrorReceiveIllegal = 1 << 6, kErrorRegister = 1 << 7;
+constexpr uint32_t kErrorSendIllegal = 1 << 5, kErrorReceiveIllegal = 1 << 6,
+                   kErrorRegister = 1 << 7;
 enum TimerMode : unsigned { kOneShot, kPeriodic, kTscDeadlineMode };
-enum DeliveryMode : unsigned { kFixed, kLowest, kSmi, kReserved, kNmiMode, kInitMode, kStartUp, kExtInt };
+enum DeliveryMode : unsigned {
+  kFixed,
+  kLowest,
+  kSmi,
+  kReserved,
+  kNmiMode,
+  kInitMode,
+  kStartUp,
+  kExtInt
+};
 
 // Writable bits of each LVT entry: SDM volume 3, figure "Local Vector Table (LVT)".
 constexpr uint32_t kLvtWritable[6] = {0x700ff, 0x107ff, 0x107ff, 0x1a7ff, 0x1a7ff, 0x100ff};
@@ -108,7 +137,8 @@ void LocalApic::setMode(bool enabled, bool x2apic) {
   evaluate();
 }
 
-// --- lines and messages ----------------------------------------------------------------------------
+// --- lines and messages
+// ----------------------------------------------------------------------------
 
 bool LocalApic::extIntPending() const {
   if (extIntMessage_) return true;
@@ -136,10 +166,17 @@ void LocalApic::deliverLocal(LocalVector which) {
   const uint32_t entry = lvt_[which];
   if (entry & kMasked) return;
   switch (which >= kLvtThermal && which <= kLvtLint1 ? (entry >> 8) & 7 : unsigned{kFixed}) {
-    case kFixed: accept(entry & 0xff, false); break;
-    case kNmiMode: nmi_ = true; break;
-    case kInitMode: init_ = true; break;
-    default: break;  // ExtINT is a level, see extIntPending(); there is no SMM
+    case kFixed:
+      accept(entry & 0xff, false);
+      break;
+    case kNmiMode:
+      nmi_ = true;
+      break;
+    case kInitMode:
+      init_ = true;
+      break;
+    default:
+      break;  // ExtINT is a level, see extIntPending(); there is no SMM
   }
 }
 
@@ -148,7 +185,8 @@ bool LocalApic::addressed(uint32_t destination, bool logical) const {
   if (destination == broadcast || destination == 0xff) return true;
   if (!logical) return destination == id_;
   if (x2apic_)
-    return destination >> 16 == logicalDestination_ >> 16 && (destination & logicalDestination_ & 0xffff);
+    return destination >> 16 == logicalDestination_ >> 16 &&
+           (destination & logicalDestination_ & 0xffff);
   const uint32_t mine = logicalDestination_ >> 24;
   if (destinationFormat_ >> 28 == 0xf) return (destination & mine) != 0;
   return (destination >> 4) == (mine >> 4) && (destination & mine & 0xf) != 0;  // cluster model
@@ -159,16 +197,26 @@ bool LocalApic::message(uint32_t destination, bool logical, unsigned deliveryMod
   if (!enabled_ || !addressed(destination, logical)) return false;
   switch (deliveryMode) {
     case kFixed:
-    case kLowest: accept(vector & 0xff, level); break;
-    case kNmiMode: nmi_ = true; break;
-    case kInitMode: init_ = true; break;
-    case kExtInt: extIntMessage_ = true; break;
-    default: break;
+    case kLowest:
+      accept(vector & 0xff, level);
+      break;
+    case kNmiMode:
+      nmi_ = true;
+      break;
+    case kInitMode:
+      init_ = true;
+      break;
+    case kExtInt:
+      extIntMessage_ = true;
+      break;
+    default:
+      break;
   }
   return true;
 }
 
-// SDM volume 3, "Interrupt Command Register (ICR)". There is one processor: what is not for it goes nowhere.
+// SDM volume 3, "Interrupt Command Register (ICR)". There is one processor: what is not for it goes
+// nowhere.
 void LocalApic::sendIpi(uint64_t icr) {
   const auto mode = static_cast<unsigned>(icr >> 8 & 7), vector = static_cast<unsigned>(icr & 0xff);
   const bool logical = icr & (1 << 11);
@@ -177,17 +225,20 @@ void LocalApic::sendIpi(uint64_t icr) {
   const bool deassert = mode == kInitMode && (icr & (1 << 15)) && !(icr & (1 << 14));
   if (deassert) return;
   if ((mode == kFixed || mode == kLowest) && vector < 16) return noteError(kErrorSendIllegal);
-  const bool self = shorthand == 1 || shorthand == 2 || (shorthand == 0 && addressed(destination, logical));
+  const bool self =
+      shorthand == 1 || shorthand == 2 || (shorthand == 0 && addressed(destination, logical));
   if (self && mode != kInitMode && mode != kStartUp) message(id_, false, mode, vector, false);
 }
 
 void LocalApic::noteError(uint32_t bit) {
   const bool first = !(pendingErrors_ & bit);
   pendingErrors_ |= bit;
-  if (first && !(lvt_[kLvtError] & kMasked) && (lvt_[kLvtError] & 0xff) >= 16) deliverLocal(kLvtError);
+  if (first && !(lvt_[kLvtError] & kMasked) && (lvt_[kLvtError] & 0xff) >= 16)
+    deliverLocal(kLvtError);
 }
 
-// --- timer -----------------------------------------------------------------------------------------
+// --- timer
+// -----------------------------------------------------------------------------------------
 
 // The counter runs at the TSC's rate (1 GHz, CPUID 15H) divided by 1..128.
 uint64_t LocalApic::nanosecondsPerCount() const {
@@ -198,12 +249,14 @@ uint64_t LocalApic::nanosecondsPerCount() const {
 void LocalApic::armTimer(uint64_t now) {
   countStart_ = now;
   deadline_ = initialCount_ == 0 || timerMode() == kTscDeadlineMode
-                  ? kNever : now + initialCount_ * nanosecondsPerCount();
+                  ? kNever
+                  : now + initialCount_ * nanosecondsPerCount();
 }
 
 void LocalApic::fireTimer(uint64_t now) {
   if (timerMode() == kPeriodic) {
-    // Periods that passed unseen collapse into one interrupt, as IRR holds only one; the phase stays.
+    // Periods that passed unseen collapse into one interrupt, as IRR holds only one; the phase
+    // stays.
     const uint64_t period = initialCount_ * nanosecondsPerCount();
     countStart_ += (now - countStart_) / period * period;
     deadline_ = countStart_ + period;
@@ -216,7 +269,8 @@ void LocalApic::fireTimer(uint64_t now) {
 
 uint32_t LocalApic::currentCount(uint64_t now) const {
   if (deadline_ == kNever || timerMode() == kTscDeadlineMode || now >= deadline_) return 0;
-  return static_cast<uint32_t>((deadline_ - now + nanosecondsPerCount() - 1) / nanosecondsPerCount());
+  return static_cast<uint32_t>((deadline_ - now + nanosecondsPerCount() - 1) /
+                               nanosecondsPerCount());
 }
 
 void LocalApic::writeTscDeadline(uint64_t tsc, uint64_t deadlineNs) {
@@ -241,10 +295,13 @@ void LocalApic::writeLvt(LocalVector which, uint32_t value) {
   if (which == kLvtLint0 && lint0_) deliverLocal(kLvtLint0);
 }
 
-// --- registers -------------------------------------------------------------------------------------
+// --- registers
+// -------------------------------------------------------------------------------------
 
 bool LocalApic::read(uint32_t offset, bool x2apic, uint64_t now, uint64_t& value) {
-  const auto window = [&](uint32_t base, const VectorSet& set) { value = set.words[(offset - base) >> 4]; };
+  const auto window = [&](uint32_t base, const VectorSet& set) {
+    value = set.words[(offset - base) >> 4];
+  };
   if (offset >= kIsr && offset < kIsr + 0x80) return window(kIsr, isr_), true;
   if (offset >= kTmr && offset < kTmr + 0x80) return window(kTmr, tmr_), true;
   if (offset >= kIrr && offset < kIrr + 0x80) return window(kIrr, irr_), true;
@@ -253,22 +310,50 @@ bool LocalApic::read(uint32_t offset, bool x2apic, uint64_t now, uint64_t& value
     return true;
   }
   switch (offset) {
-    case kId: value = x2apic ? id_ : id_ << 24; return true;
-    case kVersion: value = kVersionValue; return true;
-    case kTpr: value = tpr_; return true;
+    case kId:
+      value = x2apic ? id_ : id_ << 24;
+      return true;
+    case kVersion:
+      value = kVersionValue;
+      return true;
+    case kTpr:
+      value = tpr_;
+      return true;
     case kApr:
     case kRemoteRead:
-    case kCmci: value = 0; return !x2apic;
-    case kPpr: value = processorPriority(); return true;
-    case kLdr: value = logicalDestination_; return true;
-    case kDfr: value = destinationFormat_; return !x2apic;
-    case kSpurious: value = spurious_; return true;
-    case kEsr: value = errorStatus_; return true;
-    case kIcrLow: value = x2apic ? icr_ : icr_ & 0xffffffff; return true;
-    case kIcrHigh: value = icr_ >> 32; return !x2apic;
-    case kInitialCount: value = initialCount_; return true;
-    case kCurrentCount: value = currentCount(now); return true;
-    case kDivide: value = divideConfiguration_; return true;
+    case kCmci:
+      value = 0;
+      return !x2apic;
+    case kPpr:
+      value = processorPriority();
+      return true;
+    case kLdr:
+      value = logicalDestination_;
+      return true;
+    case kDfr:
+      value = destinationFormat_;
+      return !x2apic;
+    case kSpurious:
+      value = spurious_;
+      return true;
+    case kEsr:
+      value = errorStatus_;
+      return true;
+    case kIcrLow:
+      value = x2apic ? icr_ : icr_ & 0xffffffff;
+      return true;
+    case kIcrHigh:
+      value = icr_ >> 32;
+      return !x2apic;
+    case kInitialCount:
+      value = initialCount_;
+      return true;
+    case kCurrentCount:
+      value = currentCount(now);
+      return true;
+    case kDivide:
+      value = divideConfiguration_;
+      return true;
     default:
       value = 0;
       if (!x2apic) noteError(kErrorRegister);
@@ -300,7 +385,8 @@ bool LocalApic::write(uint32_t offset, bool x2apic, uint64_t now, uint64_t value
       return !x2apic;
     case kSpurious:
       spurious_ = low & 0x1ff;
-      // SDM volume 3, "Local APIC State After It Has Been Software Disabled": all LVT entries are masked.
+      // SDM volume 3, "Local APIC State After It Has Been Software Disabled": all LVT entries are
+      // masked.
       if (!(spurious_ & kSoftwareEnable))
         for (uint32_t& entry : lvt_) entry |= kMasked;
       evaluate();
@@ -334,7 +420,8 @@ bool LocalApic::write(uint32_t offset, bool x2apic, uint64_t now, uint64_t value
       if (low > 0xff) return false;
       accept(low, false);
       return true;
-    default: break;
+    default:
+      break;
   }
   if (!x2apic) noteError(kErrorRegister);
   return false;

@@ -1,5 +1,6 @@
 #pragma once
-// The local APIC: SDM volume 3, "Advanced Programmable Interrupt Controller (APIC)". xAPIC and x2APIC.
+// The local APIC: SDM volume 3, "Advanced Programmable Interrupt Controller (APIC)". xAPIC and
+// x2APIC.
 
 #include <cstdint>
 
@@ -12,8 +13,9 @@ class LocalApic {
   void reset(uint32_t id);
 
   // Register access by xAPIC offset (0x000..0x3f0, multiples of 16); now in guest nanoseconds.
-  // The caller has already checked access width and page. x2APIC access comes here with the same offsets,
-  // and `x2apic` true: ICR is 64 bits, ID is 32 bits, DFR does not exist. False: #GP (x2APIC, reserved).
+  // The caller has already checked access width and page. x2APIC access comes here with the same
+  // offsets, and `x2apic` true: ICR is 64 bits, ID is 32 bits, DFR does not exist. False: #GP
+  // (x2APIC, reserved).
   [[nodiscard]] bool read(uint32_t offset, bool x2apic, uint64_t now, uint64_t& value);
   [[nodiscard]] bool write(uint32_t offset, bool x2apic, uint64_t now, uint64_t value);
 
@@ -25,11 +27,13 @@ class LocalApic {
   uint64_t nextDeadline() const { return deadline_; }
   // Raises what is due at `now`.
   void advance(uint64_t now) {
-    if (now >= deadline_) [[unlikely]] fireTimer(now);
+    if (now >= deadline_) [[unlikely]]
+      fireTimer(now);
   }
 
   // From the I/O APIC or another processor. Returns whether this APIC is a destination.
-  bool message(uint32_t destination, bool logical, unsigned deliveryMode, unsigned vector, bool level);
+  bool message(uint32_t destination, bool logical, unsigned deliveryMode, unsigned vector,
+               bool level);
   void setLint0(bool level);  // the 8259's INTR
   void raiseLint1();          // NMI
 
@@ -42,8 +46,8 @@ class LocalApic {
   bool interruptPending() const { return ready_; }
   // IRR -> ISR, returns the vector.
   uint8_t acknowledge();
-  // The 8259's interrupt is let through: LINT0 in ExtINT mode, unmasked and asserted, or an ExtINT message,
-  // or the APIC is hardware-disabled and LINT0 is the INTR pin.
+  // The 8259's interrupt is let through: LINT0 in ExtINT mode, unmasked and asserted, or an ExtINT
+  // message, or the APIC is hardware-disabled and LINT0 is the INTR pin.
   bool extIntPending() const;
   void takeExtInt() { extIntMessage_ = false; }
 
@@ -54,11 +58,20 @@ class LocalApic {
   // IA32_APIC_BASE bits 11 and 10 changed.
   void setMode(bool enabled, bool x2apic);
 
-  // EOI of a level-triggered vector, to be broadcast to the I/O APIC: -1 when none; reading takes it.
+  // EOI of a level-triggered vector, to be broadcast to the I/O APIC: -1 when none; reading takes
+  // it.
   int takeEoiBroadcast();
 
  private:
-  enum LocalVector : uint8_t { kLvtTimer, kLvtThermal, kLvtPerformance, kLvtLint0, kLvtLint1, kLvtError, kLvtCount };
+  enum LocalVector : uint8_t {
+    kLvtTimer,
+    kLvtThermal,
+    kLvtPerformance,
+    kLvtLint0,
+    kLvtLint1,
+    kLvtError,
+    kLvtCount
+  };
   // 256 bits in eight words, as the IRR, ISR and TMR registers show them.
   struct VectorSet {
     uint32_t words[8] = {};

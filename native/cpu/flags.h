@@ -1,6 +1,6 @@
 #pragma once
-// Arithmetic flags, kept lazily as two words. Every instruction that writes all six flags stores both;
-// a flag is computed only when something reads it.
+// Arithmetic flags, kept lazily as two words. Every instruction that writes all six flags stores
+// both; a flag is computed only when something reads it.
 
 #include <cstdint>
 
@@ -16,12 +16,12 @@ inline constexpr uint64_t kArithmetic = kCf | kPf | kAf | kZf | kSf | kOf;
 }  // namespace eflags
 
 struct Flags {
-  // The result, sign-extended to 64 bits. ZF: it is 0. SF: its sign, xor kSignFlip. PF: parity of its
-  // low byte xor byte 1 of `carries`.
+  // The result, sign-extended to 64 bits. ZF: it is 0. SF: its sign, xor kSignFlip. PF: parity of
+  // its low byte xor byte 1 of `carries`.
   uint64_t result = 1;
-  // Bit 63: carry out of the operand's top bit (CF). Bit 62: carry into it (OF is 63 xor 62). Bit 3:
-  // carry out of bit 3 (AF). Bit 0 (kSignFlip) and bits 8..15 exist so that POPF can set combinations
-  // no result has.
+  // Bit 63: carry out of the operand's top bit (CF). Bit 62: carry into it (OF is 63 xor 62). Bit
+  // 3: carry out of bit 3 (AF). Bit 0 (kSignFlip) and bits 8..15 exist so that POPF can set
+  // combinations no result has.
   uint64_t carries = 0;
 
   static constexpr uint64_t kCarry = uint64_t{1} << 63, kIntoTop = uint64_t{1} << 62,
@@ -32,9 +32,7 @@ struct Flags {
   bool af() const { return (carries & kAdjust) != 0; }
   bool zf() const { return result == 0; }
   bool sf() const { return ((result >> 63) ^ (carries & kSignFlip)) != 0; }
-  bool pf() const {
-    return __builtin_parity(static_cast<uint8_t>(result ^ (carries >> 8))) == 0;
-  }
+  bool pf() const { return __builtin_parity(static_cast<uint8_t>(result ^ (carries >> 8))) == 0; }
 
   uint64_t pack() const {
     return (cf() ? eflags::kCf : 0) | (pf() ? eflags::kPf : 0) | (af() ? eflags::kAf : 0) |
@@ -67,14 +65,30 @@ struct Flags {
   bool condition(unsigned code) const {
     bool value = false;
     switch (code >> 1) {
-      case 0: value = of(); break;
-      case 1: value = cf(); break;
-      case 2: value = zf(); break;
-      case 3: value = cf() || zf(); break;
-      case 4: value = sf(); break;
-      case 5: value = pf(); break;
-      case 6: value = sf() != of(); break;
-      case 7: value = zf() || sf() != of(); break;
+      case 0:
+        value = of();
+        break;
+      case 1:
+        value = cf();
+        break;
+      case 2:
+        value = zf();
+        break;
+      case 3:
+        value = cf() || zf();
+        break;
+      case 4:
+        value = sf();
+        break;
+      case 5:
+        value = pf();
+        break;
+      case 6:
+        value = sf() != of();
+        break;
+      case 7:
+        value = zf() || sf() != of();
+        break;
     }
     return value != ((code & 1) != 0);
   }
@@ -83,9 +97,12 @@ struct Flags {
 // Flags of the six-flag operations, T unsigned.
 template <class T>
 constexpr uint64_t signExtend(T value) {
-  if constexpr (sizeof(T) == 1) return static_cast<uint64_t>(static_cast<int64_t>(static_cast<int8_t>(value)));
-  if constexpr (sizeof(T) == 2) return static_cast<uint64_t>(static_cast<int64_t>(static_cast<int16_t>(value)));
-  if constexpr (sizeof(T) == 4) return static_cast<uint64_t>(static_cast<int64_t>(static_cast<int32_t>(value)));
+  if constexpr (sizeof(T) == 1)
+    return static_cast<uint64_t>(static_cast<int64_t>(static_cast<int8_t>(value)));
+  if constexpr (sizeof(T) == 2)
+    return static_cast<uint64_t>(static_cast<int64_t>(static_cast<int16_t>(value)));
+  if constexpr (sizeof(T) == 4)
+    return static_cast<uint64_t>(static_cast<int64_t>(static_cast<int32_t>(value)));
   return value;
 }
 

@@ -20,7 +20,8 @@ bool canonical(uint64_t linear) {
 
 }  // namespace
 
-// --- segmentation ----------------------------------------------------------------------------------
+// --- segmentation
+// ----------------------------------------------------------------------------------
 
 bool Cpu::raiseSegmentFault(uint8_t seg) { return raise(seg == kSs ? kSsFault : kGp, 0); }
 
@@ -52,7 +53,8 @@ bool Cpu::linearFor(uint8_t seg, uint64_t ea, unsigned size, bool write, uint64_
   return true;
 }
 
-// --- paging ------------------------------------------------------------------------------------------
+// --- paging
+// ------------------------------------------------------------------------------------------
 
 void Cpu::fillTlb(Rights rights, uint64_t linear, const Translation& translation) {
   const uint64_t page = linear & kPageMask;
@@ -62,20 +64,24 @@ void Cpu::fillTlb(Rights rights, uint64_t linear, const Translation& translation
   uint32_t ignored = 0;
   const auto allowed = [&](bool write, bool execute) {
     return permits(paging, translation,
-                   {.write = write, .execute = execute, .user = user, .userPages = userPages}, ignored);
+                   {.write = write, .execute = execute, .user = user, .userPages = userPages},
+                   ignored);
   };
   if (translation.pageShift > 12) tlbs.largePages.add(linear, translation.pageShift);
   TlbEntry entry;
   entry.addend = reinterpret_cast<uintptr_t>(host) - page;
   entry.readTag = allowed(false, false) ? page : TlbEntry::kInvalid;
   entry.writeTag = translation.dirty && allowed(true, false) && !ram.hasCode(translation.gpa)
-                       ? page : TlbEntry::kInvalid;
+                       ? page
+                       : TlbEntry::kInvalid;
   entry.executeTag = allowed(false, true) ? page : TlbEntry::kInvalid;
   tlbs.sets[rights].fill(linear, entry, translation.global);
 }
 
 bool Cpu::translate(uint64_t linear, Rights rights, bool write, bool execute, uint64_t& gpa) {
-  const PageAccess access{.write = write, .execute = execute, .user = rights == kUser,
+  const PageAccess access{.write = write,
+                          .execute = execute,
+                          .user = rights == kUser,
                           .userPages = rights != kSupervisor};
   const Translation translation = walk(paging, ram, linear, access);
   if (!translation.ok) return raisePageFault(linear, translation.errorCode);
@@ -91,10 +97,12 @@ bool Cpu::translateSpan(uint64_t linear, unsigned size, Rights rights, bool writ
   span.size[1] = size - span.size[0];
   return translate(linear, rights, write, false, span.gpa[0]) &&
          (span.size[1] == 0 ||
-          translate((linear + span.size[0]) & (longMode() ? ~uint64_t{0} : 0xffffffff), rights, write, false, span.gpa[1]));
+          translate((linear + span.size[0]) & (longMode() ? ~uint64_t{0} : 0xffffffff), rights,
+                    write, false, span.gpa[1]));
 }
 
-// --- physical accesses -------------------------------------------------------------------------------
+// --- physical accesses
+// -------------------------------------------------------------------------------
 
 bool Cpu::isApicPage(uint64_t gpa) const {
   return (msr.apicBase & 0xc00) == 0x800 && ((gpa ^ msr.apicBase) & kApicPageMask) == 0;
@@ -119,7 +127,8 @@ bool Cpu::readMmio(uint64_t gpa, unsigned size, uint64_t& value) {
     value >>= 8 * (gpa & 3);
     return true;
   }
-  if (const auto* access = replay.next(ReplayLog::Kind::kMmioRead, gpa, static_cast<uint8_t>(size))) {
+  if (const auto* access =
+          replay.next(ReplayLog::Kind::kMmioRead, gpa, static_cast<uint8_t>(size))) {
     value = access->value;
     return true;
   }
@@ -192,7 +201,8 @@ bool Cpu::writeSpan(const Span& span, const uint8_t* from) {
   return piece(first) && piece(second);
 }
 
-// --- accesses of instructions ------------------------------------------------------------------------
+// --- accesses of instructions
+// ------------------------------------------------------------------------
 
 Rights Cpu::dataRights() const {
   if (cpl == 3) return kUser;
@@ -213,8 +223,8 @@ bool Cpu::spanFor(uint8_t seg, uint64_t ea, unsigned size, bool write, Span& spa
 Loaded<uint64_t> Cpu::loadSlow(uint8_t seg, uint64_t ea, unsigned size) {
   Span span;
   uint64_t value = 0;
-  const bool ok = spanFor(seg, ea, size, false, span) &&
-                  readSpan(span, reinterpret_cast<uint8_t*>(&value));
+  const bool ok =
+      spanFor(seg, ea, size, false, span) && readSpan(span, reinterpret_cast<uint8_t*>(&value));
   return {value, ok};
 }
 
@@ -227,8 +237,8 @@ bool Cpu::storeSlow(uint8_t seg, uint64_t ea, uint64_t value, unsigned size) {
 Loaded<uint64_t> Cpu::loadForWrite(uint8_t seg, uint64_t ea, unsigned size) {
   Span span;
   uint64_t value = 0;
-  const bool ok = spanFor(seg, ea, size, true, span) &&
-                  readSpan(span, reinterpret_cast<uint8_t*>(&value));
+  const bool ok =
+      spanFor(seg, ea, size, true, span) && readSpan(span, reinterpret_cast<uint8_t*>(&value));
   return {value, ok};
 }
 
@@ -239,7 +249,8 @@ const uint8_t* Cpu::loadBytes(uint8_t seg, uint64_t ea, unsigned size, unsigned 
     return nullptr;
   }
   const TlbEntry& entry = segmentTlb[seg]->at(linear);
-  if (entry.readTag == (linear & kPageMask) && (linear & kPageOffset) + size <= kPageSize) [[likely]]
+  if (entry.readTag == (linear & kPageMask) && (linear & kPageOffset) + size <= kPageSize)
+      [[likely]]
     return entry.host(linear);
   Span span;
   if (!spanFor(seg, ea, size, false, span) || !readSpan(span, scratch)) return nullptr;
@@ -250,7 +261,8 @@ bool Cpu::storeBytes(uint8_t seg, uint64_t ea, const void* from, unsigned size, 
   const uint64_t linear = (ea + segmentBase[seg]) & linearMask;
   if (align > 1 && (linear & (align - 1)) != 0) return raise(kGp, 0);
   const TlbEntry& entry = segmentTlb[seg]->at(linear);
-  if (entry.writeTag == (linear & kPageMask) && (linear & kPageOffset) + size <= kPageSize) [[likely]] {
+  if (entry.writeTag == (linear & kPageMask) && (linear & kPageOffset) + size <= kPageSize)
+      [[likely]] {
     std::memcpy(entry.host(linear), from, size);
     return true;
   }

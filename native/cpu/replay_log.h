@@ -1,7 +1,8 @@
 #pragma once
 // Accesses of one instruction that TypeScript has performed. Such an access leaves the instruction
-// like a fault, nothing committed; the instruction then restarts, and each access that is in the log
-// takes its result from there. The log is emptied when the instruction (or one REP iteration) is done.
+// like a fault, nothing committed; the instruction then restarts, and each access that is in the
+// log takes its result from there. The log is emptied when the instruction (or one REP iteration)
+// is done.
 
 #include <array>
 #include <cstdint>

@@ -43,9 +43,9 @@ struct alignas(16) Float80 {
 struct X87State {
   Float80 registers[8];  // physical registers R0..R7; ST(i) is R[(TOP + i) & 7]
   uint16_t control = 0x037f;
-  uint16_t status = 0;         // TOP lives in bits 11..13
-  uint8_t validTags = 0;       // bit n: R[n] is not empty (the abridged tag word of FXSAVE)
-  uint16_t lastOpcode = 0;     // FOP, 11 bits
+  uint16_t status = 0;      // TOP lives in bits 11..13
+  uint8_t validTags = 0;    // bit n: R[n] is not empty (the abridged tag word of FXSAVE)
+  uint16_t lastOpcode = 0;  // FOP, 11 bits
   uint16_t instructionSegment = 0, dataSegment = 0;
   uint64_t instructionPointer = 0, dataPointer = 0;
 
@@ -66,7 +66,7 @@ struct MsrState {
   uint64_t pat = 0x0007040600070406;
   uint64_t apicBase = 0xfee00900;  // enabled, bootstrap processor
   uint64_t tscAdjust = 0, tscAux = 0;
-  uint64_t miscEnable = 1;         // fast strings
+  uint64_t miscEnable = 1;  // fast strings
   uint64_t debugCtl = 0;
   uint64_t xss = 0;
   uint64_t mtrrDefType = 0;
@@ -91,16 +91,17 @@ inline constexpr uint64_t kVme = 1, kPvi = 2, kTsd = 4, kDe = 8, kPse = 16, kPae
 struct CpuState {
   // General registers RAX..R15 and the pseudo slots of decoder/instruction.h.
   uint64_t gpr[gpr::kSlots] = {};
-  Flags flags;           // the six arithmetic flags
+  Flags flags;                           // the six arithmetic flags
   uint64_t eflagsRest = eflags::kFixed;  // every other bit of RFLAGS
-  // RIP. While a block runs it is the block's first instruction; exact whenever the dispatcher has it.
+  // RIP. While a block runs it is the block's first instruction; exact whenever the dispatcher has
+  // it.
   uint64_t rip = 0xfff0;
 
   // Derived from the segment registers and the mode by updateMode().
   uint64_t segmentBase[kSegmentCount] = {};  // 0 for ES, CS, SS, DS in 64-bit mode
   uint64_t linearMask = 0xffffffff;          // all ones in 64-bit mode
   uint64_t ripMask = 0xffff;
-  uint64_t stackMask = 0xffff;               // by SS.B; all ones in 64-bit mode
+  uint64_t stackMask = 0xffff;  // by SS.B; all ones in 64-bit mode
 
   SegmentRegister segment[kSegmentCount];
   SegmentRegister ldtr, tr;

@@ -70,18 +70,39 @@ Prefixes readPrefixes(Reader& reader, CodeMode mode) {
     const uint8_t byte = reader.peek();
     const bool rex = mode == CodeMode::k64 && (byte & 0xf0) == 0x40;
     switch (byte) {
-      case 0x66: prefixes.operandSize = true; break;
-      case 0x67: prefixes.addressSize = true; break;
-      case 0xf0: prefixes.lock = true; break;
+      case 0x66:
+        prefixes.operandSize = true;
+        break;
+      case 0x67:
+        prefixes.addressSize = true;
+        break;
+      case 0xf0:
+        prefixes.lock = true;
+        break;
       case 0xf2:
-      case 0xf3: prefixes.rep = byte; break;
-      // In 64-bit mode the first four are null prefixes (SDM volume 1, "Segment Registers in 64-Bit Mode").
-      case 0x26: if (mode != CodeMode::k64) prefixes.segment = kEs; break;
-      case 0x2e: if (mode != CodeMode::k64) prefixes.segment = kCs; break;
-      case 0x36: if (mode != CodeMode::k64) prefixes.segment = kSs; break;
-      case 0x3e: if (mode != CodeMode::k64) prefixes.segment = kDs; break;
-      case 0x64: prefixes.segment = kFs; break;
-      case 0x65: prefixes.segment = kGs; break;
+      case 0xf3:
+        prefixes.rep = byte;
+        break;
+      // In 64-bit mode the first four are null prefixes (SDM volume 1, "Segment Registers in 64-Bit
+      // Mode").
+      case 0x26:
+        if (mode != CodeMode::k64) prefixes.segment = kEs;
+        break;
+      case 0x2e:
+        if (mode != CodeMode::k64) prefixes.segment = kCs;
+        break;
+      case 0x36:
+        if (mode != CodeMode::k64) prefixes.segment = kSs;
+        break;
+      case 0x3e:
+        if (mode != CodeMode::k64) prefixes.segment = kDs;
+        break;
+      case 0x64:
+        prefixes.segment = kFs;
+        break;
+      case 0x65:
+        prefixes.segment = kGs;
+        break;
       default:
         if (!rex) return prefixes;
     }
@@ -94,11 +115,16 @@ Prefixes readPrefixes(Reader& reader, CodeMode mode) {
 
 bool prefixMatches(const Row& row, const Prefixes& prefixes) {
   switch (row.prefix) {
-    case Mandatory::kAny: return true;
-    case Mandatory::kNone: return prefixes.rep == 0 && !prefixes.operandSize;
-    case Mandatory::k66: return prefixes.rep == 0 && prefixes.operandSize;
-    case Mandatory::kF2: return prefixes.rep == 0xf2;
-    case Mandatory::kF3: return prefixes.rep == 0xf3;
+    case Mandatory::kAny:
+      return true;
+    case Mandatory::kNone:
+      return prefixes.rep == 0 && !prefixes.operandSize;
+    case Mandatory::k66:
+      return prefixes.rep == 0 && prefixes.operandSize;
+    case Mandatory::kF2:
+      return prefixes.rep == 0xf2;
+    case Mandatory::kF3:
+      return prefixes.rep == 0xf3;
   }
   return false;
 }
@@ -106,8 +132,7 @@ bool prefixMatches(const Row& row, const Prefixes& prefixes) {
 bool modRmMatches(const ModRmRule& rule, uint8_t modrm) {
   const bool memory = modrm < 0xc0;
   return (rule.reg < 0 || ((modrm >> 3) & 7) == rule.reg) &&
-         (rule.form == 0 || (rule.form == 1) == memory) &&
-         (rule.exact < 0 || rule.exact == modrm);
+         (rule.form == 0 || (rule.form == 1) == memory) && (rule.exact < 0 || rule.exact == modrm);
 }
 
 SizeCode operandSizeOf(const Row& row, const Prefixes& prefixes, CodeMode mode) {
@@ -197,12 +222,31 @@ MemoryOperand decodeMemory(Reader& reader, uint8_t modrm, const Prefixes& prefix
 uint8_t registerField(Operand operand, unsigned low, unsigned extension, const Prefixes& prefixes) {
   using enum Operand;
   switch (operand) {
-    case Gb: case Eb:
+    case Gb:
+    case Eb:
       return byteRegister(low | extension, prefixes.rex != 0);
-    case Gw: case Gd: case Gq: case Gv: case Gy:
-    case Ew: case Ed: case Eq: case Ev: case Ey: case Rv: case Ry: case Rd:
+    case Gw:
+    case Gd:
+    case Gq:
+    case Gv:
+    case Gy:
+    case Ew:
+    case Ed:
+    case Eq:
+    case Ev:
+    case Ey:
+    case Rv:
+    case Ry:
+    case Rd:
       return generalRegister(low | extension);
-    case Cy: case Dy: case Vx: case Wx: case Ux: case Wd: case Wq: case Ww:
+    case Cy:
+    case Dy:
+    case Vx:
+    case Wx:
+    case Ux:
+    case Wd:
+    case Wq:
+    case Ww:
       return static_cast<uint8_t>(low | extension);
     default:
       return static_cast<uint8_t>(low);
@@ -212,7 +256,17 @@ uint8_t registerField(Operand operand, unsigned low, unsigned extension, const P
 bool isRegOperand(Operand operand) {
   using enum Operand;
   switch (operand) {
-    case Gb: case Gw: case Gd: case Gq: case Gv: case Gy: case Sw: case Cy: case Dy: case Pq: case Vx:
+    case Gb:
+    case Gw:
+    case Gd:
+    case Gq:
+    case Gv:
+    case Gy:
+    case Sw:
+    case Cy:
+    case Dy:
+    case Pq:
+    case Vx:
       return true;
     default:
       return false;
@@ -222,8 +276,24 @@ bool isRegOperand(Operand operand) {
 bool isRmOperand(Operand operand) {
   using enum Operand;
   switch (operand) {
-    case Eb: case Ew: case Ed: case Eq: case Ev: case Ey: case Rv: case Ry: case Rd: case Qq: case Qd:
-    case Nq: case Wx: case Ux: case Wd: case Wq: case Ww: case STi:
+    case Eb:
+    case Ew:
+    case Ed:
+    case Eq:
+    case Ev:
+    case Ey:
+    case Rv:
+    case Ry:
+    case Rd:
+    case Qq:
+    case Qd:
+    case Nq:
+    case Wx:
+    case Ux:
+    case Wd:
+    case Wq:
+    case Ww:
+    case STi:
       return true;
     default:
       return false;
@@ -235,23 +305,31 @@ uint64_t readImmediate(Operand operand, Reader& reader, SizeCode size, SizeCode 
   using enum Operand;
   const unsigned wide = size == 1 ? 2 : 4;
   switch (operand) {
-    case Ib: return reader.take(1);
-    case Is: case Jb: return static_cast<uint64_t>(reader.takeSigned(1));
-    case Iw: return reader.take(2);
-    case Iz: case Jz: return static_cast<uint64_t>(reader.takeSigned(wide));
-    case Iv: return reader.take(1u << size);
+    case Ib:
+      return reader.take(1);
+    case Is:
+    case Jb:
+      return static_cast<uint64_t>(reader.takeSigned(1));
+    case Iw:
+      return reader.take(2);
+    case Iz:
+    case Jz:
+      return static_cast<uint64_t>(reader.takeSigned(wide));
+    case Iv:
+      return reader.take(1u << size);
     case Ap: {
       const uint64_t offset = reader.take(wide);
       return offset | reader.take(2) << 32;
     }
-    case Ob: case Ov: return reader.take(1u << addressSize);
-    default: return 0;
+    case Ob:
+    case Ov:
+      return reader.take(1u << addressSize);
+    default:
+      return 0;
   }
 }
 
-bool isImmediate(Operand operand) {
-  return operand >= Operand::Ib && operand <= Operand::Ov;
-}
+bool isImmediate(Operand operand) { return operand >= Operand::Ib && operand <= Operand::Ov; }
 
 void readImmediates(const Row& row, Reader& reader, Instruction& i) {
   bool first = true;
@@ -344,11 +422,10 @@ DecodeStatus decode(const uint8_t* bytes, size_t available, CodeMode mode, uint8
   i.offset = offset;
   i.base = i.index = gpr::kZero;
   i.segment = prefixes.segment >= 0 ? static_cast<uint8_t>(prefixes.segment) : uint8_t{kDs};
-  i.flags = static_cast<uint8_t>(operandSizeOf(*row, prefixes, mode) |
-                                 addressSize << Instruction::kAddressSizeShift |
-                                 (prefixes.rep == 0xf3 ? Instruction::kRepF3 : 0) |
-                                 (prefixes.rep == 0xf2 ? Instruction::kRepF2 : 0) |
-                                 (prefixes.lock ? Instruction::kLock : 0));
+  i.flags = static_cast<uint8_t>(
+      operandSizeOf(*row, prefixes, mode) | addressSize << Instruction::kAddressSizeShift |
+      (prefixes.rep == 0xf3 ? Instruction::kRepF3 : 0) |
+      (prefixes.rep == 0xf2 ? Instruction::kRepF2 : 0) | (prefixes.lock ? Instruction::kLock : 0));
   MemoryOperand memory;
   if (rowHasModRm(*row)) {
     reader.skip();
@@ -370,8 +447,8 @@ DecodeStatus decode(const uint8_t* bytes, size_t available, CodeMode mode, uint8
   if (memory.ripRelative) displacement += offset + i.length;
   const SizeCode natural = mode == CodeMode::k64 ? 3 : 2;
   out.wideDisplacement = displacement;
-  out.needsAddress =
-      i.isMemory() && (addressSize != natural || displacement != static_cast<int32_t>(displacement));
+  out.needsAddress = i.isMemory() &&
+                     (addressSize != natural || displacement != static_cast<int32_t>(displacement));
   i.displacement = static_cast<int32_t>(displacement);
   return DecodeStatus::kOk;
 }

@@ -23,14 +23,15 @@ enum class DecodeStatus : uint8_t {
 struct Decoded {
   Instruction instruction{};  // without handler and ordinal
   uint16_t row = 0;
-  // The memory operand's address has to be computed by a pseudo-instruction first (address size that is not
-  // the mode's own, or a displacement beyond 32 bits); `wideDisplacement` is its displacement.
+  // The memory operand's address has to be computed by a pseudo-instruction first (address size
+  // that is not the mode's own, or a displacement beyond 32 bits); `wideDisplacement` is its
+  // displacement.
   bool needsAddress = false;
   int64_t wideDisplacement = 0;
 };
 
-// Decodes one instruction of `available` bytes at most. `offset`: its distance from the start of the block,
-// which RIP-relative operands are rebased by.
+// Decodes one instruction of `available` bytes at most. `offset`: its distance from the start of
+// the block, which RIP-relative operands are rebased by.
 [[nodiscard]] DecodeStatus decode(const uint8_t* bytes, size_t available, CodeMode mode,
                                   uint8_t offset, Decoded& out);
 

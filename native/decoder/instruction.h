@@ -19,9 +19,9 @@ using Handler = void (*)(Cpu& cpu, const Instruction* i);
 namespace gpr {
 inline constexpr uint8_t kRax = 0 * 8, kRcx = 1 * 8, kRdx = 2 * 8, kRbx = 3 * 8, kRsp = 4 * 8,
                          kRbp = 5 * 8, kRsi = 6 * 8, kRdi = 7 * 8, kR11 = 11 * 8;
-inline constexpr uint8_t kZero = 16 * 8;     // always 0: absent base or index
-inline constexpr uint8_t kBlockRip = 17 * 8; // RIP of the block's first instruction
-inline constexpr uint8_t kAddress = 18 * 8;  // result of the address pseudo-instruction
+inline constexpr uint8_t kZero = 16 * 8;      // always 0: absent base or index
+inline constexpr uint8_t kBlockRip = 17 * 8;  // RIP of the block's first instruction
+inline constexpr uint8_t kAddress = 18 * 8;   // result of the address pseudo-instruction
 inline constexpr unsigned kSlots = 19;
 }  // namespace gpr
 
@@ -32,10 +32,10 @@ using SizeCode = uint8_t;
 
 struct Instruction {
   Handler handler;
-  // Immediate, sign-extended to 64 bits as the SDM says for the opcode. Far pointers: offset in bits
-  // 0..31, selector in 32..47. ENTER: size in bits 0..15, level in 16..23. Absolute (moffs) operands:
-  // the address. Relative branches: the displacement from the next instruction. x87: the 11 bits of FOP.
-  // VEX: imm8 in bits 0..7, vvvv in bits 8..11.
+  // Immediate, sign-extended to 64 bits as the SDM says for the opcode. Far pointers: offset in
+  // bits 0..31, selector in 32..47. ENTER: size in bits 0..15, level in 16..23. Absolute (moffs)
+  // operands: the address. Relative branches: the displacement from the next instruction. x87: the
+  // 11 bits of FOP. VEX: imm8 in bits 0..7, vvvv in bits 8..11.
   uint64_t immediate;
   int32_t displacement;  // of the ModRM operand; RIP-relative ones are rebased to kBlockRip
   uint8_t reg;           // ModRM.reg or the opcode's register: GPR byte offset, or register number

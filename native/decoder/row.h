@@ -1,6 +1,6 @@
 #pragma once
-// One row an opcode: the table that the decoder, the handler binding, the disassembler, block analysis
-// and the test generators all read. The rows are in opcodes/*.inc.
+// One row an opcode: the table that the decoder, the handler binding, the disassembler, block
+// analysis and the test generators all read. The rows are in opcodes/*.inc.
 
 #include <cstdint>
 
@@ -14,9 +14,9 @@ enum class Mandatory : uint8_t { kAny, kNone, k66, kF3, kF2 };
 
 // What ModRM must look like for the row to match. noExt: anything (or no ModRM at all).
 struct ModRmRule {
-  int8_t reg = -1;      // /digit, -1: any
-  int8_t form = 0;      // 0 any, 1 memory only, 2 register only
-  int16_t exact = -1;   // the whole byte, -1: any
+  int8_t reg = -1;     // /digit, -1: any
+  int8_t form = 0;     // 0 any, 1 memory only, 2 register only
+  int16_t exact = -1;  // the whole byte, -1: any
 };
 inline constexpr ModRmRule noExt{};
 inline constexpr ModRmRule memOnly{-1, 1, -1};
@@ -30,52 +30,116 @@ constexpr ModRmRule exactly(int byte) { return {-1, 0, static_cast<int16_t>(byte
 enum class Operand : uint8_t {
   kAbsent,
   // ModRM.rm: register or memory (b, w, d, q, v = operand size, y = 32/64)
-  Eb, Ew, Ed, Eq, Ev, Ey,
+  Eb,
+  Ew,
+  Ed,
+  Eq,
+  Ev,
+  Ey,
   // ModRM.rm, memory only: M any, Mp far pointer, Ma bound pair, Mb/Mw/Md/Mq/Mt/Mdq sized
-  M, Mp, Ma, Mb, Mw, Md, Mq, Mt, Mdq, Ms,
+  M,
+  Mp,
+  Ma,
+  Mb,
+  Mw,
+  Md,
+  Mq,
+  Mt,
+  Mdq,
+  Ms,
   // ModRM.rm, register only
-  Rv, Ry, Rd,
+  Rv,
+  Ry,
+  Rd,
   // ModRM.reg
-  Gb, Gw, Gd, Gq, Gv, Gy, Sw, Cy, Dy,
+  Gb,
+  Gw,
+  Gd,
+  Gq,
+  Gv,
+  Gy,
+  Sw,
+  Cy,
+  Dy,
   // register in the opcode's low three bits
-  Zb, Zv, Zq,
-  // immediates: byte, sign-extended byte, word, word or doubleword by size (sign-extended), full size
-  Ib, Is, Iw, Iz, Iv,
+  Zb,
+  Zv,
+  Zq,
+  // immediates: byte, sign-extended byte, word, word or doubleword by size (sign-extended), full
+  // size
+  Ib,
+  Is,
+  Iw,
+  Iz,
+  Iv,
   // relative branches, far pointers, absolute offsets
-  Jb, Jz, Ap, Ob, Ov,
+  Jb,
+  Jz,
+  Ap,
+  Ob,
+  Ov,
   // implicit
-  AL, AX, EAX, rAX, CL, DX, One, rDX, ES, CS, SS, DS, FS, GS,
+  AL,
+  AX,
+  EAX,
+  rAX,
+  CL,
+  DX,
+  One,
+  rDX,
+  ES,
+  CS,
+  SS,
+  DS,
+  FS,
+  GS,
   // strings
-  Xb, Xv, Yb, Yv,
-  // MMX and SSE: P = mm in reg, Q = mm/m64, N = mm register in rm; V = xmm in reg, W = xmm/m, U = xmm register in rm,
-  // H = VEX.vvvv. Wd/Wq: scalar memory width.
-  Pq, Qq, Qd, Nq, Vx, Wx, Ux, Wd, Wq, Ww, Hx,
+  Xb,
+  Xv,
+  Yb,
+  Yv,
+  // MMX and SSE: P = mm in reg, Q = mm/m64, N = mm register in rm; V = xmm in reg, W = xmm/m, U =
+  // xmm register in rm, H = VEX.vvvv. Wd/Wq: scalar memory width.
+  Pq,
+  Qq,
+  Qd,
+  Nq,
+  Vx,
+  Wx,
+  Ux,
+  Wd,
+  Wq,
+  Ww,
+  Hx,
   // x87
-  ST0, STi,
+  ST0,
+  STi,
 };
 
 // Attributes, or-ed.
 enum Attribute : uint32_t {
-  kByte = 1u << 0,         // operand size is 8 bits
-  kPlusReg = 1u << 1,      // the row stands for opcode..opcode+7, the register in the low three bits
-  kPlusCond = 1u << 2,     // the row stands for opcode..opcode+15, the condition in the low four bits (Instruction::reg)
-  kInvalid64 = 1u << 3,    // #UD in 64-bit mode
-  kOnly64 = 1u << 4,       // exists in 64-bit mode only
-  kDefault64 = 1u << 5,    // 64-bit operand size by default in 64-bit mode (66 makes it 16)
-  kForce64 = 1u << 6,      // 64-bit operand size in 64-bit mode whatever the prefixes
-  kLockable = 1u << 7,     // LOCK allowed with a memory destination (#UD otherwise)
-  kEndsBlock = 1u << 8,    // control transfer, or a change of state that later decoding depends on
-  kNoModRm = 1u << 9,      // (derived in most rows; needed where operands do not tell)
-  kModRm = 1u << 10,       // has ModRM though no operand says so
-  kFixed32 = 1u << 11,     // operand size ignores 66 and REX.W (e.g. CRC32 source, MOVD)
-  kWideByW = 1u << 12,     // operand size is 64 with REX.W, else 32; 66 is a mandatory prefix or ignored
-  kReadsFlags = 1u << 13,  // reads an arithmetic flag
-  kWritesFlags = 1u << 14, // writes all of CF PF AF ZF SF OF (dead-flag analysis)
-  kRepPrefix = 1u << 15,   // REP/REPE/REPNE are meaningful (string instructions)
+  kByte = 1u << 0,       // operand size is 8 bits
+  kPlusReg = 1u << 1,    // the row stands for opcode..opcode+7, the register in the low three bits
+  kPlusCond = 1u << 2,   // the row stands for opcode..opcode+15, the condition in the low four bits
+                         // (Instruction::reg)
+  kInvalid64 = 1u << 3,  // #UD in 64-bit mode
+  kOnly64 = 1u << 4,     // exists in 64-bit mode only
+  kDefault64 = 1u << 5,  // 64-bit operand size by default in 64-bit mode (66 makes it 16)
+  kForce64 = 1u << 6,    // 64-bit operand size in 64-bit mode whatever the prefixes
+  kLockable = 1u << 7,   // LOCK allowed with a memory destination (#UD otherwise)
+  kEndsBlock = 1u << 8,  // control transfer, or a change of state that later decoding depends on
+  kNoModRm = 1u << 9,    // (derived in most rows; needed where operands do not tell)
+  kModRm = 1u << 10,     // has ModRM though no operand says so
+  kFixed32 = 1u << 11,   // operand size ignores 66 and REX.W (e.g. CRC32 source, MOVD)
+  kWideByW =
+      1u << 12,  // operand size is 64 with REX.W, else 32; 66 is a mandatory prefix or ignored
+  kReadsFlags = 1u << 13,   // reads an arithmetic flag
+  kWritesFlags = 1u << 14,  // writes all of CF PF AF ZF SF OF (dead-flag analysis)
+  kRepPrefix = 1u << 15,    // REP/REPE/REPNE are meaningful (string instructions)
   kX87 = 1u << 16,
   kMmx = 1u << 17,
   kSse = 1u << 18,
-  kVex = 1u << 19,         // reached by a VEX prefix only
+  kVex = 1u << 19,  // reached by a VEX prefix only
 };
 
 struct Row {

@@ -9,9 +9,30 @@ namespace {
 bool impliesModRm(Operand operand) {
   using enum Operand;
   switch (operand) {
-    case kAbsent: case Zb: case Zv: case Zq: case AL: case AX: case EAX: case rAX: case CL: case DX:
-    case One: case rDX: case ES: case CS: case SS: case DS: case FS: case GS: case Xb: case Xv:
-    case Yb: case Yv: case ST0: case Hx:
+    case kAbsent:
+    case Zb:
+    case Zv:
+    case Zq:
+    case AL:
+    case AX:
+    case EAX:
+    case rAX:
+    case CL:
+    case DX:
+    case One:
+    case rDX:
+    case ES:
+    case CS:
+    case SS:
+    case DS:
+    case FS:
+    case GS:
+    case Xb:
+    case Xv:
+    case Yb:
+    case Yv:
+    case ST0:
+    case Hx:
       return false;
     default:
       return operand < Ib || operand > Ov;

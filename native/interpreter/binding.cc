@@ -27,8 +27,8 @@ Handler bind(const Instruction& i) {
 
 void computeAddress(Cpu& cpu, const Instruction* i) {
   static constexpr uint64_t kMask[4] = {0, 0xffff, 0xffffffff, ~uint64_t{0}};
-  const uint64_t ea = cpu.reg<uint64_t>(i->base) + (cpu.reg<uint64_t>(i->index) << i->scale) +
-                      i->immediate;
+  const uint64_t ea =
+      cpu.reg<uint64_t>(i->base) + (cpu.reg<uint64_t>(i->index) << i->scale) + i->immediate;
   cpu.gpr[gpr::kAddress / 8] = ea & kMask[i->addressSize()];
   return next(cpu, i);
 }

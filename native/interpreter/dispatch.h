@@ -1,7 +1,7 @@
 #pragma once
-// How handlers are written: each executes one instruction and ends with `return next(...)` or one of
-// the other exits below, which are tail calls; so the native stack stays flat and a chain of handlers
-// runs without returning to the dispatcher.
+// How handlers are written: each executes one instruction and ends with `return next(...)` or one
+// of the other exits below, which are tail calls; so the native stack stays flat and a chain of
+// handlers runs without returning to the dispatcher.
 
 #include "cpu/cpu.h"
 #include "decoder/instruction.h"
@@ -9,8 +9,8 @@
 
 namespace nodevm {
 
-// Handlers of one row: by form of ModRM.rm (register or memory; rows without ModRM fill both) and by
-// operand size code. nullptr: #UD.
+// Handlers of one row: by form of ModRM.rm (register or memory; rows without ModRM fill both) and
+// by operand size code. nullptr: #UD.
 struct HandlerSet {
   Handler reg[4];
   Handler mem[4];
@@ -56,15 +56,17 @@ inline void raise(Cpu& cpu, const Instruction* i, Vector vector, uint32_t errorC
   return fault(cpu, i);
 }
 
-// A completed instruction that ends its block (row attribute kEndsBlock) and has set cpu.rip: goes to the
-// dispatcher, which looks at interrupts, mode changes and single step. For everything that is not hot.
+// A completed instruction that ends its block (row attribute kEndsBlock) and has set cpu.rip: goes
+// to the dispatcher, which looks at interrupts, mode changes and single step. For everything that
+// is not hot.
 inline void leaveBlock(Cpu& cpu) { cpu.leave = Leave::kBoundary; }
 // The same for instructions that fall through (CPUID, WRMSR, CLI...).
 inline void leaveBlock(Cpu& cpu, const Instruction* i) {
   cpu.rip = nextRip(cpu, i);
   cpu.leave = Leave::kBoundary;
 }
-// A near branch that has set cpu.rip (and changed nothing else that the dispatcher cares for): chains to the next block when it is in the jump cache.
+// A near branch that has set cpu.rip (and changed nothing else that the dispatcher cares for):
+// chains to the next block when it is in the jump cache.
 [[gnu::always_inline]] inline void endBlock(Cpu& cpu) {
   if constexpr (kTailCalls) {
     const JumpCacheEntry& entry = cpu.blocks->jumpCache(cpu.rip);
@@ -91,12 +93,25 @@ inline uint64_t effectiveAddress(const Cpu& cpu, const Instruction* i) {
 // Width of operand size code 0..3.
 template <SizeCode kCode>
 struct UintOf;
-template <> struct UintOf<0> { using Type = uint8_t; };
-template <> struct UintOf<1> { using Type = uint16_t; };
-template <> struct UintOf<2> { using Type = uint32_t; };
-template <> struct UintOf<3> { using Type = uint64_t; };
+template <>
+struct UintOf<0> {
+  using Type = uint8_t;
+};
+template <>
+struct UintOf<1> {
+  using Type = uint16_t;
+};
+template <>
+struct UintOf<2> {
+  using Type = uint32_t;
+};
+template <>
+struct UintOf<3> {
+  using Type = uint64_t;
+};
 
-// Value and flags of an arithmetic operation; flags are committed only once the store has succeeded.
+// Value and flags of an arithmetic operation; flags are committed only once the store has
+// succeeded.
 template <class T>
 struct Result {
   T value;

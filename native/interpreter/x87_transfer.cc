@@ -124,7 +124,8 @@ constexpr unsigned bytesOf(Store format) {
 // Exception (#U)".
 constexpr uint16_t kBeforeStoring = kBeforeComputing | kOverflow | kUnderflow;
 
-// The address is checked also where an unmasked exception keeps the value back, as seen on hardware.
+// The address is checked also where an unmasked exception keeps the value back, as seen on
+// hardware.
 template <unsigned kBytes>
 bool addressWritable(Cpu& cpu, const Instruction* i) {
   return cpu.probeWrite(i->segment, effectiveAddress(cpu, i), kBytes);

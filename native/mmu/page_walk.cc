@@ -10,7 +10,8 @@ namespace {
 constexpr uint64_t kP = 1, kRw = 2, kUs = 4, kA = 32, kD = 64, kPs = 128, kG = 256,
                    kXd = uint64_t{1} << 63;
 constexpr uint64_t kAddress = ((uint64_t{1} << kPhysicalBits) - 1) & ~uint64_t{4095};
-constexpr uint64_t kReservedAddress = ((uint64_t{1} << 52) - 1) & ~((uint64_t{1} << kPhysicalBits) - 1);
+constexpr uint64_t kReservedAddress =
+    ((uint64_t{1} << 52) - 1) & ~((uint64_t{1} << kPhysicalBits) - 1);
 
 struct Level {
   uint64_t gpa = 0;
@@ -43,9 +44,9 @@ void setBits(const GuestRam& ram, uint64_t gpa, uint64_t bits) {
 uint64_t reservedBits(const PagingMode& mode, unsigned shift, bool leaf) {
   uint64_t bits = kReservedAddress | (mode.nxe ? 0 : kXd);
   if (mode.format == PagingMode::Format::kPae) bits |= uint64_t{0x7ff} << 52;
-  if (leaf && shift == 21) bits |= 0x1fe000;       // bits 13..20
-  if (leaf && shift == 30) bits |= 0x3fffe000;     // bits 13..29
-  if (!leaf && shift == 39) bits |= kPs;           // PML4E.PS is reserved
+  if (leaf && shift == 21) bits |= 0x1fe000;    // bits 13..20
+  if (leaf && shift == 30) bits |= 0x3fffe000;  // bits 13..29
+  if (!leaf && shift == 39) bits |= kPs;        // PML4E.PS is reserved
   return bits;
 }
 
@@ -95,7 +96,8 @@ Path follow32(const PagingMode& mode, const GuestRam& ram, uint64_t linear) {
 
 Path follow(const PagingMode& mode, const GuestRam& ram, uint64_t linear) {
   switch (mode.format) {
-    case PagingMode::Format::k4Level: return follow64(mode, ram, linear, mode.root & kAddress, 39);
+    case PagingMode::Format::k4Level:
+      return follow64(mode, ram, linear, mode.root & kAddress, 39);
     case PagingMode::Format::kPae: {
       const uint64_t pdpte = mode.pdpte[(linear >> 30) & 3];
       if (pdpte & kP) return follow64(mode, ram, linear, pdpte & kAddress, 21);
@@ -103,7 +105,8 @@ Path follow(const PagingMode& mode, const GuestRam& ram, uint64_t linear) {
       path.present = false;
       return path;
     }
-    default: return follow32(mode, ram, linear);
+    default:
+      return follow32(mode, ram, linear);
   }
 }
 

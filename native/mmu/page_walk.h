@@ -14,15 +14,15 @@ inline constexpr unsigned kPhysicalBits = 46;
 struct PagingMode {
   enum class Format : uint8_t { kNone, k32Bit, kPae, k4Level };
   Format format = Format::kNone;
-  uint64_t root = 0;   // CR3, or for PAE unused
+  uint64_t root = 0;       // CR3, or for PAE unused
   uint64_t pdpte[4] = {};  // PAE: loaded with CR3
   bool pse = false, pge = false, nxe = false, wp = false, smep = false, smap = false;
 };
 
 struct PageAccess {
   bool write = false, execute = false;
-  bool user = false;       // made with user rights
-  bool userPages = true;   // supervisor data access may touch user pages (no SMAP, or EFLAGS.AC)
+  bool user = false;      // made with user rights
+  bool userPages = true;  // supervisor data access may touch user pages (no SMAP, or EFLAGS.AC)
 };
 
 // Page-fault error code bits: SDM volume 3, "Page-Fault Exception (#PF)".

@@ -1,6 +1,6 @@
 #pragma once
-// The software TLB: direct-mapped, one for each kind of rights, so that a hit is the whole permission
-// check (user/supervisor, SMAP, write protection, dirty bit, code pages, MMIO).
+// The software TLB: direct-mapped, one for each kind of rights, so that a hit is the whole
+// permission check (user/supervisor, SMAP, write protection, dirty bit, code pages, MMIO).
 
 #include <cstdint>
 
@@ -14,7 +14,7 @@ struct TlbEntry {
   uint64_t readTag = kInvalid;
   uint64_t writeTag = kInvalid;  // dirty bit already set, and no translated code on the page
   uint64_t executeTag = kInvalid;
-  uintptr_t addend = 0;          // host address minus linear address
+  uintptr_t addend = 0;  // host address minus linear address
 
   uint8_t* host(uint64_t linear) const { return reinterpret_cast<uint8_t*>(addend + linear); }
 };
@@ -29,7 +29,8 @@ struct Tlb {
   // Global entries survive flushLocal(), which costs as much as was filled since the last one.
   void fill(uint64_t linear, const TlbEntry& entry, bool global) {
     at(linear) = entry;
-    if (!global && localCount_ < kEntries) local_[localCount_] = static_cast<uint16_t>(indexOf(linear));
+    if (!global && localCount_ < kEntries)
+      local_[localCount_] = static_cast<uint16_t>(indexOf(linear));
     if (!global) ++localCount_;
     global_[indexOf(linear)] = global;
   }
@@ -63,8 +64,8 @@ enum Rights : uint8_t {
   kRightsCount,
 };
 
-// Which large pages may have entries in the TLB, so that INVLPG of a small one need not look for them.
-// Addresses are folded into 64 buckets; a hit only means maybe.
+// Which large pages may have entries in the TLB, so that INVLPG of a small one need not look for
+// them. Addresses are folded into 64 buckets; a hit only means maybe.
 class LargePageFilter {
  public:
   static constexpr unsigned kShifts[] = {21, 22, 30};

@@ -300,7 +300,7 @@ function nextWord(words: Iterator<string>): string | undefined {
 function unknownWord(word: string): string {
   return word.startsWith('-')
     ? `unknown option ${word}`
-    : `unexpected argument ${JSON.stringify(word)}: there are no disk images, the kernel is given with --kernel`;
+    : `unexpected argument ${JSON.stringify(word)}: the kernel is given with --kernel, a disk image with --hda`;
 }
 
 function createProgram(version: string, options: CliOptions): Command {

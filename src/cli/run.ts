@@ -74,7 +74,10 @@ export async function imagesOf({ kernel, initrd }: Pick<CliOptions, 'kernel' | '
   return { kernel: guest.kernel, initrd: initrd.length > 0 ? initrd : [guest.initrd] };
 }
 
-/** Reads archives, packs directories and lists, and says what would keep one packed alone from booting. */
+/**
+ * Reads archives, and packs directories and lists.
+ * @param alone whether the guest has nothing else: then what would keep it from booting is said
+ */
 export async function loadInitrds(
   paths: readonly string[],
   alone: boolean,

@@ -33,7 +33,7 @@ export async function runTestMatrix(argv: readonly string[]): Promise<number> {
   let status: number = ExitStatus.Success;
   const program = new Command('nodevm test')
     .description('Runs commands in guests: every kernel with every archive and every command.')
-    .argument('<file>', 'the matrix, JSON')
+    .argument('<file>', 'the matrix, TOML (.toml) or JSON')
     .option('-j, --jobs <n>', 'guests at a time', String(availableParallelism()))
     .option('--junit <file>', 'write a JUnit report')
     .addHelpText(

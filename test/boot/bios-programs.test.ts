@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { defaultImages } from '../../src/images.js';
+import { defaultImages, imagePaths } from '../../src/images.js';
 import { Machine, type MachineConfig } from '../../src/index.js';
 import { BOOT_TIMEOUT_MS, shellOf } from '../support/boot.js';
 import {
@@ -10,6 +10,7 @@ import {
   haveBiosImages,
   linuxDisk,
 } from '../support/bios-images.js';
+import { INITRD_I386, doorKernel, haveImages } from '../support/door-images.js';
 
 /*
  * Boot programs measure time by polling the timer's ports for tens of milliseconds. With a clock made of
@@ -25,6 +26,29 @@ async function until(config: MachineConfig, ...texts: (string | RegExp)[]): Prom
   expect((await ended).reason).toBe('stopped');
   return machine.kernel;
 }
+
+describe.each([
+  ['686', doorKernel('686'), INITRD_I386],
+  ['686-pae', doorKernel('686-pae'), INITRD_I386],
+  ['rt-686-pae', doorKernel('rt-686-pae'), INITRD_I386],
+  ['amd64', imagePaths('amd64').kernel, undefined],
+  ['rt-amd64', doorKernel('rt-amd64'), undefined],
+])("Debian's %s kernel", (flavour, kernel, initrd32) => {
+  it.skipIf(!haveImages(kernel, INITRD_I386))(
+    'boots through its 16-bit setup code',
+    async () => {
+      const initrd = initrd32 ?? (await defaultImages()).initrd;
+      const cmdline = 'console=ttyS0 cryptomgr.notests';
+      await using machine = await Machine.create({ kernel, initrd, cmdline, bootProtocol: '16' });
+      const ended = machine.run();
+      const shell = await shellOf(machine);
+      expect((await shell.sh('uname -r')).output).toContain(flavour);
+      machine.stop();
+      await ended;
+    },
+    BOOT_TIMEOUT_MS,
+  );
+});
 
 describe.each(['memtest86+x64.bin', 'memtest86+ia32.bin'])('%s', (name) => {
   it.skipIf(!haveBiosImages(name))(

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { Machine, type MachineConfig } from '../../src/index.js';
 import { BOOT_TIMEOUT_MS, createGuest, shellOf } from '../support/boot.js';
 import { buildServicesDrive, haveAssembler } from '../support/bios-guest.js';
+import { makeKernel } from '../support/kernel-fixture.js';
 
 const MiB = 2 ** 20;
 const FLOPPY_SECTORS = 2880;
@@ -48,11 +49,20 @@ describe.skipIf(!haveAssembler())('the services of the ROM', () => {
 });
 
 describe('the ROM', () => {
-  it('says so when no drive can be started', async () => {
-    await using machine = await startFirmware({ fda: new Uint8Array(FLOPPY_SECTORS * 512) });
+  it('says so when a boot sector has nothing to start', async () => {
+    const image = new Uint8Array(512);
+    image.set([0xcd, 0x18]); // int 0x18
+    image.set([0x55, 0xaa], 510);
+    await using machine = await startFirmware({ hda: image });
     const exit = await machine.run();
     expect(exit).toMatchObject({ reason: 'halt' });
     expect(exit.consoleTail).toContain('no bootable drive');
+  });
+
+  it('is not started for drives that have no boot sector', async () => {
+    const drives = { fda: new Uint8Array(512), hda: new Uint8Array(512) };
+    await expect(startFirmware(drives)).rejects.toThrow(/does not end in 55 aa/);
+    await expect(startFirmware({})).rejects.toThrow(/kernel is missing/);
   });
 
   it('says where an invalid opcode is', async () => {
@@ -79,6 +89,24 @@ describe('the ROM', () => {
 });
 
 describe('the 16-bit door', () => {
+  // Setup code: mov ax, ds; cmp ax, 0x9000; jne +5; mov ax, 0x0e21; int 0x10; cli; hlt
+  const SETUP = [
+    0x8c, 0xd8, 0x3d, 0x00, 0x90, 0x75, 0x05, 0xb8, 0x21, 0x0e, 0xcd, 0x10, 0xfa, 0xf4,
+  ];
+
+  it.each<[string, Parameters<typeof makeKernel>[0]]>([
+    ['a zImage of protocol 2.01', { loadflags: 0, version: 0x0201 }],
+    ['a kernel from before 2.00', { header: 0, version: 0, loadflags: 0 }],
+  ])('enters the setup code of %s', async (_what, fields) => {
+    const kernel = makeKernel(fields);
+    kernel.set([0xe9, 0xfd, 0x00], 0x200); // jmp to 0x300 of the file
+    kernel.set(SETUP, 0x300);
+    await using machine = await startFirmware({ kernel });
+    const exit = await machine.run();
+    expect(machine.kernel).toContain('16-bit setup code');
+    expect(exit).toMatchObject({ reason: 'halt', consoleTail: '!' });
+  });
+
   it(
     'boots the default guest, which asks the ROM for its memory',
     async () => {

@@ -69,6 +69,15 @@ describe('a matrix', () => {
     expect(matrix).toMatchObject({ memory: 2 ** 30, timeout: 120_000, fresh: false });
   });
 
+  it('may be TOML', async () => {
+    const path = join(folder, 'nodevm.toml');
+    await writeFile(path, 'kernels = ["bzImage"]\n[commands]\n"is Linux" = "uname -s"\n');
+    const matrix = await readMatrix(path, {});
+    expect(matrix.commands).toMatchObject([{ name: 'is Linux', run: 'uname -s' }]);
+    await writeFile(path, 'kernels = [');
+    await expect(readMatrix(path, {})).rejects.toMatchObject({ code: 'E_USAGE' });
+  });
+
   it('gives way to the environment', async () => {
     const env = { NODEVM_KERNEL: '/k', NODEVM_INITRD: '/a:/b', NODEVM_TIMEOUT: '3s' };
     const matrix = await read(whole, env);

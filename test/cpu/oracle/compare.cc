@@ -26,7 +26,8 @@ T field(const State& state, unsigned offset) {
   return value;
 }
 
-// FXSAVE image without the x87 pointers, which AMD processors keep only while an exception is pending.
+// FXSAVE image without the x87 pointers, which AMD processors keep only while an exception is
+// pending.
 void compareFx(std::string& out, const State& host, const State& engine) {
   const auto check = [&](const char* what, uint64_t a, uint64_t b) {
     if (a != b) note(out, what, a, b);
@@ -37,7 +38,8 @@ void compareFx(std::string& out, const State& host, const State& engine) {
   // With #XM for an unmasked overflow or underflow, PE is the masked result's here.
   constexpr uint8_t kXm = 19;
   const uint32_t comparedMxcsr = host.vector == kXm ? ~uint32_t{0x20} : ~uint32_t{0};
-  check("mxcsr", field<uint32_t>(host, 24) & comparedMxcsr, field<uint32_t>(engine, 24) & comparedMxcsr);
+  check("mxcsr", field<uint32_t>(host, 24) & comparedMxcsr,
+        field<uint32_t>(engine, 24) & comparedMxcsr);
   for (unsigned n = 0; n < 8; ++n) {
     check("st mantissa", field<uint64_t>(host, 32 + n * 16), field<uint64_t>(engine, 32 + n * 16));
     check("st exponent", field<uint16_t>(host, 40 + n * 16), field<uint16_t>(engine, 40 + n * 16));
@@ -66,7 +68,8 @@ std::string compare(const Row& row, const State& host, const State& engine) {
   if (host.vector == engine.vector && host.vector == 14) {
     // Above the user half the kernel's own pages are present on the host.
     const uint64_t ignored = host.cr2 >> 63;
-    if ((host.errorCode ^ engine.errorCode) & ~ignored) note(out, "error code", host.errorCode, engine.errorCode);
+    if ((host.errorCode ^ engine.errorCode) & ~ignored)
+      note(out, "error code", host.errorCode, engine.errorCode);
     if (host.cr2 != engine.cr2) note(out, "cr2", host.cr2, engine.cr2);
   }
   for (unsigned n = 0; n < 16; ++n)

@@ -11,7 +11,8 @@ namespace nodevm::oracle {
 namespace {
 
 bool hasOperand(const Row& row, Operand operand) {
-  return std::find(std::begin(row.operands), std::end(row.operands), operand) != std::end(row.operands);
+  return std::find(std::begin(row.operands), std::end(row.operands), operand) !=
+         std::end(row.operands);
 }
 
 bool isString(const Row& row) {
@@ -23,10 +24,12 @@ bool isString(const Row& row) {
 constexpr std::string_view kUserSystem[] = {"pushf"};
 // Not comparable: time, processor identity, the kernel's own state, or ways out of the code page.
 constexpr std::string_view kExcluded[] = {
-    "rdtsc", "rdtscp", "cpuid", "rdrand", "rdseed", "xgetbv", "syscall", "sysenter", "int", "int3", "int1",
-    "into", "hlt", "sgdt", "sidt", "sldt", "str", "smsw", "lar", "lsl", "verr", "verw", "fxsave", "fxrstor",
-    "xsave", "xrstor", "fnsave", "frstor", "fnstenv", "fldenv", "sti", "cli", "in", "out", "ins", "outs", "popf",
-    "rdfsbase", "rdgsbase", "wrfsbase", "wrgsbase", "xsaveopt", "xsavec", "xsaves", "xrstors"};
+    "rdtsc",    "rdtscp",   "cpuid",  "rdrand", "rdseed",  "xgetbv",   "syscall",  "sysenter",
+    "int",      "int3",     "int1",   "into",   "hlt",     "sgdt",     "sidt",     "sldt",
+    "str",      "smsw",     "lar",    "lsl",    "verr",    "verw",     "fxsave",   "fxrstor",
+    "xsave",    "xrstor",   "fnsave", "frstor", "fnstenv", "fldenv",   "sti",      "cli",
+    "in",       "out",      "ins",    "outs",   "popf",    "rdfsbase", "rdgsbase", "wrfsbase",
+    "wrgsbase", "xsaveopt", "xsavec", "xsaves", "xrstors"};
 
 bool listed(std::string_view mnemonic, const std::string_view* begin, const std::string_view* end) {
   return std::find(begin, end, mnemonic) != end;
@@ -36,11 +39,13 @@ constexpr uint64_t kCorners[] = {
     0, 1, 2, 0x7f, 0x80, 0xff, 0x7fff, 0x8000, 0xffff, 0x7fffffff, 0x80000000, 0xffffffff,
     0x7fffffffffffffff, 0x8000000000000000, 0xffffffffffffffff,
     // as doubles and singles: 1.0, -1.0, infinities, quiet and signalling NaNs, denormals, halves
-    0x3ff0000000000000, 0xbff0000000000000, 0x7ff0000000000000, 0xfff0000000000000, 0x7ff8000000000001,
-    0x7ff0000000000001, 0x0000000000000001, 0x000fffffffffffff, 0x3fe0000000000000, 0x43e0000000000000,
-    0x3f8000003f800000, 0xbf800000bf800000, 0x7f8000007f800000, 0xff800000ff800000, 0x7fc000017fc00001,
-    0x7f8000017f800001, 0x0000000100000001, 0x007fffff007fffff, 0x3f0000003f000000, 0x4f0000004f000000,
-    0x41dfffffffc00000, 0xc1e0000000000000, 0x7fefffffffffffff, 0x0010000000000000, 0x3ff8000000000000};
+    0x3ff0000000000000, 0xbff0000000000000, 0x7ff0000000000000, 0xfff0000000000000,
+    0x7ff8000000000001, 0x7ff0000000000001, 0x0000000000000001, 0x000fffffffffffff,
+    0x3fe0000000000000, 0x43e0000000000000, 0x3f8000003f800000, 0xbf800000bf800000,
+    0x7f8000007f800000, 0xff800000ff800000, 0x7fc000017fc00001, 0x7f8000017f800001,
+    0x0000000100000001, 0x007fffff007fffff, 0x3f0000003f000000, 0x4f0000004f000000,
+    0x41dfffffffc00000, 0xc1e0000000000000, 0x7fefffffffffffff, 0x0010000000000000,
+    0x3ff8000000000000};
 
 }  // namespace
 
@@ -57,10 +62,14 @@ bool Generator::covers(const Row& row) {
 
 uint64_t Generator::corner() {
   switch (below(4)) {
-    case 0: return kCorners[below(std::size(kCorners))];
-    case 1: return number() >> below(64);
-    case 2: return kCorners[below(std::size(kCorners))] + below(5) - 2;
-    default: return number();
+    case 0:
+      return kCorners[below(std::size(kCorners))];
+    case 1:
+      return number() >> below(64);
+    case 2:
+      return kCorners[below(std::size(kCorners))] + below(5) - 2;
+    default:
+      return number();
   }
 }
 
@@ -82,7 +91,8 @@ void Generator::randomState(State& state) {
   }
   std::memset(state.fx, 0, sizeof state.fx);
   const auto control = static_cast<uint16_t>(0x37f & ~(oneIn(6) ? below(64) : 0));
-  const auto word = static_cast<uint16_t>((control & ~0xf00) | below(4) << 10 | (below(2) ? 3 : below(4)) << 8);
+  const auto word =
+      static_cast<uint16_t>((control & ~0xf00) | below(4) << 10 | (below(2) ? 3 : below(4)) << 8);
   std::memcpy(state.fx, &word, 2);
   const auto status = static_cast<uint16_t>(below(8) << 11 | (number() & 0x4700));
   std::memcpy(state.fx + 2, &status, 2);
@@ -92,8 +102,9 @@ void Generator::randomState(State& state) {
   std::memcpy(state.fx + 24, &unmasked, 4);
   for (unsigned n = 0; n < 8; ++n) {
     const uint64_t mantissa = oneIn(8) ? corner() : corner() | uint64_t{1} << 63;
-    const auto exponent = static_cast<uint16_t>(
-        oneIn(3) ? 0x3fff + below(128) - 64 : oneIn(3) ? (oneIn(2) ? 0x7fff : 0) : number());
+    const auto exponent = static_cast<uint16_t>(oneIn(3)   ? 0x3fff + below(128) - 64
+                                                : oneIn(3) ? (oneIn(2) ? 0x7fff : 0)
+                                                           : number());
     std::memcpy(state.fx + 32 + n * 16, &mantissa, 8);
     const auto signExponent = static_cast<uint16_t>(exponent | (oneIn(2) ? 0x8000 : 0));
     std::memcpy(state.fx + 40 + n * 16, &signExponent, 2);
@@ -105,7 +116,8 @@ void Generator::randomState(State& state) {
 }
 
 void Generator::put(Code& code, uint64_t value, unsigned size) {
-  for (unsigned n = 0; n < size; ++n) code.bytes[code.length++] = static_cast<uint8_t>(value >> (8 * n));
+  for (unsigned n = 0; n < size; ++n)
+    code.bytes[code.length++] = static_cast<uint8_t>(value >> (8 * n));
 }
 
 void Generator::putModRm(const Row& row, Code& code, State& state, uint8_t rex, bool address32) {
@@ -113,7 +125,8 @@ void Generator::putModRm(const Row& row, Code& code, State& state, uint8_t rex, 
   const unsigned reg = row.modrm.reg >= 0 ? static_cast<unsigned>(row.modrm.reg) : below(8);
   bool memory = row.modrm.form == 1 || (row.modrm.form == 0 && oneIn(2));
   using enum Operand;
-  for (const Operand operand : {M, Mp, Mb, Mw, Md, Mq, Mt, Mdq, Ms}) memory |= hasOperand(row, operand);
+  for (const Operand operand : {M, Mp, Mb, Mw, Md, Mq, Mt, Mdq, Ms})
+    memory |= hasOperand(row, operand);
   if (row.modrm.form == 2) memory = false;
   if (!memory) return put(code, 0xc0 | reg << 3 | below(8), 1);
 
@@ -150,12 +163,25 @@ void Generator::putImmediates(const Row& row, Code& code, bool word, bool wide) 
   using enum Operand;
   for (const Operand operand : row.operands) {
     switch (operand) {
-      case Ib: case Is: put(code, oneIn(2) ? below(70) : number(), 1); break;
-      case Iw: put(code, number(), 2); break;
-      case Iz: put(code, corner(), word ? 2 : 4); break;
-      case Iv: put(code, corner(), wide ? 8 : word ? 2 : 4); break;
-      case Ob: case Ov: put(code, dataAddress(), 8); break;
-      default: break;
+      case Ib:
+      case Is:
+        put(code, oneIn(2) ? below(70) : number(), 1);
+        break;
+      case Iw:
+        put(code, number(), 2);
+        break;
+      case Iz:
+        put(code, corner(), word ? 2 : 4);
+        break;
+      case Iv:
+        put(code, corner(), wide ? 8 : word ? 2 : 4);
+        break;
+      case Ob:
+      case Ov:
+        put(code, dataAddress(), 8);
+        break;
+      default:
+        break;
     }
   }
 }
@@ -174,14 +200,21 @@ void Generator::setImplicitRegisters(const Row& row, State& state) {
 
 void Generator::append(const Row& row, Code& code, State& state) {
   setImplicitRegisters(row, state);
-  const bool address32 = oneIn(24) && !hasOperand(row, Operand::Ob) && !hasOperand(row, Operand::Ov);
+  const bool address32 =
+      oneIn(24) && !hasOperand(row, Operand::Ob) && !hasOperand(row, Operand::Ov);
   bool word = false;
   if (address32) put(code, 0x67, 1);
   if (oneIn(20)) put(code, oneIn(2) ? 0x3e : 0x26, 1);
   switch (row.prefix) {
-    case Mandatory::k66: put(code, 0x66, 1); break;
-    case Mandatory::kF2: put(code, 0xf2, 1); break;
-    case Mandatory::kF3: put(code, 0xf3, 1); break;
+    case Mandatory::k66:
+      put(code, 0x66, 1);
+      break;
+    case Mandatory::kF2:
+      put(code, 0xf2, 1);
+      break;
+    case Mandatory::kF3:
+      put(code, 0xf3, 1);
+      break;
     case Mandatory::kAny:
       if (oneIn(4)) {
         put(code, 0x66, 1);
@@ -190,7 +223,8 @@ void Generator::append(const Row& row, Code& code, State& state) {
       if (row.has(kRepPrefix) && oneIn(2)) put(code, oneIn(2) ? 0xf2 : 0xf3, 1);
       if (row.has(kLockable) && oneIn(6)) put(code, 0xf0, 1);
       break;
-    case Mandatory::kNone: break;
+    case Mandatory::kNone:
+      break;
   }
   const uint8_t rex = oneIn(2) ? static_cast<uint8_t>(0x40 | below(16)) : 0;
   if (rex) put(code, rex, 1);

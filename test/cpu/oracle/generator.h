@@ -19,8 +19,8 @@ class Generator {
   unsigned pick(size_t count) { return below(static_cast<unsigned>(count)); }
   // A random starting state: registers and memory full of corner values, in fitting ranges.
   void randomState(State& state);
-  // Appends one instruction of the row; sets registers of `state` so that memory operands mostly hit
-  // the data pages, and so that strings and shifts stay short.
+  // Appends one instruction of the row; sets registers of `state` so that memory operands mostly
+  // hit the data pages, and so that strings and shifts stay short.
   void append(const Row& row, Code& code, State& state);
 
  private:

@@ -1,12 +1,13 @@
 #include "host.h"
 
+#include <sys/mman.h>
+#include <ucontext.h>
+
 #include <csetjmp>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <initializer_list>
-#include <sys/mman.h>
-#include <ucontext.h>
 
 namespace nodevm::oracle {
 
@@ -30,8 +31,9 @@ EntryFrame nodevm_oracle_entry;
 
 void capture(int, siginfo_t*, void* context) {
   const auto& machine = static_cast<ucontext_t*>(context)->uc_mcontext;
-  constexpr int kOrder[16] = {REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI,
-                              REG_R8,  REG_R9,  REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15};
+  constexpr int kOrder[16] = {REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP,
+                              REG_RSI, REG_RDI, REG_R8,  REG_R9,  REG_R10, REG_R11,
+                              REG_R12, REG_R13, REG_R14, REG_R15};
   State& after = *current.after;
   for (int n = 0; n < 16; ++n) after.gpr[n] = static_cast<uint64_t>(machine.gregs[kOrder[n]]);
   after.rip = static_cast<uint64_t>(machine.gregs[REG_RIP]);
@@ -45,7 +47,8 @@ void capture(int, siginfo_t*, void* context) {
 
 void* mapAt(uint64_t address, size_t size, int protection) {
   void* wanted = reinterpret_cast<void*>(address);
-  void* got = mmap(wanted, size, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+  void* got =
+      mmap(wanted, size, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
   if (got != wanted) {
     std::perror("oracle: mmap");
     std::exit(2);
@@ -94,7 +97,8 @@ Host::Host() {
   struct sigaction action {};
   action.sa_sigaction = capture;
   action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
-  for (const int number : {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP}) sigaction(number, &action, nullptr);
+  for (const int number : {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP})
+    sigaction(number, &action, nullptr);
 }
 
 void Host::run(const Code& code, const State& before, State& after) {
