@@ -1,5 +1,5 @@
 /**
- * Makes the default guest where it is missing: `npm start` and `npm test` run this first. It never
+ * Makes the default guest where it is missing, or was made with another init than this checkout's: `npm start` and `npm test` run this first. It never
  * fails them: without the guest, the command line says what to pass instead, and the boot tests fail.
  */
 import { spawnSync } from 'node:child_process';
@@ -7,8 +7,10 @@ import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 
 import { findImages } from '../images.js';
+import { holdsInit } from '../images/default-guest.js';
 
-if ((await findImages()) === undefined) {
+const found = await findImages();
+if (found === undefined || !(await holdsInit(found.initrd))) {
   const build = fileURLToPath(new URL('../images/build.js', import.meta.url));
   // Our own words belong on stderr: stdout is the guest's.
   spawnSync(process.execPath, [build], { stdio: ['inherit', process.stderr.fd, 'inherit'] });

@@ -23,6 +23,7 @@ import {
   type GuestImages,
 } from '../images.js';
 import { packInitramfs, type InitramfsEntry } from '../initramfs/cpio.js';
+import { readInitramfs } from '../initramfs/segments.js';
 import { PrivateApt, unpack, type Package } from './apt.js';
 import { capture } from './process.js';
 
@@ -160,4 +161,16 @@ export async function extractBusybox(deb: string, work: string): Promise<Uint8Ar
     if (await isReadable(path)) return readFile(path);
   }
   throw new NodevmError('E_IMAGES', `${deb} has no ${BUSYBOX_PATHS.join(' or ')}`);
+}
+
+/** Whether the archive at `path` has this checkout's init; false for what is no archive. */
+export async function holdsInit(path: string): Promise<boolean> {
+  try {
+    const [archive, script] = await Promise.all([readFile(path), readFile(INIT_SCRIPT)]);
+    const init = readInitramfs(archive).find((entry) => entry.path === 'init');
+    return init?.type === 'file' && script.equals(init.data);
+  } catch (error) {
+    if (error instanceof NodevmError) return false;
+    throw error;
+  }
 }

@@ -118,6 +118,7 @@ export function loadOtherRom(memory: GuestMemory, rom: Uint8Array): EntryState {
 }
 
 /**
+ * Checks the size of a ROM, before there is memory to load it into.
  * @throws NodevmError `E_FILE` for a size that no PC's ROM has
  */
 export function checkRom({ length }: Uint8Array): void {
