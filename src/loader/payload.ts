@@ -5,7 +5,7 @@
 import { compressionAt, decompressAt, type Compression } from '../initramfs/compression.js';
 import { NodevmError } from '../errors.js';
 import { badKernel, hex, readNumber } from './binary.js';
-import { isElf, isLoaded, parseElf, segmentRange, type ElfFile } from './elf.js';
+import { isElf, isLoaded, parseElf, segmentRange, type ElfFile, type ElfSegment } from './elf.js';
 import type { LinuxKernel } from './setup-header.js';
 
 /** All formats but gzip have the unpacked size behind the data, as gzip does itself. */
@@ -124,17 +124,33 @@ export interface KernelImage {
   readonly length: number;
 }
 
-/** Lays the segments out as the decompressor does. @throws NodevmError `E_BAD_KERNEL` */
+/**
+ * Whether each segment can be moved down within the file's own bytes before the next one is needed, as
+ * the decompressor does it: a second copy of the kernel is most of what loading costs in memory.
+ */
+function canMoveInPlace(ascending: readonly ElfSegment[], base: number): boolean {
+  return ascending.every(({ offset, paddr, filesz }, index) => {
+    const next = ascending[index + 1]?.offset ?? Infinity;
+    return paddr - base <= offset && paddr - base + filesz <= next && offset + filesz <= next;
+  });
+}
+
+/** Lays the segments out as the decompressor does, over the file. @throws NodevmError `E_BAD_KERNEL` */
 export function layOut(elf: ElfFile, limit: number): KernelImage {
   const { base, length } = segmentRange(elf);
   if (length > limit) {
     throw badKernel(`the kernel takes ${length} bytes, expected at most init_size, ${limit}`);
   }
-  const loaded = elf.segments.filter(isLoaded);
+  const loaded = elf.segments.filter(isLoaded).sort((a, b) => a.paddr - b.paddr);
   const end = Math.max(...loaded.map(({ paddr, filesz }) => paddr + filesz));
-  const bytes = new Uint8Array(end - base);
+  const bytes = canMoveInPlace(loaded, base)
+    ? elf.bytes.subarray(0, end - base)
+    : new Uint8Array(end - base);
+  let filled = 0;
   for (const { offset, paddr, filesz } of loaded) {
     bytes.set(elf.bytes.subarray(offset, offset + filesz), paddr - base);
+    bytes.fill(0, filled, paddr - base);
+    filled = paddr - base + filesz;
   }
   return { bytes, base, length };
 }
@@ -150,7 +166,7 @@ export function relocate(
 ): void {
   const text = elf.segments.find((segment) => isLoaded(segment) && segment.paddr === base);
   if (delta === 0 || relocations === undefined || text === undefined) return;
-  const view = new DataView(bytes.buffer);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   /** The words of the table are the low halves of virtual addresses. */
   const start = Number(BigInt.asUintN(32, text.vaddr));
   const place = (address: number, size: number): number => {
