@@ -40,9 +40,9 @@ export function unpackPayload(kernel: LinuxKernel): Uint8Array {
   }
   if (compression === 'none') return packed;
   const data = compression === 'gzip' ? packed : packed.subarray(0, -SIZE_LENGTH);
-  const limit = Math.min(kernel.header.init_size, MAX_UNPACKED);
-  const unpacked = decompress(data, compression, limit);
+  const most = Math.min(kernel.header.init_size, MAX_UNPACKED);
   const size = readNumber(packed, packed.length - SIZE_LENGTH, SIZE_LENGTH);
+  const unpacked = decompress(data, compression, Math.min(size, most));
   if (compression !== 'gzip' && size !== unpacked.length) {
     throw badKernel(`size behind the payload is ${size}, but it unpacks to ${unpacked.length}`);
   }

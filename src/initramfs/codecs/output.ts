@@ -2,6 +2,9 @@ import { badInitrd } from '../bad.js';
 
 const FIRST_SIZE = 64 * 1024;
 
+/** Up to this limit the room is taken at once: the host gives pages only as they are written, and nothing is copied. */
+const WHOLE_SIZE = 128 * 2 ** 20;
+
 /** What a decoder has produced so far: grows up to a limit, and is the window that matches copy from. */
 export class Output {
   /** Valid up to {@link length}. Replaced when it grows. */
@@ -10,7 +13,7 @@ export class Output {
 
   /** @param limit bytes at which the data counts as too large */
   constructor(private readonly limit: number) {
-    this.bytes = new Uint8Array(Math.min(FIRST_SIZE, limit));
+    this.bytes = new Uint8Array(limit <= WHOLE_SIZE ? limit : FIRST_SIZE);
   }
 
   /**
