@@ -145,6 +145,11 @@ export interface NativeCpu {
   setSegment(name: SegmentName, value: SegmentValue): void;
   /** Translates a linear address by the current page tables without side effects; -1 when not mapped. */
   translate(linear: bigint): number;
+  /**
+   * Whether the caches of translated code are consistent (each block where its page and its bucket say, each such
+   * page marked). Slow; for tests.
+   */
+  checkInvariants(): boolean;
   /** Named counters since power-on: instructions, blocks decoded, TLB misses, exits by reason… */
   statistics(): Record<string, number>;
 }

@@ -38,6 +38,7 @@ Napi::Function CpuObject::constructorFunction(Napi::Env env) {
        InstanceMethod<&Self::setRegister>("setRegister"),
        InstanceMethod<&Self::getSegment>("getSegment"),
        InstanceMethod<&Self::setSegment>("setSegment"), InstanceMethod<&Self::translate>("translate"),
+       InstanceMethod<&Self::checkInvariants>("checkInvariants"),
        InstanceMethod<&Self::statistics>("statistics")});
   const auto create = [](const Napi::CallbackInfo& info) -> Napi::Value {
     auto* constructor = static_cast<Napi::FunctionReference*>(info.Data());
@@ -166,6 +167,10 @@ void CpuObject::setSegment(const Napi::CallbackInfo& info) {
   found->limit = object.Get("limit").As<Napi::Number>().Uint32Value();
   found->access = static_cast<uint16_t>(object.Get("access").As<Napi::Number>().Uint32Value());
   bundle_->cpu.updateMode();
+}
+
+Napi::Value CpuObject::checkInvariants(const Napi::CallbackInfo& info) {
+  return Napi::Boolean::New(info.Env(), bundle_->cpu.blocks->checkInvariants(bundle_->cpu));
 }
 
 Napi::Value CpuObject::statistics(const Napi::CallbackInfo& info) {

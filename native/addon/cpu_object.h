@@ -41,6 +41,7 @@ class CpuObject : public Napi::ObjectWrap<CpuObject> {
   Napi::Value getSegment(const Napi::CallbackInfo& info);
   void setSegment(const Napi::CallbackInfo& info);
   Napi::Value translate(const Napi::CallbackInfo& info);
+  Napi::Value checkInvariants(const Napi::CallbackInfo& info);
   Napi::Value statistics(const Napi::CallbackInfo& info);
 
   Napi::Value externalBuffer(Napi::Env env, void* data, size_t length);

@@ -100,8 +100,7 @@ export class PrivateApt {
    * @returns the path of the .deb file, which is kept for the next time.
    */
   async download(wanted: Package): Promise<string> {
-    const quotedVersion = wanted.version.replaceAll(':', '%3a');
-    const path = join(this.#archives, `${wanted.name}_${quotedVersion}_${wanted.architecture}.deb`);
+    const path = this.#archivePath(wanted);
     if ((await isReadable(path)) && (await sha256Of(path)) === wanted.sha256) return path;
 
     const request = `${wanted.name}=${wanted.version}`;
@@ -117,6 +116,33 @@ export class PrivateApt {
       );
     }
     return path;
+  }
+
+  /**
+   * Downloads these packages and all that they depend on, as apt would to install them on an empty system;
+   * apt verifies them by the signed lists.
+   * @returns the paths of the .deb files, dependencies first.
+   * @throws NodevmError `E_IMAGES` when one is not to be had.
+   */
+  async downloadWithDependencies(names: readonly string[]): Promise<readonly string[]> {
+    const install = [...this.#options, 'install', '--no-install-recommends'];
+    const plan = await capture('apt-get', [...install, '--simulate', ...names]);
+    const request = [...install, '--download-only', '--yes', ...names];
+    const status = await show('apt-get', request, this.#archives);
+    if (status !== 0) {
+      throw new NodevmError('E_IMAGES', `apt-get ${request.join(' ')} ended with status ${status}`);
+    }
+    // Inst NAME (VERSION SOURCES [ARCHITECTURE])
+    const steps = plan.matchAll(/^Inst (\S+) \((\S+) .*\[(\S+)\]\)/gm);
+    return [...steps].map(([, name = '', version = '', architecture = '']) =>
+      this.#archivePath({ name, version, architecture }),
+    );
+  }
+
+  /** Where apt puts a package. */
+  #archivePath(wanted: Pick<Package, 'name' | 'version' | 'architecture'>): string {
+    const quotedVersion = wanted.version.replaceAll(':', '%3a');
+    return join(this.#archives, `${wanted.name}_${quotedVersion}_${wanted.architecture}.deb`);
   }
 }
 

@@ -101,6 +101,10 @@ describe('the default guest', { timeout: BOOT_TIMEOUT_MS }, () => {
     expect(output.split('\n').filter((line) => COMPLAINTS.test(line))).toEqual([]);
   });
 
+  it('leaves the caches of translated code consistent', () => {
+    expect(machine.cpu.native.checkInvariants()).toBe(true);
+  });
+
   it('turns off by poweroff -f', async () => {
     machine.console.write('poweroff -f\n');
     const exit = await machine.exited;
