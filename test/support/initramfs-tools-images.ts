@@ -5,18 +5,27 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { stateDirectory, type GuestImages } from '../../src/images.js';
+import { stateDirectory } from '../../src/images.js';
 
-/** Where both are kept. */
+/** Where they are kept. */
 export const INITRAMFS_TOOLS_FOLDER = join(stateDirectory(), 'images', 'initramfs-tools');
 
-/** The two files. The kernel is that of the modules in the initramfs. */
-export const INITRAMFS_TOOLS_IMAGES: GuestImages = {
+/** The files. The kernel is that of the modules in the initramfs. */
+export const INITRAMFS_TOOLS_IMAGES = {
   kernel: join(INITRAMFS_TOOLS_FOLDER, 'vmlinuz'),
   initrd: join(INITRAMFS_TOOLS_FOLDER, 'initrd.img'),
-};
+  /** An ext2 file system with klibc's programs in /bin, and {@link RAM_DISK_INIT}. */
+  ramDisk: join(INITRAMFS_TOOLS_FOLDER, 'root.ext2'),
+} as const;
 
-/** Whether both files are there; says how to get them where not. */
+/** /sbin/init of the ext2 file system. */
+export const RAM_DISK_INIT = `#!/bin/sh
+cat /proc/mounts
+echo written >/file && cat /file
+poweroff
+`;
+
+/** Whether the files are there; says how to get them where not. */
 export function haveInitramfsToolsImages(): boolean {
   const missing = Object.values(INITRAMFS_TOOLS_IMAGES).filter((path: string) => !existsSync(path));
   if (missing.length > 0) {
