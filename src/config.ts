@@ -6,7 +6,7 @@ import { loadInitrd } from './initramfs/source.js';
 import { BOOT_PROTOCOLS, type BootProtocol } from './loader/protocol.js';
 import { Drives } from './drives.js';
 import { checkRom } from './loader/rom.js';
-import type { ClockSource } from './native.js';
+import type { ClockSource, Engine } from './native.js';
 
 /** An image in memory, or the path of a file with it. */
 export type Image = Uint8Array | string;
@@ -18,6 +18,9 @@ export interface DebugExitConfig {
   /** Number of ports; default 4. */
   readonly iosize?: number | undefined;
 }
+
+/** Names of the engines for users. */
+export type Accel = 'interp' | 'jit' | 'auto';
 
 /** What a machine is made of. Only what it starts has no default: a kernel, a drive's boot sector, or a ROM. */
 export interface MachineConfig {
@@ -49,6 +52,11 @@ export interface MachineConfig {
   readonly memory?: number | undefined;
   /** What the guest clock is made from: `host` time (default), or `icount`, retired instructions. */
   readonly clock?: ClockSource | undefined;
+  /**
+   * What executes the guest: `interp`, `jit` (hot code is translated to host code; Linux on x86-64, the
+   * interpreter elsewhere), or `auto` (default), which is `interp` for now.
+   */
+  readonly accel?: Accel | undefined;
   /**
    * Wall-clock time at power-on, milliseconds since the Unix epoch (UTC). Default: the host's, and
    * under icount the first of January 2026, so that a run is a function of its inputs alone.
@@ -85,6 +93,7 @@ export interface ResolvedConfig {
   readonly cmdline: string;
   readonly memory: number;
   readonly clock: ClockSource;
+  readonly engine: Engine;
   readonly epochMs: number;
   readonly serialPorts: number;
   readonly debugExit: Readonly<Required<Record<keyof DebugExitConfig, number>>> | undefined;
@@ -124,6 +133,7 @@ export async function resolveConfig(config: MachineConfig): Promise<ResolvedConf
     cmdline: checkedCmdline(config.cmdline ?? DEFAULT_CMDLINE),
     memory,
     clock,
+    engine: checkedEngine(config.accel ?? 'auto'),
     epochMs: integer('epochMs', config.epochMs ?? defaultEpoch(clock), 0, 8.64e15),
     serialPorts: integer(
       'serialPorts',
@@ -183,6 +193,12 @@ function checkedProtocol(protocol: string): BootProtocol {
     'E_USAGE',
     `bootProtocol is ${protocol}, expected one of ${BOOT_PROTOCOLS.join(', ')}`,
   );
+}
+
+function checkedEngine(accel: string): Engine {
+  if (accel === 'jit') return 'jit';
+  if (accel === 'interp' || accel === 'auto') return 'interpreter';
+  throw new NodevmError('E_USAGE', `accel is ${accel}, expected 'interp', 'jit' or 'auto'`);
 }
 
 function checkedCmdline(cmdline: string): string {

@@ -522,7 +522,7 @@ function createCpu(
   entropySeed: bigint,
 ): NativeCpu {
   try {
-    return addon.createCpu({ ...ram, clock: config.clock, entropySeed });
+    return addon.createCpu({ ...ram, clock: config.clock, engine: config.engine, entropySeed });
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new NodevmError(

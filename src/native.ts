@@ -54,6 +54,19 @@ export interface ExitBlockLayout {
 /** What the guest clock is made from. */
 export type ClockSource = 'host' | 'icount';
 
+/** What executes the guest: every instruction by the interpreter, or hot code translated to host code. */
+export type Engine = 'interpreter' | 'jit';
+
+/** How the `jit` engine works; the defaults are for everything but tests and measurements. */
+export interface JitOptions {
+  /** Bytes of the code buffer, which is emptied when full; default 64 MiB. */
+  readonly bufferBytes?: number;
+  /** Visits after which a block is translated, 0 for at once; default 12. */
+  readonly threshold?: number;
+  /** Whether jumps within a page go from block to block directly; default true. */
+  readonly link?: boolean;
+}
+
 /** Native options; validated by TypeScript before they get here. */
 export interface NativeCpuOptions {
   /** Bytes of RAM below 4 GiB, starting at 0 (page multiple). */
@@ -61,6 +74,9 @@ export interface NativeCpuOptions {
   /** Bytes of RAM from 4 GiB up (page multiple, may be 0). */
   readonly highRam: number;
   readonly clock: ClockSource;
+  /** Default `interpreter`, which also serves where the host gives no executable memory. */
+  readonly engine?: Engine;
+  readonly jit?: JitOptions;
   /** Seed of the guest-visible entropy (RDRAND, RDSEED); a fixed one when absent. */
   readonly entropySeed?: bigint;
 }

@@ -5,6 +5,7 @@
 
 #include "addon/registers.h"
 #include "interpreter/block_cache.h"
+#include "jit/jit.h"
 
 namespace nodevm {
 
@@ -20,6 +21,19 @@ uint64_t toUint64(const Napi::Value& value) {
 uint64_t bigToUint64(const Napi::Value& value) {
   bool lossless = false;
   return value.As<Napi::BigInt>().Uint64Value(&lossless);
+}
+
+JitOptions jitOptions(const Napi::Value& value) {
+  JitOptions options;
+  if (!value.IsObject()) return options;
+  const Napi::Object object = value.As<Napi::Object>();
+  if (const Napi::Value bytes = object.Get("bufferBytes"); bytes.IsNumber())
+    options.bufferBytes = toUint64(bytes);
+  if (const Napi::Value threshold = object.Get("threshold"); threshold.IsNumber())
+    options.threshold = threshold.As<Napi::Number>().Uint32Value();
+  if (const Napi::Value link = object.Get("link"); link.IsBoolean())
+    options.link = link.As<Napi::Boolean>().Value();
+  return options;
 }
 
 }  // namespace
@@ -60,6 +74,9 @@ CpuObject::CpuObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<CpuObjec
   if (!bundle_->ram.data())
     Napi::Error::New(info.Env(), "the host has no room for the guest's memory")
         .ThrowAsJavaScriptException();
+  const Napi::Value engine = options.Get("engine");
+  if (engine.IsString() && engine.As<Napi::String>().Utf8Value() == "jit")
+    bundle_->cpu.jit = Jit::create(bundle_->cpu, jitOptions(options.Get("jit")));
   const Napi::Value seed = options.Get("entropySeed");
   if (seed.IsBigInt()) bundle_->cpu.seedEntropy(bigToUint64(seed));
 }
@@ -184,6 +201,14 @@ Napi::Value CpuObject::statistics(const Napi::CallbackInfo& info) {
   counter("blocksLive", cpu.blocks->blockCount());
   counter("tlbMisses", cpu.tlbMisses);
   counter("eventsDelivered", cpu.eventsDelivered);
+  if (cpu.jit) {
+    const JitStatistics& jit = cpu.jit->statistics();
+    counter("blocksTranslated", jit.blocks);
+    counter("blocksLeftToInterpreter", jit.left);
+    counter("guestBytesTranslated", jit.guestBytes);
+    counter("codeBytes", jit.codeBytes);
+    counter("codeBufferDrops", jit.drops);
+  }
   return object;
 }
 

@@ -1,6 +1,7 @@
 #include "cpu/cpu.h"
 
 #include "interpreter/block_cache.h"
+#include "jit/jit.h"
 
 namespace nodevm {
 
@@ -26,7 +27,7 @@ void Cpu::reset() {
   pendingDr6_ = 0;
   replay.clear();
   apic.reset(0);
-  blocks->dropAll();
+  blocks->dropAll(*this);
   flushTlb(true);
   updateMode();
 }

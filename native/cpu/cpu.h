@@ -11,6 +11,7 @@
 #include "cpu/exit_block.h"
 #include "cpu/state.h"
 #include "cpu/replay_log.h"
+#include "jit/state.h"
 #include "mmu/guest_ram.h"
 #include "mmu/page_walk.h"
 #include "mmu/tlb.h"
@@ -18,6 +19,7 @@
 namespace nodevm {
 
 class BlockCache;
+class Jit;
 struct Block;
 
 // SDM volume 3, "Protected-Mode Exceptions and Interrupts".
@@ -232,6 +234,8 @@ class Cpu : public CpuState {
   GuestClock clock;
   LocalApic apic;
   std::unique_ptr<BlockCache> blocks;
+  std::unique_ptr<Jit> jit;  // nullptr: everything is interpreted
+  JitState jitState;
   TlbSet tlbs;
   PagingMode paging;  // derived by updateMode()
   // An access that needs TypeScript: set together with Leave::kFault and no pending fault.

@@ -5,6 +5,7 @@
 
 #include "interpreter/binding.h"
 #include "interpreter/dispatch.h"
+#include "jit/jit.h"
 
 namespace nodevm {
 
@@ -149,8 +150,10 @@ const Block* BlockCache::build(Cpu& cpu, uint64_t gpa, unsigned limit) {
   block.code = allocate(draft.slots);
   std::copy_n(scratchCode_, draft.slots, block.code);
   storage_.push_back(std::make_unique<Block>(block));
-  keep(cpu, *storage_.back());
-  return storage_.back().get();
+  Block& kept = *storage_.back();
+  keep(cpu, kept);
+  if (cpu.jit) cpu.jit->watch(kept);
+  return &kept;
 }
 
 void BlockCache::keep(Cpu& cpu, Block& block) {
@@ -181,8 +184,9 @@ void BlockCache::unlink(Block* block) {
   }
 }
 
-void BlockCache::kill(Block* block) {
+void BlockCache::kill(Cpu& cpu, Block* block) {
   unlink(block);
+  if (cpu.jit) cpu.jit->forget(*block);
   for (unsigned n = 0; n < block->slots; ++n) block->code[n].handler = leaveDeadBlock;
   --live_;
 }
@@ -201,7 +205,7 @@ void BlockCache::invalidate(Cpu& cpu, uint64_t gpa, uint64_t length) {
       const bool hit = (block->gpa < end && gpa < firstEnd) ||
                        (crosses && block->secondPage < end && gpa < secondEnd);
       if (!hit) continue;
-      kill(block);
+      kill(cpu, block);
       killed = true;
     }
     if (pages_[page].empty()) {
@@ -223,7 +227,8 @@ Instruction* BlockCache::allocate(size_t count) {
   return code;
 }
 
-void BlockCache::dropAll() {
+void BlockCache::dropAll(Cpu& cpu) {
+  if (cpu.jit) cpu.jit->dropAll();
   std::fill(std::begin(jumpCache_), std::end(jumpCache_), JumpCacheEntry{});
   std::fill(buckets_.begin(), buckets_.end(), nullptr);
   pages_.clear();
@@ -234,9 +239,10 @@ void BlockCache::dropAll() {
 }
 
 void BlockCache::collect(Cpu& cpu) {
-  if (chunks_.size() * kChunkInstructions < kMaxInstructions) return;
+  const bool full = chunks_.size() * kChunkInstructions >= kMaxInstructions;
+  if (!full && !(cpu.jit && cpu.jit->full())) return;
   for (const auto& [page, blocks] : pages_) cpu.ram.setCode(page, false);
-  dropAll();
+  dropAll(cpu);
 }
 
 bool BlockCache::checkInvariants(const Cpu& cpu) const {

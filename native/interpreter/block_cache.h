@@ -23,12 +23,18 @@ struct Block {
   uint16_t count = 0;             // architectural instructions
   uint16_t slots = 0;             // entries of code, pseudo-instructions included
   Block* nextInBucket = nullptr;
+
+  // For translation: what code[0] does when it is interpreted, and how it is entered from translated code.
+  Handler first = nullptr;
+  const uint8_t* translation = nullptr;  // nullptr: not translated
+  mutable uint16_t visits = 0;           // a profile: no part of what the block is
 };
 
 struct JumpCacheEntry {
   uint64_t rip = 0;
   uint64_t context = 0;  // Cpu::context at the time of filling; 0 is never a context
   const Block* block = nullptr;
+  const uint8_t* code = nullptr;  // the block's translation
 };
 
 class BlockCache {
@@ -41,6 +47,8 @@ class BlockCache {
     return jumpCache_[(rip ^ (rip >> 13)) & (kJumpCacheEntries - 1)];
   }
 
+  JumpCacheEntry* jumpCacheTable() { return jumpCache_; }
+
   // The block at gpa, nullptr when it has not been decoded.
   Block* find(uint64_t gpa, uint32_t key) const;
   // Decodes at RIP, whose physical address is gpa. At most `limit` instructions; only blocks built with
@@ -51,7 +59,7 @@ class BlockCache {
   // The guest or a device writes [gpa, gpa + length): blocks there die at once, the running one included,
   // whose remaining instructions turn into exits.
   void invalidate(Cpu& cpu, uint64_t gpa, uint64_t length);
-  void dropAll();
+  void dropAll(Cpu& cpu);
   // Between blocks only: frees the memory of dead blocks when there is too much of it.
   void collect(Cpu& cpu);
 
@@ -71,7 +79,7 @@ class BlockCache {
   void keep(Cpu& cpu, Block& block);
   void unlink(Block* block);
   void noteOnPage(Cpu& cpu, uint64_t gpa, Block* block);
-  void kill(Block* block);
+  void kill(Cpu& cpu, Block* block);
   Instruction* allocate(size_t count);
 
   JumpCacheEntry jumpCache_[kJumpCacheEntries];

@@ -207,7 +207,7 @@ const Block* Cpu::findBlock(bool cacheable) {
   }
   if (found->count > remaining)
     return blocks->build(*this, gpa, static_cast<unsigned>(remaining));
-  if (found->secondPage == Block::kNoPage) blocks->jumpCache(rip) = {rip, context, found};
+  if (found->secondPage == Block::kNoPage) blocks->jumpCache(rip) = {rip, context, found, found->translation};
   return found;
 }
 

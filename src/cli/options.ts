@@ -4,6 +4,7 @@ import { DEFAULT_CMDLINE, DEFAULT_MEMORY } from '../config.js';
 import { NodevmError } from '../errors.js';
 import { exitStatusRows } from '../exit-status.js';
 import type { BootProtocol } from '../loader/protocol.js';
+import type { Accel } from '../config.js';
 import type { ClockSource } from '../native.js';
 import {
   checkProcessors,
@@ -45,6 +46,7 @@ export interface CliOptions {
   ready: string | undefined;
   clock: ClockSource;
   verbose: boolean;
+  accel: Accel;
   json: boolean;
   /** QEMU flags that were accepted and mean nothing here, as they were written; each once. */
   ignored: Set<string>;
@@ -176,6 +178,13 @@ export const optionRows: readonly OptionRow[] = [
     apply: (options) => (options.verbose = true),
   },
   {
+    name: 'accel',
+    argument: 'engine',
+    fallback: 'auto',
+    help: 'interp, jit (hot code translated to host code), or auto, which is interp so far',
+    apply: setAccel,
+  },
+  {
     name: 'json',
     help: 'print how the run ended as one line of JSON on stderr',
     apply: (options) => (options.json = true),
@@ -196,6 +205,13 @@ function setClock(options: CliOptions, value: string): void {
   options.clock = value;
 }
 
+function setAccel(options: CliOptions, value: string): void {
+  if (value === 'interp' || value === 'jit' || value === 'auto') options.accel = value;
+  // QEMU's own (kvm, tcg, tcg,thread=single, ...) stand in many scripts.
+  else if (/^(kvm|tcg|hvf|whpx|xen)\b/.test(value)) options.ignored.add(`--accel ${value}`);
+  else throw usageError('accel', value, 'interp, jit or auto');
+}
+
 /**
  * QEMU flags that are accepted because scripts carry them, and that change nothing here. Flags whose
  * absence would change what the guest sees (disks, networks) are not among them: those are errors.
@@ -213,7 +229,6 @@ export const ignoredFlags: readonly string[] = [
 /** Likewise, with an argument. */
 export const ignoredWithArgument: readonly string[] = [
   'M',
-  'accel',
   'boot',
   'cpu',
   'display',
@@ -376,6 +391,7 @@ export function parseCommandLine(argv: readonly string[], version: string): CliR
     ready: undefined,
     clock: 'host',
     verbose: false,
+    accel: 'auto',
     json: false,
     ignored: new Set(),
   };

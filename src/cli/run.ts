@@ -54,6 +54,7 @@ async function machineConfig(options: CliOptions): Promise<MachineConfig> {
     cmdline: options.append,
     memory: options.memory,
     clock: options.clock,
+    accel: options.accel,
     serialPorts: Math.max(1, serialTargets(options).length),
     debugExit: options.debugExit,
     noReboot: options.noReboot,

@@ -2,6 +2,7 @@
 
 #include "interpreter/block_cache.h"
 #include "cpu/xstate.h"
+#include "jit/jit.h"
 
 namespace nodevm::oracle {
 
@@ -19,9 +20,10 @@ constexpr unsigned kHandlerSpacing = 16;
 
 }  // namespace
 
-Engine::Engine()
+Engine::Engine(bool jit)
     : ram_(std::make_unique<GuestRam>(16 << 20, 0)),
       cpu_(std::make_unique<Cpu>(*ram_, ClockSource::kIcount, exitBlock_)) {
+  if (jit) cpu_->jit = Jit::create(*cpu_, {.threshold = 0});
   buildTables();
 }
 
@@ -79,7 +81,7 @@ void Engine::run(const Code& code, const State& before, State& after) {
   std::memset(page, 0xcc, 4096);
   std::memcpy(page + kCodeOffset, code.bytes, code.length);
   std::memcpy(ram_->data() + kData, before.data, kDataSize);
-  cpu_->blocks->dropAll();
+  cpu_->blocks->dropAll(*cpu_);
   ram_->setCode(kCode, false);
   enterUserMode(before);
   after = before;

@@ -10,7 +10,8 @@ namespace nodevm::oracle {
 
 class Engine {
  public:
-  Engine();
+  // jit: every block is translated before it runs.
+  explicit Engine(bool jit);
   void run(const Code& code, const State& before, State& after);
 
  private:

@@ -1,5 +1,6 @@
 // The user-mode oracle: runs the same bytes on this processor and in the engine and compares everything.
-//   oracle [--cases N per row] [--seed S] [--row NAME] [--length INSTRUCTIONS] [--verbose]
+//   oracle [--cases N per row] [--seed S] [--row NAME] [--length INSTRUCTIONS]
+//     [--engine interpreter|jit] [--verbose]
 // Prints a line a difference (at most a few a row) and "rows R, cases C, differences D"; status 1 if D > 0.
 
 #include <charconv>
@@ -22,7 +23,7 @@ struct Options {
   unsigned cases = 200, length = 1;
   uint64_t seed = 1;
   std::string row;
-  bool verbose = false;
+  bool verbose = false, jit = false;
 };
 
 uint64_t numberOf(const char* text) {
@@ -41,6 +42,7 @@ Options parse(int argc, char** argv) {
     else if (name == "--length" && value) options.length = static_cast<unsigned>(numberOf(argv[++n]));
     else if (name == "--seed" && value) options.seed = numberOf(argv[++n]);
     else if (name == "--row" && value) options.row = argv[++n];
+    else if (name == "--engine" && value) options.jit = std::string_view(argv[++n]) == "jit";
     else {
       std::fprintf(stderr, "oracle: unknown option %s\n", argv[n]);
       std::exit(2);
@@ -61,7 +63,7 @@ std::vector<const Row*> coveredRows(const Options& options) {
 int run(const Options& options) {
   constexpr unsigned kShownPerRow = 3;
   Host host;
-  Engine engine;
+  Engine engine(options.jit);
   Generator generator(options.seed);
   const std::vector<const Row*> rows = coveredRows(options);
   unsigned long long cases = 0, differences = 0;

@@ -1,0 +1,76 @@
+#include "jit/emitter.h"
+
+namespace nodevm {
+
+void Emitter::instruction(HostOpcode opcode, unsigned size, uint8_t reg, const HostRm& rm, ByteOperands bytes) {
+  if (size == 2) byte(0x66);
+  if (opcode.prefix) byte(opcode.prefix);
+  const uint8_t base = rm.isMemory ? rm.memory.base : rm.reg;
+  const uint8_t index = rm.isMemory ? rm.memory.index : host::kNone;
+  unsigned rex = 0;
+  if (size == 8) rex |= 8;
+  if (reg >= 8) rex |= 4;
+  if (index != host::kNone && index >= 8) rex |= 2;
+  if (base != host::kNone && base >= 8) rex |= 1;
+  const bool lowByte = (bytes.reg && reg >= 4) || (bytes.rm && !rm.isMemory && rm.reg >= 4);
+  if (!bytes.high && (rex || lowByte)) byte(0x40 | rex);
+  if (opcode.map != OpcodeMap::kOneByte) byte(0x0f);
+  if (opcode.map == OpcodeMap::k0F38) byte(0x38);
+  if (opcode.map == OpcodeMap::k0F3A) byte(0x3a);
+  byte(opcode.byte);
+  if (rm.isMemory) {
+    memoryOperand(reg, rm.memory);
+  } else {
+    byte(0xc0 | (reg & 7) << 3 | (rm.reg & 7));
+  }
+}
+
+void Emitter::memoryOperand(uint8_t reg, const HostMemory& memory) {
+  if (memory.base == host::kNone) {  // SIB with base 5 and mod 0: displacement alone
+    byte((reg & 7u) << 3 | 4);
+    byte(static_cast<unsigned>(memory.scale) << 6 | (memory.index == host::kNone ? 4u : memory.index & 7u) << 3 | 5);
+    return immediate(memory.displacement, 4);
+  }
+  const unsigned base = memory.base & 7, field = (reg & 7u) << 3;
+  const bool needsDisplacement = base == 5;  // RBP and R13
+  const int32_t displacement = memory.displacement;
+  const unsigned mod = displacement == 0 && !needsDisplacement ? 0
+                       : displacement == static_cast<int8_t>(displacement) ? 1 : 2;
+  if (memory.index != host::kNone || base == 4) {
+    const unsigned index = memory.index == host::kNone ? 4 : memory.index & 7u;
+    byte(mod << 6 | field | 4);
+    byte(static_cast<unsigned>(memory.scale) << 6 | index << 3 | base);
+  } else {
+    byte(mod << 6 | field | base);
+  }
+  if (mod == 1) immediate(displacement, 1);
+  if (mod == 2) immediate(displacement, 4);
+}
+
+void Emitter::moveImmediate(uint8_t to, uint64_t value) {
+  if (value == static_cast<uint32_t>(value)) {
+    if (to >= 8) byte(0x41);
+    byte(0xb8 | (to & 7));
+    dword(static_cast<uint32_t>(value));
+  } else if (value == static_cast<uint64_t>(static_cast<int64_t>(static_cast<int32_t>(value)))) {
+    instruction({.byte = 0xc7}, 8, 0, to);
+    dword(static_cast<uint32_t>(value));
+  } else {
+    byte(to >= 8 ? 0x49 : 0x48);
+    byte(0xb8 | (to & 7));
+    qword(value);
+  }
+}
+
+void Emitter::aluImmediate(Alu operation, unsigned size, const HostRm& to, int32_t value) {
+  const auto digit = static_cast<uint8_t>(operation);
+  if (size == 1) {
+    instruction({.byte = 0x80}, 1, digit, to, {.rm = true});
+    return immediate(value, 1);
+  }
+  const bool small = value == static_cast<int8_t>(value);
+  instruction({.byte = static_cast<uint8_t>(small ? 0x83 : 0x81)}, size, digit, to);
+  immediate(value, small ? 1 : size == 2 ? 2 : 4);
+}
+
+}  // namespace nodevm

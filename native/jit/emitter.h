@@ -1,0 +1,169 @@
+#pragma once
+// Writes x86-64 machine code. SDM volume 2, "Instruction Format". Operands are register numbers; names and
+// order of operands are those of the manual.
+
+#include <cstdint>
+#include <cstring>
+
+#include "decoder/row.h"
+#include "jit/code_buffer.h"
+
+namespace nodevm {
+
+// Register numbers of the host.
+namespace host {
+inline constexpr uint8_t kRax = 0, kRcx = 1, kRdx = 2, kRbx = 3, kRsp = 4, kRbp = 5, kRsi = 6, kRdi = 7,
+                         kR8 = 8, kR9 = 9, kR10 = 10, kR11 = 11, kR12 = 12, kR13 = 13, kR14 = 14,
+                         kR15 = 15, kNone = 0xff;
+}
+
+struct HostOpcode {
+  OpcodeMap map = OpcodeMap::kOneByte;
+  uint8_t byte = 0;
+  uint8_t prefix = 0;  // mandatory 66, F2 or F3; 0: none
+};
+
+// A memory operand; scale is a shift count.
+struct HostMemory {
+  uint8_t base = host::kNone, index = host::kNone, scale = 0;
+  int32_t displacement = 0;
+};
+
+// What ModRM.rm stands for.
+struct HostRm {
+  bool isMemory = false;
+  uint8_t reg = 0;
+  HostMemory memory;
+
+  HostRm(uint8_t number) : reg(number) {}
+  HostRm(const HostMemory& operand) : isMemory(true), memory(operand) {}
+};
+
+// Byte registers: numbers 4..7 are SPL..DIL, which take a REX prefix, unless `high` says AH..BH.
+struct ByteOperands {
+  bool reg = false, rm = false;
+  bool high = false;  // numbers are encodings as they stand, no REX prefix
+};
+
+// Digits of the group 1 opcodes, which are also bits 3..5 of their one-byte forms.
+enum class Alu : uint8_t { kAdd, kOr, kAdc, kSbb, kAnd, kSub, kXor, kCmp };
+
+class Emitter {
+ public:
+  // Place of a rel32 that is to be bound.
+  using Fixup = const uint8_t*;
+
+  Emitter(const CodeBuffer& buffer, const uint8_t* start)
+      : buffer_(buffer), start_(start), at_(buffer.writable(start)) {}
+
+  const uint8_t* here() const { return start_ + (at_ - buffer_.writable(start_)); }
+
+  // --- raw -------------------------------------------------------------------------------------
+  void byte(unsigned value) { *at_++ = static_cast<uint8_t>(value); }
+  void dword(uint32_t value) { put(value); }
+  void qword(uint64_t value) { put(value); }
+  void align(unsigned to) {
+    while (reinterpret_cast<uintptr_t>(here()) % to) byte(0x90);
+  }
+
+  // opcode reg, rm of `size` bytes (1, 2, 4, 8; 16 for vectors, which have no operand size).
+  // immediateBytes: what follows, for RIP-relative operands only.
+  void instruction(HostOpcode opcode, unsigned size, uint8_t reg, const HostRm& rm, ByteOperands bytes = {});
+  void immediate(int64_t value, unsigned bytes) {
+    std::memcpy(at_, &value, bytes);
+    at_ += bytes;
+  }
+
+  // --- the instructions that translation itself needs --------------------------------------------
+  void move(unsigned size, uint8_t to, const HostRm& from) {  // mov r, r/m; narrow loads zero-extend
+    if (size >= 4) return instruction({.byte = 0x8b}, size, to, from);
+    instruction({.map = OpcodeMap::k0F, .byte = static_cast<uint8_t>(size == 1 ? 0xb6 : 0xb7)}, 4, to, from,
+                {.rm = size == 1});
+  }
+  void store(unsigned size, const HostMemory& to, uint8_t from) {
+    instruction({.byte = static_cast<uint8_t>(size == 1 ? 0x88 : 0x89)}, size, from, to, {.reg = size == 1});
+  }
+  void storeImmediate(unsigned size, const HostMemory& to, int32_t value) {
+    instruction({.byte = static_cast<uint8_t>(size == 1 ? 0xc6 : 0xc7)}, size, 0, to);
+    immediate(value, size == 8 ? 4 : size);
+  }
+  void moveImmediate(uint8_t to, uint64_t value);
+  void lea(uint8_t to, const HostMemory& from) { instruction({.byte = 0x8d}, 8, to, from); }
+  void alu(Alu operation, unsigned size, uint8_t to, const HostRm& from) {
+    const auto base = static_cast<uint8_t>(static_cast<unsigned>(operation) << 3);
+    instruction({.byte = static_cast<uint8_t>(base | (size == 1 ? 2 : 3))}, size, to, from,
+                {.reg = size == 1, .rm = size == 1});
+  }
+  void aluToMemory(Alu operation, unsigned size, const HostMemory& to, uint8_t from) {
+    const auto base = static_cast<uint8_t>(static_cast<unsigned>(operation) << 3);
+    instruction({.byte = static_cast<uint8_t>(base | (size == 1 ? 0 : 1))}, size, from, to, {.reg = size == 1});
+  }
+  void aluImmediate(Alu operation, unsigned size, const HostRm& to, int32_t value);
+  void test(unsigned size, uint8_t a, uint8_t b) {
+    instruction({.byte = static_cast<uint8_t>(size == 1 ? 0x84 : 0x85)}, size, b, a,
+                {.reg = size == 1, .rm = size == 1});
+  }
+  void shiftImmediate(unsigned digit, unsigned size, uint8_t reg, unsigned count) {
+    instruction({.byte = 0xc1}, size, static_cast<uint8_t>(digit), reg);
+    byte(count);
+  }
+  void push(uint8_t reg) {
+    if (reg >= 8) byte(0x41);
+    byte(0x50 | (reg & 7));
+  }
+  void pop(uint8_t reg) {
+    if (reg >= 8) byte(0x41);
+    byte(0x58 | (reg & 7));
+  }
+  // Memory forms, always 64 bits.
+  void push(const HostMemory& from) { instruction({.byte = 0xff}, 4, 6, from); }
+  void pop(const HostMemory& to) { instruction({.byte = 0x8f}, 4, 0, to); }
+  void pushf() { byte(0x9c); }
+  void popf() { byte(0x9d); }
+  void ret() { byte(0xc3); }
+  void jump(const HostRm& to) { instruction({.byte = 0xff}, 4, 4, to); }
+  void call(const HostRm& to) { instruction({.byte = 0xff}, 4, 2, to); }
+
+  // --- branches ------------------------------------------------------------------------------------
+  Fixup jump() {
+    byte(0xe9);
+    return relative();
+  }
+  Fixup jumpIf(unsigned condition) {
+    byte(0x0f);
+    byte(0x80 | condition);
+    return relative();
+  }
+  Fixup call() {
+    byte(0xe8);
+    return relative();
+  }
+  void jumpTo(const uint8_t* target) { bind(jump(), target); }
+  void callTo(const uint8_t* target) { bind(call(), target); }
+  void bind(Fixup fixup, const uint8_t* target) { patch(buffer_, fixup, target); }
+  void bind(Fixup fixup) { bind(fixup, here()); }
+  // Also for code that has been finished.
+  static void patch(const CodeBuffer& buffer, Fixup fixup, const uint8_t* target) {
+    const auto distance = static_cast<int32_t>(target - (fixup + 4));
+    std::memcpy(buffer.writable(fixup), &distance, sizeof distance);
+  }
+
+ private:
+  template <class T>
+  void put(T value) {
+    std::memcpy(at_, &value, sizeof value);
+    at_ += sizeof value;
+  }
+  Fixup relative() {
+    const Fixup place = here();
+    dword(0);
+    return place;
+  }
+  void memoryOperand(uint8_t reg, const HostMemory& memory);
+
+  const CodeBuffer& buffer_;
+  const uint8_t* start_;
+  uint8_t* at_;
+};
+
+}  // namespace nodevm

@@ -1,0 +1,93 @@
+#include "jit/jit.h"
+
+#include "cpu/cpu.h"
+#include "interpreter/binding.h"
+#include "interpreter/dispatch.h"
+#include "jit/translator.h"
+
+namespace nodevm {
+
+std::unique_ptr<Jit> Jit::create(Cpu& cpu, const JitOptions& options) {
+  if (!kTailCalls) return nullptr;
+  std::unique_ptr<Jit> jit(new Jit(cpu, options));
+  return jit->buffer_.ok() ? std::move(jit) : nullptr;
+}
+
+Jit::Jit(Cpu& cpu, const JitOptions& options)
+    : cpu_(cpu), options_(options), buffer_(options.bufferBytes) {
+  if (buffer_.ok()) dropAll();
+}
+
+void Jit::dropAll() {
+  ++statistics_.drops;
+  sites_.clear();
+  full_ = false;
+  cpu_.jitState.jumpCache = cpu_.blocks->jumpCacheTable();
+  Emitter emitter(buffer_, buffer_.code());
+  thunks_ = emitThunks(emitter, Layout(cpu_));
+  free_ = emitter.here();
+}
+
+void Jit::watch(Block& block) {
+  // Translated code is for 64-bit mode: no segment limits, no masks. An instruction that crosses pages has
+  // to be looked up each time.
+  if (!cpu_.code64() || block.secondPage != Block::kNoPage) return;
+  block.first = block.code[0].handler;
+  block.code[0].handler = countVisit;
+}
+
+void Jit::countVisit(Cpu& cpu, const Instruction* i) {
+  const Block& block = *cpu.block;
+  if (++block.visits > cpu.jit->options_.threshold && !cpu.jit->full_) {
+    cpu.jit->translate(*cpu.blocks->find(block.gpa, block.key));
+    return block.code[0].handler(cpu, i);
+  }
+  return block.first(cpu, i);
+}
+
+void Jit::translate(Block& block) {
+  if (buffer_.size() - static_cast<size_t>(free_ - buffer_.code()) < Translator::kMostBytes) {
+    full_ = true;
+    block.code[0].handler = block.first;
+    return;
+  }
+  Emitter emitter(buffer_, free_);
+  const std::optional<BlockEntries> translation = Translator(cpu_, *this, block, emitter).run();
+  if (!translation) {
+    block.code[0].handler = block.first;
+    ++statistics_.left;
+    return;
+  }
+  ++statistics_.blocks;
+  statistics_.guestBytes += block.bytes;
+  statistics_.codeBytes += static_cast<uint64_t>(emitter.here() - free_);
+  free_ = emitter.here();
+  block.translation = translation->linked;
+  block.code[0].handler = reinterpret_cast<Handler>(reinterpret_cast<uintptr_t>(translation->handler));
+  // The dispatcher is about to enter it from this RIP.
+  JumpCacheEntry& entry = cpu_.blocks->jumpCache(cpu_.rip);
+  if (entry.block == &block) entry.code = block.translation;
+  if (const auto found = sites_.find(block.gpa); found != sites_.end())
+    for (const Site& site : found->second) Emitter::patch(buffer_, site.fixup, block.translation);
+}
+
+void Jit::link(Emitter::Fixup site, const uint8_t* unlinked, uint64_t gpa) {
+  const uint8_t* target = unlinked;
+  if (options_.link) {
+    sites_[gpa].push_back({site, unlinked});
+    const Block* block = cpu_.blocks->find(gpa, cpu_.blockKey);
+    if (block && block->translation) target = block->translation;
+  }
+  Emitter::patch(buffer_, site, target);
+}
+
+void Jit::forget(Block& block) {
+  if (cpu_.block == &block)
+    for (Instruction& slot : cpu_.jitState.slots) slot.handler = leaveDeadBlock;
+  if (!block.translation) return;
+  block.translation = nullptr;
+  if (const auto found = sites_.find(block.gpa); found != sites_.end())
+    for (const Site& site : found->second) Emitter::patch(buffer_, site.fixup, site.unlinked);
+}
+
+}  // namespace nodevm

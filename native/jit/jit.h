@@ -1,0 +1,71 @@
+#pragma once
+// The second engine: blocks that are run often become host code. A translated block keeps the boundaries
+// and the instruction count of the block it was made from, and is entered through its first instruction's
+// handler, so that dispatcher, jump cache and invalidation know nothing of it.
+
+#include <cstdint>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "interpreter/block_cache.h"
+#include "jit/code_buffer.h"
+#include "jit/emitter.h"
+#include "jit/thunks.h"
+
+namespace nodevm {
+
+class Cpu;
+
+struct JitOptions {
+  size_t bufferBytes = size_t{64} << 20;
+  unsigned threshold = 12;  // visits after which a block is translated; 0: at once
+  bool link = true;         // jumps within a page go from block to block
+};
+
+struct JitStatistics {
+  uint64_t blocks = 0, guestBytes = 0, codeBytes = 0, left = 0, drops = 0;
+};
+
+class Jit {
+ public:
+  // nullptr where this host gives no executable memory.
+  static std::unique_ptr<Jit> create(Cpu& cpu, const JitOptions& options);
+
+  // A block has been decoded: counts its visits from now on.
+  void watch(Block& block);
+  // The block dies: nothing enters it any more; where it runs, it is left before its next instruction.
+  void forget(Block& block);
+  // The buffer is used up: translates no more until everything is dropped.
+  bool full() const { return full_; }
+  void dropAll();
+
+  const JitStatistics& statistics() const { return statistics_; }
+
+  // For the translator.
+  const CodeBuffer& buffer() const { return buffer_; }
+  const Thunks& thunks() const { return thunks_; }
+  // A rel32 that leads to the block at gpa when there is a translation of it, else to `unlinked`.
+  void link(Emitter::Fixup site, const uint8_t* unlinked, uint64_t gpa);
+
+ private:
+  struct Site {
+    Emitter::Fixup fixup;
+    const uint8_t* unlinked;
+  };
+  Jit(Cpu& cpu, const JitOptions& options);
+
+  static void countVisit(Cpu& cpu, const Instruction* i);
+  void translate(Block& block);
+
+  Cpu& cpu_;
+  const JitOptions options_;
+  CodeBuffer buffer_;
+  Thunks thunks_;
+  const uint8_t* free_ = nullptr;  // first unused byte of the buffer
+  bool full_ = false;
+  std::unordered_map<uint64_t, std::vector<Site>> sites_;  // by target
+  JitStatistics statistics_;
+};
+
+}  // namespace nodevm

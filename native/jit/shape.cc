@@ -1,0 +1,315 @@
+#include "jit/shape.h"
+
+#include "interpreter/binding.h"
+#include "mmu/tlb.h"
+
+namespace nodevm {
+
+namespace {
+
+constexpr uint8_t kRead = Shape::kRead, kWrite = Shape::kWrite, kBoth = kRead | kWrite;
+
+// AH..BH by their byte offset in the register file.
+bool isHighByte(uint8_t slot) { return (slot & 7) != 0; }
+
+class Describer {
+ public:
+  Describer(const Instruction& i, const Row& row) : i_(i), row_(row) {
+    shape_.size = shape_.memorySize = static_cast<uint8_t>(1u << i.operandSize());
+    shape_.opcode = {.map = row.map, .byte = row.opcode};
+    shape_.memory = i.isMemory();
+  }
+
+  Shape describe() {
+    const bool known = row_.map == OpcodeMap::kOneByte ? oneByte()
+                       : row_.map == OpcodeMap::k0F    ? twoByte()
+                                                       : false;
+    return known ? shape_ : Shape{};
+  }
+
+ private:
+  bool is(Way way) {
+    shape_.way = way;
+    return true;
+  }
+  bool digitForm() const { return row_.modrm.reg >= 0; }
+  // ModRM.reg is an opcode extension, ModRM.rm the operand.
+  bool renamedRm(uint8_t use) {
+    shape_.digit = static_cast<uint8_t>(row_.modrm.reg);
+    shape_.rm = use;
+    if (shape_.memory) shape_.memoryWritten = use & kWrite;
+    if (shape_.size == 1) {
+      shape_.bytes.rm = true;
+      if (!i_.isMemory() && isHighByte(i_.rm)) return false;
+    }
+    return is(Way::kRenamed);
+  }
+  bool renamed(uint8_t reg, uint8_t rm) {
+    shape_.reg = reg;
+    shape_.rm = rm;
+    if (shape_.memory) shape_.memoryWritten = rm & kWrite;
+    if (shape_.size == 1) {
+      shape_.bytes = {.reg = true, .rm = true};
+      if (isHighByte(i_.reg) || (!i_.isMemory() && isHighByte(i_.rm))) return false;
+    }
+    return is(Way::kRenamed);
+  }
+  bool withImmediate(unsigned bytes, bool known) {
+    shape_.immediateBytes = static_cast<uint8_t>(bytes);
+    shape_.immediate = static_cast<int64_t>(i_.immediate);
+    return known;
+  }
+  bool flags(FlagEffect effect, bool known) {
+    shape_.flags = effect;
+    return known;
+  }
+  unsigned wideImmediate() const { return shape_.size == 2 ? 2 : 4; }
+
+  bool alu(Alu operation, bool test = false) {
+    shape_.operation = operation;
+    shape_.isTest = test;
+    shape_.flags = FlagEffect::kAll;
+    shape_.readsFlags = operation == Alu::kAdc || operation == Alu::kSbb;
+    shape_.immediate = static_cast<int64_t>(i_.immediate);
+    const bool writes = !test && operation != Alu::kCmp;
+    shape_.memoryWritten = shape_.memory && shape_.toRm && writes;
+    if (shape_.size == 1) {
+      if (i_.isMemory() ? false : !shape_.accumulator && isHighByte(i_.rm)) return false;
+      if (!shape_.accumulator && !shape_.fromImmediate && isHighByte(i_.reg)) return false;
+    }
+    return is(Way::kAlu);
+  }
+
+  bool shift(unsigned digit, bool immediate, bool one) {
+    const unsigned mask = shape_.size == 8 ? 63 : 31;
+    const unsigned count = one ? 1 : static_cast<unsigned>(i_.immediate) & mask;
+    const bool rotates = digit < 4;
+    const bool all = !rotates && (immediate || one) && count != 0;
+    shape_.readsFlags = digit == 2 || digit == 3;
+    shape_.flags = all ? FlagEffect::kAll : FlagEffect::kSome;
+    return renamedRm(kBoth);
+  }
+
+  bool oneByte() {
+    const uint8_t opcode = row_.opcode;
+    const int digit = row_.modrm.reg;
+    if (opcode < 0x40 && (opcode & 7) < 6) {
+      shape_.toRm = (opcode & 7) < 2;
+      shape_.accumulator = shape_.fromImmediate = (opcode & 7) >= 4;
+      return alu(static_cast<Alu>(opcode >> 3));
+    }
+    switch (opcode) {
+      case 0x50: return shape_.size == 8 && is(Way::kPush);
+      case 0x58: return shape_.size == 8 && i_.reg != gpr::kRsp && is(Way::kPop);
+      case 0x63:
+        shape_.memorySize = 4;
+        return shape_.size != 2 && renamed(kWrite, kRead);
+      case 0x68:
+      case 0x6a: return shape_.size == 8 && is(Way::kPushImmediate);
+      case 0x69: return withImmediate(wideImmediate(), flags(FlagEffect::kSome, renamed(kWrite, kRead)));
+      case 0x6b: return withImmediate(1, flags(FlagEffect::kSome, renamed(kWrite, kRead)));
+      case 0x70: return conditional();
+      case 0x80:
+      case 0x81:
+      case 0x83:
+        shape_.toRm = shape_.fromImmediate = true;
+        return alu(static_cast<Alu>(digit));
+      case 0x84:
+      case 0x85:
+        shape_.toRm = true;
+        return alu(Alu::kAnd, true);
+      case 0x86:
+      case 0x87: shape_.rmInRegister = true; return renamed(kBoth, kBoth);
+      case 0x88:
+      case 0x89: return renamed(kRead, kWrite);
+      case 0x8a:
+      case 0x8b: return renamed(kWrite, kRead);
+      case 0x8d:
+        shape_.memory = false;
+        return is(Way::kLea);
+      case 0x90: return is(i_.reg == gpr::kRax ? Way::kNothing : Way::kExchangeAccumulator);
+      case 0x98:
+      case 0x99: return is(Way::kImplied);
+      case 0xa8:
+      case 0xa9:
+        shape_.accumulator = shape_.fromImmediate = true;
+        return alu(Alu::kAnd, true);
+      case 0xb0: return !isHighByte(i_.reg) && is(Way::kMoveImmediate);
+      case 0xb8: return is(Way::kMoveImmediate);
+      case 0xc0:
+      case 0xc1: return withImmediate(1, shift(static_cast<unsigned>(digit), true, false));
+      case 0xd0:
+      case 0xd1: return shift(static_cast<unsigned>(digit), false, true);
+      case 0xd2:
+      case 0xd3: return shift(static_cast<unsigned>(digit), false, false);
+      case 0xc2:
+      case 0xc3: return is(Way::kReturn);
+      case 0xc6: return withImmediate(1, renamedRm(kWrite));
+      case 0xc7: return withImmediate(wideImmediate(), renamedRm(kWrite));
+      case 0xc9: return shape_.size == 8 && is(Way::kLeave);
+      case 0xe8: return is(Way::kCall);
+      case 0xe9:
+      case 0xeb: return is(Way::kJump);
+      case 0xf6:
+      case 0xf7: return groupThree(static_cast<unsigned>(digit));
+      case 0xfe: return flags(FlagEffect::kSome, renamedRm(kBoth));
+      case 0xff: return groupFive(static_cast<unsigned>(digit));
+      default: return false;
+    }
+  }
+
+  bool groupThree(unsigned digit) {
+    switch (digit) {
+      case 0:
+      case 1:
+        shape_.toRm = shape_.fromImmediate = true;
+        return alu(Alu::kAnd, true);
+      case 2: return renamedRm(kBoth);
+      case 3: return flags(FlagEffect::kAll, renamedRm(kBoth));
+      case 4:
+      case 5: return flags(FlagEffect::kSome, renamedRm(kRead));  // MUL, IMUL: RAX and RDX implied
+      default: return false;
+    }
+  }
+
+  bool groupFive(unsigned digit) {
+    switch (digit) {
+      case 0:
+      case 1: return flags(FlagEffect::kSome, renamedRm(kBoth));
+      case 2: return is(Way::kCallIndirect);
+      case 4: return is(Way::kJumpIndirect);
+      case 6: return shape_.size == 8 && !shape_.memory && is(Way::kPush);
+      default: return false;
+    }
+  }
+
+  bool conditional() {
+    shape_.readsFlags = true;
+    return is(Way::kJumpIf);
+  }
+
+  bool twoByte() {
+    const uint8_t opcode = row_.opcode;
+    if (row_.has(kSse | kMmx | kX87)) return false;
+    if (opcode >= 0x40 && opcode < 0x50) {
+      shape_.readsFlags = true;
+      return renamed(kBoth, kRead);
+    }
+    switch (opcode) {
+      case 0x0d:
+      case 0x18:
+      case 0x19:
+      case 0x1a:
+      case 0x1b:
+      case 0x1c:
+      case 0x1d:
+      case 0x1e:
+      case 0x1f:
+        shape_.memory = false;
+        return is(Way::kNothing);
+      case 0x80: return conditional();
+      case 0x90:
+        shape_.readsFlags = true;
+        shape_.opcode.byte = static_cast<uint8_t>(0x90 | i_.reg);
+        return setCondition();
+      case 0xa3: shape_.rmInRegister = true; return !shape_.memory && flags(FlagEffect::kSome, renamed(kRead, kRead));
+      case 0xab:
+      case 0xb3:
+      case 0xbb: shape_.rmInRegister = true; return !shape_.memory && flags(FlagEffect::kSome, renamed(kRead, kBoth));
+      case 0xba:
+        return withImmediate(1, flags(FlagEffect::kSome, renamedRm(row_.modrm.reg == 4 ? kRead : kBoth)));
+      case 0xa4:
+      case 0xac: return withImmediate(1, flags(FlagEffect::kSome, renamed(kRead, kBoth)));
+      case 0xa5:
+      case 0xad: return flags(FlagEffect::kSome, renamed(kRead, kBoth));
+      case 0xae: return row_.modrm.form == 2 && row_.prefix == Mandatory::kNone && is(Way::kNothing);  // fences
+      case 0xaf: return flags(FlagEffect::kSome, renamed(kBoth, kRead));
+      case 0xb0:
+      case 0xb1: return flags(FlagEffect::kAll, renamed(kRead, kBoth));
+      case 0xb6:
+      case 0xbe: return extend(1);
+      case 0xb7:
+      case 0xbf: return extend(2);
+      case 0xb8:
+        shape_.opcode.prefix = 0xf3;
+        return flags(FlagEffect::kAll, renamed(kWrite, kRead));
+      case 0xbc:
+      case 0xbd: return flags(FlagEffect::kAll, renamed(kBoth, kRead));
+      case 0xc0:
+      case 0xc1: return flags(FlagEffect::kAll, renamed(kBoth, kBoth));
+      case 0xc8: return shape_.size != 2 && is(Way::kByteSwap);
+      default: return false;
+    }
+  }
+
+  bool setCondition() {
+    shape_.size = shape_.memorySize = 1;
+    shape_.rm = kWrite;
+    shape_.memoryWritten = shape_.memory;
+    shape_.bytes.rm = true;
+    return (i_.isMemory() || !isHighByte(i_.rm)) && is(Way::kRenamed);
+  }
+
+  bool extend(unsigned from) {
+    shape_.reg = kWrite;
+    shape_.rm = kRead;
+    shape_.memorySize = static_cast<uint8_t>(from);
+    shape_.bytes.rm = from == 1;
+    return (i_.isMemory() || from != 1 || !isHighByte(i_.rm)) && is(Way::kRenamed);
+  }
+
+  const Instruction& i_;
+  const Row& row_;
+  Shape shape_;
+};
+
+bool accessesStack(Way way) {
+  switch (way) {
+    case Way::kPush:
+    case Way::kPushImmediate:
+    case Way::kPop:
+    case Way::kLeave:
+      return true;
+    default:
+      return false;
+  }
+}
+
+bool endsBlock(Way way) { return way >= Way::kJump; }
+
+// Displacements are taken from the start of the page: a few bytes more than the guest's 32 bits.
+bool reachable(const Instruction& i) {
+  constexpr int64_t kMost = INT32_MAX - int64_t{2 * kPageSize};
+  const auto within = [](int64_t value) { return value >= -kMost && value <= kMost; };
+  const Row& row = kRows[i.row];
+  const bool relative = row.operands[0] == Operand::Jb || row.operands[0] == Operand::Jz;
+  return (i.base != gpr::kBlockRip || within(i.displacement)) &&
+         (!relative || within(static_cast<int64_t>(i.immediate)));
+}
+
+}  // namespace
+
+Shape shapeOf(const Block& block, unsigned slot) {
+  const Instruction& i = block.code[slot];
+  const Handler handler = slot == 0 ? block.first : i.handler;
+  const bool last = slot + 1u == block.slots;
+  Shape shape;
+  // Pseudo-instructions; what follows an address computation goes with it.
+  const bool addressed = i.base == gpr::kAddress && i.isMemory();
+  if (handler == fallThrough) {
+    shape.way = Way::kFallThrough;
+  } else if (handler != computeAddress && handler != raiseUndefined && handler != raiseTooLong && !addressed) {
+    if (reachable(i)) shape = Describer(i, kRows[i.row]).describe();
+  }
+  if (last && !endsBlock(shape.way)) shape.way = Way::kInterpretRest;
+  shape.observes = shape.memory || accessesStack(shape.way) || endsBlock(shape.way) || !shape.native();
+  if (!shape.native()) {
+    // By the rows' attributes alone one cannot tell; SIMD instructions that leave the flags alone say so.
+    const Row& row = kRows[i.row];
+    const bool simd = row.has(kSse | kMmx) && !row.has(kWritesFlags | kReadsFlags);
+    if (!simd || i.length == 0) shape.readsFlags = true, shape.flags = FlagEffect::kSome;
+  }
+  return shape;
+}
+
+}  // namespace nodevm

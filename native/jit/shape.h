@@ -1,0 +1,63 @@
+#pragma once
+// What translation has to know of an instruction: which host instruction stands for it, what it reads and
+// writes, and what it does to the flags.
+
+#include <cstdint>
+
+#include "interpreter/block_cache.h"
+#include "jit/emitter.h"
+
+namespace nodevm {
+
+// How an instruction is translated.
+enum class Way : uint8_t {
+  kInterpret,     // by its handler, in the middle of the block
+  kInterpretRest, // by its handler, which ends the block
+  kNothing,       // hints
+  kAlu,           // group 1 and TEST: two operands whose flags can be had again
+  kRenamed,       // the same instruction with other registers
+  kImplied,       // the same, operands implied: RAX, RDX
+  kMoveImmediate,
+  kLea,
+  kByteSwap,
+  kExchangeAccumulator,
+  kPush, kPushImmediate, kPop, kLeave,
+  kJump, kJumpIf, kJumpIndirect, kCall, kCallIndirect, kReturn,
+  kFallThrough,
+};
+
+enum class FlagEffect : uint8_t { kNone, kAll, kSome };
+
+struct Shape {
+  static constexpr uint8_t kRead = 1, kWrite = 2;
+
+  Way way = Way::kInterpret;
+  HostOpcode opcode;
+  uint8_t size = 8;           // bytes of the operation
+  uint8_t memorySize = 8;     // bytes of the memory operand
+  bool memory = false;        // has a memory operand that is accessed
+  bool memoryWritten = false;
+  uint8_t digit = 0;          // opcode extension, where `reg` is 0
+  uint8_t reg = 0, rm = 0;    // kRead, kWrite: what happens to the register operands
+  ByteOperands bytes;
+  bool rmInRegister = false;  // a memory operand would mean something else
+  uint8_t immediateBytes = 0;
+  int64_t immediate = 0;
+
+  // kAlu
+  Alu operation = Alu::kAdd;
+  bool isTest = false;
+  bool fromImmediate = false, toRm = false, accumulator = false;
+
+  FlagEffect flags = FlagEffect::kNone;
+  bool readsFlags = false;
+  bool observes = false;      // may fault, or somebody else sees the state: flags must be in memory
+
+  bool touchesFlags() const { return readsFlags || flags != FlagEffect::kNone; }
+  bool native() const { return way != Way::kInterpret && way != Way::kInterpretRest; }
+};
+
+// The shape of code[slot].
+Shape shapeOf(const Block& block, unsigned slot);
+
+}  // namespace nodevm

@@ -1,0 +1,41 @@
+#pragma once
+// What translated code keeps in memory beside the architectural state; a part of Cpu, addressed by offset.
+
+#include <cstdint>
+
+#include "decoder/instruction.h"
+
+namespace nodevm {
+
+struct JumpCacheEntry;
+
+// How the six arithmetic flags are held. Translated code saves the operands of the last operation that set
+// them, which is cheaper than the flags, and repeats the operation where somebody asks. Outside of
+// translated code the form is always kWords. The four forms of an operation are by operand size code.
+enum class FlagForm : uint8_t {
+  kWords,   // Cpu::flags
+  kPacked,  // JitState::flagA, as PUSHF stores them
+  kAdd, kAdd16, kAdd32, kAdd64,                 // flagA + flagB
+  kSubtract, kSubtract16, kSubtract32, kSubtract64,  // flagA - flagB
+  kLogic, kLogic16, kLogic32, kLogic64,         // a logical operation whose result is flagA
+};
+inline constexpr unsigned kFlagForms = static_cast<unsigned>(FlagForm::kLogic64) + 1;
+
+constexpr FlagForm withSize(FlagForm byteForm, SizeCode size) {
+  return static_cast<FlagForm>(static_cast<unsigned>(byteForm) + size);
+}
+
+struct JitState {
+  static constexpr unsigned kMostSlots = 8;
+
+  uint64_t pageRip = 0;  // RIP of the first byte of the page that the running block lies in
+  uint64_t flagA = 0, flagB = 0;
+  FlagForm flagForm = FlagForm::kWords;
+  uint64_t target = 0;                       // of a call, while its push is under way
+  const uint8_t* targetCode = nullptr;
+  JumpCacheEntry* jumpCache = nullptr;       // BlockCache's
+  // Instructions on their way through the interpreter: copies, then one whose handler comes back.
+  Instruction slots[kMostSlots + 2];
+};
+
+}  // namespace nodevm

@@ -1,0 +1,264 @@
+#include "jit/thunks.h"
+
+#include <cstddef>
+#include <cstring>
+
+#include "cpu/cpu.h"
+#include "interpreter/binding.h"
+#include "interpreter/block_cache.h"
+#include "interpreter/dispatch.h"
+#include "jit/flags.h"
+#include "jit/jit.h"
+
+namespace nodevm {
+
+namespace {
+
+// Pushed on entry, popped in reverse. With the padding below RSP is 16-byte aligned in translated code.
+constexpr uint8_t kCalleeSaved[] = {host::kRbx, host::kRbp, host::kR12, host::kR13, host::kR14, host::kR15};
+constexpr int32_t kPadding = 8;
+
+// --- C++ called from translated code ------------------------------------------------------------------
+
+void continueAt(Cpu& cpu) {
+  settleFlags(cpu);
+  return endBlock(cpu);
+}
+
+void enterBlock(Cpu& cpu, const Block* block) {
+  cpu.block = block;
+  cpu.gpr[gpr::kBlockRip / 8] = cpu.jitState.pageRip + (block->gpa & kPageOffset);
+}
+
+void interpretRest(Cpu& cpu, const Block* block, uint32_t slot) {
+  enterBlock(cpu, block);
+  settleFlags(cpu);
+  const Handler handler = slot == 0 ? block->first : block->code[slot].handler;
+  return handler(cpu, block->code + slot);
+}
+
+// What the last copied instruction goes on to.
+void returnFromSlots(Cpu& cpu, const Instruction*) { cpu.leave = Leave::kNext; }
+
+// False: the block is left, cpu.leave says why.
+bool interpretSlots(Cpu& cpu, const Block* block, uint32_t range) {
+  enterBlock(cpu, block);
+  if (range & SlotRange::kTouchesFlags) settleFlags(cpu);
+  const unsigned first = SlotRange::first(range), count = SlotRange::count(range);
+  Instruction* slots = cpu.jitState.slots;
+  // The one after, too: should the block die, leaveDeadBlock asks it where the guest is.
+  std::memcpy(slots, block->code + first, (count + 1) * sizeof(Instruction));
+  if (first == 0) slots[0].handler = block->first;
+  slots[count].handler = returnFromSlots;
+  slots[0].handler(cpu, slots);
+  if (cpu.leave == Leave::kNext) return true;
+  settleFlags(cpu);
+  return false;
+}
+
+template <class Function>
+uint64_t addressOf(Function* function) {
+  return reinterpret_cast<uint64_t>(function);
+}
+
+int32_t distance(const Cpu& cpu, const void* field) {
+  return static_cast<int32_t>(static_cast<const uint8_t*>(field) - reinterpret_cast<const uint8_t*>(&cpu));
+}
+
+// --- pieces --------------------------------------------------------------------------------------------
+
+HostMemory guestRegister(unsigned number) {
+  return {.base = kCpuRegister, .displacement = static_cast<int32_t>(number * 8)};
+}
+
+void saveGuest(Emitter& e) {
+  for (unsigned n = 0; n < kHostOf.size(); ++n)
+    if (kHostOf[n] != host::kNone) e.store(8, guestRegister(n), kHostOf[n]);
+}
+
+void loadGuest(Emitter& e) {
+  for (unsigned n = 0; n < kHostOf.size(); ++n)
+    if (kHostOf[n] != host::kNone) e.move(8, kHostOf[n], guestRegister(n));
+}
+
+// Gives the host its registers back; RSP is as at the entry of the handler.
+void leaveFrame(Emitter& e) {
+  e.aluImmediate(Alu::kAdd, 8, host::kRsp, kPadding);
+  for (unsigned n = std::size(kCalleeSaved); n-- > 0;) e.pop(kCalleeSaved[n]);
+}
+
+void tailCall(Emitter& e, uint64_t function) {
+  e.move(8, host::kRdi, kCpuRegister);
+  leaveFrame(e);
+  e.moveImmediate(host::kRax, function);
+  e.jump(host::kRax);
+}
+
+const uint8_t* emitEnter(Emitter& e, const Layout& layout) {
+  const uint8_t* start = e.here();
+  for (const uint8_t reg : kCalleeSaved) e.push(reg);
+  e.aluImmediate(Alu::kSub, 8, host::kRsp, kPadding);
+  e.move(8, kCpuRegister, host::kRdi);
+  e.move(8, host::kR9, guestRegister(gpr::kBlockRip / 8));
+  e.aluImmediate(Alu::kAnd, 8, host::kR9, static_cast<int32_t>(kPageMask));
+  e.store(8, layout.at(layout.pageRip), host::kR9);
+  loadGuest(e);
+  e.jump(host::kR11);
+  return start;
+}
+
+const uint8_t* emitExit(Emitter& e, const Layout& layout) {
+  const uint8_t* start = e.here();
+  e.store(8, layout.at(layout.rip), host::kR9);
+  saveGuest(e);
+  tailCall(e, addressOf(continueAt));
+  return start;
+}
+
+const uint8_t* emitProbe(Emitter& e, const Layout& layout, const uint8_t* exit) {
+  const uint8_t* start = e.here();
+  for (const Emitter::Fixup miss : emitJumpCacheProbe(e, layout)) e.bind(miss, exit);
+  e.aluImmediate(Alu::kAnd, 8, host::kR9, static_cast<int32_t>(kPageMask));
+  e.store(8, layout.at(layout.pageRip), host::kR9);
+  e.jump(host::kR11);
+  return start;
+}
+
+const uint8_t* emitInterpretRest(Emitter& e) {
+  const uint8_t* start = e.here();
+  saveGuest(e);
+  e.move(8, host::kRsi, host::kR10);
+  e.move(4, host::kRdx, host::kR11);
+  tailCall(e, addressOf(interpretRest));
+  return start;
+}
+
+const uint8_t* emitInterpretSlots(Emitter& e) {
+  const uint8_t* start = e.here();
+  saveGuest(e);
+  e.move(8, host::kRdi, kCpuRegister);
+  e.move(8, host::kRsi, host::kR10);
+  e.move(4, host::kRdx, host::kR11);
+  e.moveImmediate(host::kRax, addressOf(interpretSlots));
+  e.aluImmediate(Alu::kSub, 8, host::kRsp, 8);
+  e.call(host::kRax);
+  e.aluImmediate(Alu::kAdd, 8, host::kRsp, 8);
+  e.test(1, host::kRax, host::kRax);
+  constexpr unsigned kNotZero = 5;
+  const Emitter::Fixup completed = e.jumpIf(kNotZero);
+  e.aluImmediate(Alu::kAdd, 8, host::kRsp, 8);  // the return address
+  leaveFrame(e);
+  e.ret();
+  e.bind(completed);
+  loadGuest(e);
+  e.ret();
+  return start;
+}
+
+// The flags of one form, from flagA and flagB.
+void emitForm(Emitter& e, const Layout& layout, FlagForm form) {
+  const unsigned index = static_cast<unsigned>(form) - static_cast<unsigned>(FlagForm::kAdd);
+  emitSavedOperation(e, layout, index / 4, 1u << (index & 3));
+  e.ret();
+}
+
+void emitWords(Emitter& e) {
+  constexpr uint8_t kCallerSaved[] = {host::kRax, host::kRcx, host::kRdx, host::kRsi,
+                                      host::kRdi, host::kR8,  host::kR11};
+  static_assert(std::size(kCallerSaved) % 2 == 1, "alignment of the call");
+  for (const uint8_t reg : kCallerSaved) e.push(reg);
+  e.move(8, host::kRdi, kCpuRegister);
+  e.moveImmediate(host::kRax, addressOf(packWords));
+  e.call(host::kRax);
+  e.move(8, host::kR9, host::kRax);
+  for (unsigned n = std::size(kCallerSaved); n-- > 0;) e.pop(kCallerSaved[n]);
+  e.push(host::kR9);
+  e.popf();
+  e.ret();
+}
+
+const uint8_t* emitRestoreFlags(Emitter& e, const Layout& layout) {
+  const uint8_t* code[kFlagForms];
+  for (unsigned n = 0; n < kFlagForms; ++n) {
+    code[n] = e.here();
+    const auto form = static_cast<FlagForm>(n);
+    if (form == FlagForm::kWords) {
+      emitWords(e);
+    } else if (form == FlagForm::kPacked) {
+      e.push(layout.at(layout.flagA));
+      e.popf();
+      e.ret();
+    } else {
+      emitForm(e, layout, form);
+    }
+  }
+  e.align(8);
+  const uint8_t* table = e.here();
+  for (const uint8_t* place : code) e.qword(reinterpret_cast<uint64_t>(place));
+  const uint8_t* start = e.here();
+  e.move(1, host::kR9, layout.at(layout.flagForm));
+  e.moveImmediate(host::kR10, reinterpret_cast<uint64_t>(table));
+  e.jump(HostMemory{.base = host::kR10, .index = host::kR9, .scale = 3});
+  return start;
+}
+
+}  // namespace
+
+Layout::Layout(const Cpu& cpu)
+    : rip(distance(cpu, &cpu.rip)),
+      remaining(distance(cpu, &cpu.remaining)),
+      context(distance(cpu, &cpu.context)),
+      segmentBase(distance(cpu, &cpu.segmentBase)),
+      segmentTlb(distance(cpu, &cpu.segmentTlb)),
+      cr0(distance(cpu, &cpu.cr0)),
+      cr4(distance(cpu, &cpu.cr4)),
+      mxcsr(distance(cpu, &cpu.mxcsr)),
+      vector(distance(cpu, &cpu.vector)),
+      pageRip(distance(cpu, &cpu.jitState.pageRip)),
+      flagA(distance(cpu, &cpu.jitState.flagA)),
+      flagB(distance(cpu, &cpu.jitState.flagB)),
+      flagForm(distance(cpu, &cpu.jitState.flagForm)),
+      target(distance(cpu, &cpu.jitState.target)),
+      targetCode(distance(cpu, &cpu.jitState.targetCode)),
+      jumpCache(distance(cpu, &cpu.jitState.jumpCache)) {}
+
+HostMemory Layout::at(int32_t displacement) const {
+  return {.base = kCpuRegister, .displacement = displacement};
+}
+
+// BlockCache::jumpCache(), rip and context compared.
+std::array<Emitter::Fixup, 3> emitJumpCacheProbe(Emitter& e, const Layout& layout) {
+  constexpr unsigned kShiftLeft = 4, kShiftRight = 5, kNotZero = 5, kZero = 4;
+  static_assert(sizeof(JumpCacheEntry) == 32);
+  e.move(8, host::kR10, host::kR9);
+  e.shiftImmediate(kShiftRight, 8, host::kR10, 13);
+  e.alu(Alu::kXor, 8, host::kR10, host::kR9);
+  e.aluImmediate(Alu::kAnd, 4, host::kR10, BlockCache::kJumpCacheEntries - 1);
+  e.shiftImmediate(kShiftLeft, 4, host::kR10, 5);
+  e.alu(Alu::kAdd, 8, host::kR10, layout.at(layout.jumpCache));
+  const auto field = [](size_t offset) {
+    return HostMemory{.base = host::kR10, .displacement = static_cast<int32_t>(offset)};
+  };
+  e.alu(Alu::kCmp, 8, host::kR9, field(offsetof(JumpCacheEntry, rip)));
+  const Emitter::Fixup other = e.jumpIf(kNotZero);
+  e.move(8, host::kR11, layout.at(layout.context));
+  e.alu(Alu::kCmp, 8, host::kR11, field(offsetof(JumpCacheEntry, context)));
+  const Emitter::Fixup stale = e.jumpIf(kNotZero);
+  e.move(8, host::kR11, field(offsetof(JumpCacheEntry, code)));
+  e.test(8, host::kR11, host::kR11);
+  return {other, stale, e.jumpIf(kZero)};
+}
+
+Thunks emitThunks(Emitter& e, const Layout& layout) {
+  Thunks thunks;
+  thunks.enter = emitEnter(e, layout);
+  thunks.exit = emitExit(e, layout);
+  thunks.probe = emitProbe(e, layout, thunks.exit);
+  thunks.interpretRest = emitInterpretRest(e);
+  thunks.interpretSlots = emitInterpretSlots(e);
+  thunks.restoreFlags = emitRestoreFlags(e, layout);
+  e.align(16);
+  return thunks;
+}
+
+}  // namespace nodevm

@@ -1,0 +1,60 @@
+#pragma once
+// The ways in and out of translated code, and the C++ functions behind them: the calling convention of the
+// host (System V AMD64) is known here and nowhere else.
+
+#include <array>
+#include <cstdint>
+
+#include "jit/emitter.h"
+
+namespace nodevm {
+
+class Cpu;
+
+// Where translated code finds what it needs, as displacements from the Cpu register.
+struct Layout {
+  explicit Layout(const Cpu& cpu);
+  HostMemory at(int32_t displacement) const;
+
+  int32_t rip, remaining, context, segmentBase, segmentTlb, cr0, cr4, mxcsr, vector;
+  int32_t pageRip, flagA, flagB, flagForm, target, targetCode, jumpCache;
+};
+
+// Which host register holds a guest register while translated code runs; kNone: it stays in memory.
+// R9, R10 and R11 are free for each instruction, R14 points to the Cpu, RSP is the host's.
+inline constexpr std::array<uint8_t, 16> kHostOf = {
+    host::kRax, host::kRcx,  host::kRdx,  host::kRbx,  host::kR15, host::kRbp, host::kRsi,  host::kRdi,
+    host::kR8,  host::kNone, host::kNone, host::kNone, host::kR12, host::kR13, host::kNone, host::kNone};
+inline constexpr uint8_t kCpuRegister = host::kR14;
+
+// A request to the interpreter: instructions of the block, by slot.
+struct SlotRange {
+  static constexpr uint32_t kTouchesFlags = 1u << 31;
+  static constexpr uint32_t pack(unsigned first, unsigned count, bool touchesFlags) {
+    return first | count << 16 | (touchesFlags ? kTouchesFlags : 0);
+  }
+  static unsigned first(uint32_t packed) { return packed & 0xffff; }
+  static unsigned count(uint32_t packed) { return packed >> 16 & 0xff; }
+};
+
+struct Thunks {
+  // Entered as a handler, R11: where to go on in translated code.
+  const uint8_t* enter = nullptr;
+  // Jumped to with the next RIP in R9: leaves for the dispatcher, or for the next block.
+  const uint8_t* exit = nullptr;
+  // The same, trying for a translated block first.
+  const uint8_t* probe = nullptr;
+  // Jumped to with a block in R10 and a slot in R11: the rest of the block is interpreted.
+  const uint8_t* interpretRest = nullptr;
+  // Called with a block in R10 and a SlotRange in R11: comes back when the instructions completed. Keeps
+  // nothing but guest registers.
+  const uint8_t* interpretSlots = nullptr;
+  // Called: sets the host's arithmetic flags to the guest's. Clobbers R9 and R10.
+  const uint8_t* restoreFlags = nullptr;
+};
+
+Thunks emitThunks(Emitter& emitter, const Layout& layout);
+// R9: a RIP. Falls through with the translation of the block there in R11; else jumps to the fixups.
+std::array<Emitter::Fixup, 3> emitJumpCacheProbe(Emitter& emitter, const Layout& layout);
+
+}  // namespace nodevm

@@ -1,0 +1,179 @@
+// General-purpose instructions that neither branch nor use the stack.
+
+#include "jit/translator.h"
+
+namespace nodevm {
+
+// Group 1 and TEST: with their operands saved, their flags can be had again at any time.
+void Translator::alu(const Instruction& i, const Shape& shape) {
+  const uint8_t toSlot = shape.accumulator ? gpr::kRax : shape.toRm ? i.rm : i.reg;
+  const uint8_t fromSlot = shape.toRm ? i.reg : i.rm;
+  HostRm guest(host::kNone);
+  if (shape.memory) guest = access(i, shape);
+  const bool toMemory = shape.memory && shape.toRm, fromMemory = shape.memory && !shape.toRm;
+  const HostRm to = toMemory ? guest : locate(toSlot);
+  const HostRm from = fromMemory ? guest : locate(fromSlot);
+  const HostRm* source = shape.fromImmediate ? nullptr : &from;
+
+  const bool carries = shape.readsFlags;  // ADC and SBB
+  if (carries) {
+    // The probe is over: keep the address in one register, so that the flags can be fetched with the others.
+    HostRm folded = guest;
+    if (shape.memory) {
+      e_.lea(host::kR11, guest.memory);
+      folded = HostMemory{.base = host::kR11};
+    }
+    needHostFlags();
+    if (shape.memory) {
+      e_.move(8, host::kR9, host::kR11);  // R11 is scratch below
+      folded = HostMemory{.base = host::kR9};
+    }
+    const HostRm foldedFrom = fromMemory ? folded : from;
+    combine(shape, toMemory ? folded : to, toMemory, source ? &foldedFrom : nullptr);
+    if (wanted().inMemory) savePacked();
+    hostFlags_ = true;
+    return;
+  }
+
+  const bool subtracts = shape.operation == Alu::kSub || shape.operation == Alu::kCmp;
+  const bool logic = !subtracts && shape.operation != Alu::kAdd;
+  const auto size = static_cast<SizeCode>(__builtin_ctz(shape.size));
+  if (wanted().inMemory && !logic)
+    saveOperands(withSize(subtracts ? FlagForm::kSubtract : FlagForm::kAdd, size), shape.size, to, source,
+                 shape.immediate);
+  if (shape.isTest && wanted().inMemory) {
+    // The result is what has to be kept: AND into a scratch register.
+    e_.move(shape.memory ? shape.size : 8, host::kR11, to);
+    Shape and_ = shape;
+    and_.isTest = false;
+    combine(and_, host::kR11, false, source);
+    saveResult(shape.size, host::kR11);
+  } else {
+    combine(shape, to, toMemory, source);
+    if (logic && wanted().inMemory) saveResult(shape.size, to);
+  }
+  hostFlags_ = true;
+}
+
+// The operation itself. from: nullptr for the immediate.
+void Translator::combine(const Shape& shape, HostRm to, bool toGuestMemory, const HostRm* from) {
+  const bool writes = !shape.isTest && shape.operation != Alu::kCmp;
+  // Of a 32-bit result the upper half has to be cleared.
+  const bool narrow = to.isMemory && !toGuestMemory && shape.size == 4 && writes;
+  const HostRm slot = to;
+  if (narrow) {
+    e_.move(4, host::kR11, to);
+    to = host::kR11;
+  }
+  const auto immediate = static_cast<int32_t>(shape.immediate);
+  if (shape.isTest && !from) {
+    e_.instruction({.byte = static_cast<uint8_t>(shape.size == 1 ? 0xf6 : 0xf7)}, shape.size, 0, to,
+                   {.rm = shape.size == 1});
+    e_.immediate(immediate, shape.size == 8 ? 4 : shape.size);
+  } else if (!from) {
+    e_.aluImmediate(shape.operation, shape.size, to, immediate);
+  } else if (to.isMemory || shape.isTest) {
+    uint8_t reg = from->reg;
+    if (from->isMemory) {
+      reg = host::kR11;
+      e_.move(shape.size, reg, *from);
+    }
+    const ByteOperands bytes{.reg = shape.size == 1, .rm = shape.size == 1};
+    if (shape.isTest) {
+      e_.instruction({.byte = static_cast<uint8_t>(shape.size == 1 ? 0x84 : 0x85)}, shape.size, reg, to, bytes);
+    } else {
+      e_.aluToMemory(shape.operation, shape.size, to.memory, reg);
+    }
+  } else {
+    e_.alu(shape.operation, shape.size, to.reg, *from);
+  }
+  if (narrow) e_.store(8, slot.memory, host::kR11);
+}
+
+// The instruction as it is, with its registers renamed: ModRM.reg through R11 and ModRM.rm through R10
+// where they have no host register.
+void Translator::renamed(const Instruction& i, const Shape& shape) {
+  HostRm rm(host::kNone);
+  const bool exact = wanted().any() && shape.flags == FlagEffect::kSome;
+  const bool needsFlags = shape.readsFlags || exact;
+  constexpr uint8_t rmScratch = host::kR10;
+  if (shape.memory) {
+    rm = access(i, shape);
+    if (needsFlags) {
+      e_.lea(host::kR11, rm.memory);
+      needHostFlags();
+      e_.move(8, host::kR9, host::kR11);
+      rm = HostMemory{.base = host::kR9};
+    }
+  } else {
+    if (needsFlags) needHostFlags();
+    if (shape.rm) rm = locate(i.rm);
+  }
+  const bool rmWritten = shape.rm & Shape::kWrite;
+  const bool rmTemporary =
+      !shape.memory && rm.isMemory && ((rmWritten && shape.size == 4) || shape.rmInRegister);
+  const HostRm rmSlot = rm;
+  if (rmTemporary) {
+    if (shape.rm & Shape::kRead) e_.move(8, rmScratch, rm);
+    rm = rmScratch;
+  }
+  uint8_t reg = shape.digit;
+  if (shape.reg) {
+    const bool load = (shape.reg & Shape::kRead) || shape.size < 4;
+    reg = isPinned(i.reg) ? kHostOf[i.reg >> 3] : host::kR11;
+    if (load && !isPinned(i.reg)) e_.move(8, reg, slotOf(i.reg));
+  }
+  e_.instruction(shape.opcode, shape.size, reg, rm, shape.bytes);
+  if (shape.immediateBytes) e_.immediate(shape.immediate, shape.immediateBytes);
+  if (shape.reg & Shape::kWrite) writeBack(i.reg, reg);
+  if (rmTemporary && rmWritten) e_.store(8, rmSlot.memory, rmScratch);
+  if (shape.flags == FlagEffect::kNone) return;
+  if (wanted().inMemory) savePacked();
+  hostFlags_ = shape.flags == FlagEffect::kAll || exact;
+}
+
+// CBW, CWD and their wider forms.
+void Translator::implied(const Instruction&, const Shape& shape) {
+  if (shape.size == 2) e_.byte(0x66);
+  if (shape.size == 8) e_.byte(0x48);
+  e_.byte(shape.opcode.byte);
+}
+
+void Translator::moveImmediate(const Instruction& i, const Shape& shape) {
+  const uint8_t to = isPinned(i.reg) ? kHostOf[i.reg >> 3] : host::kR11;
+  if (shape.size >= 4) {
+    e_.moveImmediate(to, shape.size == 4 ? static_cast<uint32_t>(i.immediate) : i.immediate);
+    return writeBack(i.reg, to);
+  }
+  const bool byte = shape.size == 1;
+  e_.instruction({.byte = static_cast<uint8_t>(byte ? 0xc6 : 0xc7)}, shape.size, 0, locate(i.reg), {.rm = byte});
+  e_.immediate(static_cast<int64_t>(i.immediate), shape.size);
+}
+
+void Translator::loadAddress(const Instruction& i, const Shape& shape) {
+  HostMemory operand;
+  if (isPinned(i.reg) && plainAddress(i, operand))
+    return e_.instruction({.byte = 0x8d}, shape.size, kHostOf[i.reg >> 3], operand);
+  address(i, host::kR9);
+  if (shape.size == 2) return e_.instruction({.byte = 0x89}, 2, host::kR9, locate(i.reg));
+  if (isPinned(i.reg)) return e_.move(shape.size, kHostOf[i.reg >> 3], host::kR9);
+  if (shape.size == 4) e_.move(4, host::kR9, host::kR9);
+  e_.store(8, slotOf(i.reg), host::kR9);
+}
+
+void Translator::byteSwap(const Instruction& i, const Shape& shape) {
+  const uint8_t reg = readable(i.reg, host::kR11);
+  const unsigned rex = (shape.size == 8 ? 8 : 0) | (reg >= 8 ? 1 : 0);
+  if (rex) e_.byte(0x40 | rex);
+  e_.byte(0x0f);
+  e_.byte(0xc8 | (reg & 7));
+  writeBack(i.reg, reg);
+}
+
+void Translator::exchangeAccumulator(const Instruction& i, const Shape& shape) {
+  const uint8_t reg = readable(i.reg, host::kR11);
+  e_.instruction({.byte = 0x87}, shape.size, host::kRax, reg);
+  writeBack(i.reg, reg);
+}
+
+}  // namespace nodevm

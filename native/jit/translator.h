@@ -1,0 +1,125 @@
+#pragma once
+// From one block of decoded instructions to host code.
+
+#include <optional>
+#include <vector>
+
+#include "cpu/cpu.h"
+#include "interpreter/block_cache.h"
+#include "jit/emitter.h"
+#include "jit/jit.h"
+#include "jit/shape.h"
+#include "jit/thunks.h"
+
+namespace nodevm {
+
+struct BlockEntries {
+  const uint8_t* handler;  // entered as the first instruction's handler
+  const uint8_t* linked;   // entered from translated code: charges the block
+};
+
+class Translator {
+ public:
+  // Room that any block's code fits in.
+  static constexpr size_t kMostBytes = 64 << 10;
+
+  Translator(Cpu& cpu, Jit& jit, const Block& block, Emitter& emitter);
+
+  // nullopt: the block is better off interpreted.
+  std::optional<BlockEntries> run();
+
+ private:
+  // Who still wants the flags that are set before a place.
+  struct Liveness {
+    bool inMemory = false;  // somebody who may look at the whole state
+    bool onHost = false;    // an instruction that reads the host's, with nothing between that spoils them
+    bool any() const { return inMemory || onHost; }
+  };
+  // A way out of the straight line, emitted behind it.
+  struct Detour {
+    enum class Kind : uint8_t { kInterpretSlot, kInterpretRest };
+    Kind kind;
+    Emitter::Fixup from;
+    unsigned slot;
+    const uint8_t* resume = nullptr;
+    bool touchesFlags = false, restoreFlags = false;
+  };
+  struct Exit {
+    Emitter::Fixup from;
+    int64_t pageOffset;  // of the target, from the start of the block's page
+    unsigned slot;
+  };
+
+  // translator.cc
+  void analyze();
+  bool worthwhile() const;
+  unsigned emitSlot(unsigned slot);
+  unsigned interpretRun(unsigned slot);
+  void emitDetours();
+  void emitExits();
+
+  // Operands.
+  HostRm locate(uint8_t slot) const;
+  HostMemory slotOf(uint8_t slot) const { return {.base = kCpuRegister, .displacement = slot}; }
+  bool isPinned(uint8_t slot) const { return kHostOf[slot >> 3] != host::kNone; }
+  // The register's host register, or `scratch` loaded with it.
+  uint8_t readable(uint8_t slot, uint8_t scratch);
+  void writeBack(uint8_t slot, uint8_t from);
+  uint64_t pageOffsetOf(const Instruction& i) const { return (block_.gpa & kPageOffset) + i.offset; }
+
+  // translate_memory.cc. An access leaves the operand's host address in R9 + R10; R11 is free.
+  void address(const Instruction& i, uint8_t to);
+  bool plainAddress(const Instruction& i, HostMemory& operand) const;
+  HostMemory access(const Instruction& i, const Shape& shape);
+  HostMemory probe(uint8_t segment, unsigned size, bool write);
+  void detour(Detour::Kind kind, Emitter::Fixup from);
+  void push(const Instruction& i, const Shape& shape);
+  void pop(const Instruction& i);
+  void leave();
+
+  // translate_flags.cc
+  const Liveness& wanted() const { return live_[slot_]; }
+  void setForm(FlagForm form);
+  void saveOperands(FlagForm form, unsigned size, const HostRm& a, const HostRm* b, int64_t immediate);
+  void saveResult(unsigned size, const HostRm& result);
+  void savePacked();
+  void needHostFlags();
+
+  // translate_integer.cc
+  void alu(const Instruction& i, const Shape& shape);
+  void combine(const Shape& shape, HostRm to, bool toGuestMemory, const HostRm* from);
+  void renamed(const Instruction& i, const Shape& shape);
+  void implied(const Instruction& i, const Shape& shape);
+  void moveImmediate(const Instruction& i, const Shape& shape);
+  void loadAddress(const Instruction& i, const Shape& shape);
+  void byteSwap(const Instruction& i, const Shape& shape);
+  void exchangeAccumulator(const Instruction& i, const Shape& shape);
+
+  // translate_branch.cc
+  void branch(const Instruction& i, const Shape& shape);
+  void goTo(Emitter::Fixup from, int64_t pageOffset);
+  void indirectTarget(const Instruction& i, const Shape& shape);
+  void probeJumpCache();
+  void enterFoundPage();
+  void pushReturn(const Instruction& i);
+  void call(const Instruction& i, const Shape& shape);
+  void returnNear(const Instruction& i);
+  bool samePage(int64_t pageOffset) const { return pageOffset >= 0 && pageOffset < int64_t{kPageSize}; }
+  int64_t targetOf(const Instruction& i) const;
+
+  Cpu& cpu_;
+  Jit& jit_;
+  const Block& block_;
+  Emitter& e_;
+  const Layout layout_;
+
+  std::vector<Shape> shapes_;
+  std::vector<Liveness> live_;  // after each slot
+  unsigned slot_ = 0;           // being translated
+  bool hostFlags_ = false;      // the host's flags are the guest's
+  std::optional<FlagForm> form_;  // of the flags in memory, where it is known
+  std::vector<Detour> detours_;
+  std::vector<Exit> exits_;
+};
+
+}  // namespace nodevm
