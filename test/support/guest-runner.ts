@@ -13,7 +13,7 @@ import { Cpu } from '../../src/cpu.js';
 import { Exits } from '../../src/exits.js';
 import { MachineClock } from '../../src/guest-clock.js';
 import { GuestMemory } from '../../src/memory.js';
-import { ExitReason, type NativeCpu } from '../../src/native.js';
+import { ExitReason, type NativeCpu, type NativeCpuOptions } from '../../src/native.js';
 import { loadNative } from '../../src/native-loader.js';
 import { wire, type Board } from '../../src/wiring.js';
 
@@ -83,11 +83,14 @@ export class GuestRunner {
   private readonly output: number[] = [];
   private value = -1;
 
-  /** @param image flat image for {@link GUEST_BASE} */
-  constructor(image: Uint8Array) {
+  /**
+   * @param image flat image for {@link GUEST_BASE}
+   * @param engine what executes it; the interpreter when absent
+   */
+  constructor(image: Uint8Array, engine: Pick<NativeCpuOptions, 'engine' | 'jit'> = {}) {
     const addon = loadNative();
     const ram = { lowRam: RAM, highRam: 0 };
-    this.native = addon.createCpu({ ...ram, clock: 'icount' });
+    this.native = addon.createCpu({ ...ram, clock: 'icount', ...engine });
     this.cpu = new Cpu(this.native, addon.exitBlockLayout);
     this.timers = new MachineClock(this.native, 0);
     const board = this.board(ram);
@@ -103,6 +106,16 @@ export class GuestRunner {
     const cs = this.native.getSegment('cs');
     this.native.setSegment('cs', { ...cs, selector: 0, base: 0n });
     this.native.setRegister('rip', BigInt(GUEST_BASE));
+  }
+
+  /** Instructions executed so far. */
+  get instructions(): number {
+    return this.cpu.instructions;
+  }
+
+  /** Named counters of the native side. */
+  statistics(): Record<string, number> {
+    return this.native.statistics();
   }
 
   /** Runs the guest to its end. */
