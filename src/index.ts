@@ -11,7 +11,7 @@ export { Machine } from './machine.js';
 export { verdictOf } from './machine-exit.js';
 export type { ExitCause, ExitReport, MachineExit } from './machine-exit.js';
 export { DEFAULT_CMDLINE, DEFAULT_MEMORY } from './config.js';
-export type { DebugExitConfig, Image, MachineConfig } from './config.js';
+export type { Accel, DebugExitConfig, Image, MachineConfig } from './config.js';
 export type { ConsoleMatch, ConsolePort, ExpectOptions } from './console.js';
 export type { BytePort } from './serial-link.js';
 export type { GuestClock, GuestTimer } from './clock.js';

@@ -10,7 +10,7 @@ namespace nodevm {
 // Brings JitState::flagForm back to kWords.
 void settleFlags(Cpu& cpu);
 
-// The flags of the form kWords as PUSHF stores them, for POPF on the host. Touches general registers only.
+// The flags of the form kWords as PUSHF stores them, for POPF on the host.
 uint64_t packWords(const Cpu& cpu);
 
 // Emits the operation whose operands are in flagA and flagB: 0 addition, 1 subtraction, 2 logic. Clobbers R9.

@@ -21,6 +21,7 @@ class Describer {
   }
 
   Shape describe() {
+    if (row_.has(kSse | kMmx | kX87)) return simdShapeOf(i_, row_);
     const bool known = row_.map == OpcodeMap::kOneByte ? oneByte()
                        : row_.map == OpcodeMap::k0F    ? twoByte()
                                                        : false;
@@ -190,7 +191,6 @@ class Describer {
 
   bool twoByte() {
     const uint8_t opcode = row_.opcode;
-    if (row_.has(kSse | kMmx | kX87)) return false;
     if (opcode >= 0x40 && opcode < 0x50) {
       shape_.readsFlags = true;
       return renamed(kBoth, kRead);
@@ -236,7 +236,8 @@ class Describer {
       case 0xbc:
       case 0xbd: return flags(FlagEffect::kAll, renamed(kBoth, kRead));
       case 0xc0:
-      case 0xc1: return flags(FlagEffect::kAll, renamed(kBoth, kBoth));
+      case 0xc1:  // of two destinations in one register, the sum wins: left to the interpreter
+        return (shape_.memory || i_.reg != i_.rm) && flags(FlagEffect::kAll, renamed(kBoth, kBoth));
       case 0xc8: return shape_.size != 2 && is(Way::kByteSwap);
       default: return false;
     }

@@ -21,6 +21,7 @@ enum class Way : uint8_t {
   kLea,
   kByteSwap,
   kExchangeAccumulator,
+  kSimd,          // with XMM registers
   kPush, kPushImmediate, kPop, kLeave,
   kJump, kJumpIf, kJumpIndirect, kCall, kCallIndirect, kReturn,
   kFallThrough,
@@ -49,6 +50,12 @@ struct Shape {
   bool isTest = false;
   bool fromImmediate = false, toRm = false, accumulator = false;
 
+  // kSimd
+  uint8_t vectorReg = 0, vectorRm = 0;  // kRead, kWrite: what happens to the XMM operands
+  bool aligned = false;                 // the memory operand has to be
+  bool isFloat = false;                 // may raise #XM
+  bool checksSimd = false, checksFloat = false;  // the first of the block to depend on CR0 and CR4, on MXCSR
+
   FlagEffect flags = FlagEffect::kNone;
   bool readsFlags = false;
   bool observes = false;      // may fault, or somebody else sees the state: flags must be in memory
@@ -59,5 +66,7 @@ struct Shape {
 
 // The shape of code[slot].
 Shape shapeOf(const Block& block, unsigned slot);
+// The shape of an SSE instruction; of way kInterpret when there is none for it.
+Shape simdShapeOf(const Instruction& i, const Row& row);
 
 }  // namespace nodevm

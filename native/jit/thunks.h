@@ -49,7 +49,7 @@ struct Thunks {
   // Called with a block in R10 and a SlotRange in R11: comes back when the instructions completed. Keeps
   // nothing but guest registers.
   const uint8_t* interpretSlots = nullptr;
-  // Called: sets the host's arithmetic flags to the guest's. Clobbers R9 and R10.
+  // Called: sets the host's arithmetic flags to the guest's. Clobbers R9, R10 and XMM.
   const uint8_t* restoreFlags = nullptr;
 };
 

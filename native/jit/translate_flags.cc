@@ -49,6 +49,7 @@ void Translator::needHostFlags() {
     const unsigned index = static_cast<unsigned>(*form_) - static_cast<unsigned>(FlagForm::kAdd);
     return emitSavedOperation(e_, layout_, index / 4, 1u << (index & 3));
   }
+  dropVectors();  // C++ may use them
   e_.callTo(jit_.thunks().restoreFlags);
 }
 

@@ -72,7 +72,10 @@ HostMemory Translator::probe(uint8_t segment, unsigned size, bool write) {
 void Translator::detour(Detour::Kind kind, Emitter::Fixup from) {
   // A block's last instruction has nothing to come back to.
   const bool last = slot_ + 1u == block_.slots;
-  detours_.push_back({.kind = last ? Detour::Kind::kInterpretRest : kind, .from = from, .slot = slot_});
+  detours_.push_back({.kind = last ? Detour::Kind::kInterpretRest : kind,
+                      .from = from,
+                      .slot = slot_,
+                      .vectorsDirty = vectorsDirty_});
 }
 
 void Translator::push(const Instruction& i, const Shape& shape) {

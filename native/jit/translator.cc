@@ -16,6 +16,7 @@ Translator::Translator(Cpu& cpu, Jit& jit, const Block& block, Emitter& emitter)
 
 std::optional<BlockEntries> Translator::run() {
   if (!worthwhile()) return std::nullopt;
+  placeSimdChecks();
   analyze();
   e_.align(16);
   const uint8_t* linked = e_.here();
@@ -48,6 +49,20 @@ bool Translator::worthwhile() const {
   return native > 0 && native >= 2 * interpreted;
 }
 
+// CR0 and CR4 cannot change within a block, MXCSR only by an instruction that is interpreted.
+void Translator::placeSimdChecks() {
+  bool usable = false, masked = false;
+  for (Shape& shape : shapes_) {
+    if (!shape.native()) masked = false;
+    if (shape.way != Way::kSimd) continue;
+    shape.checksSimd = !usable;
+    shape.checksFloat = shape.isFloat && !masked;
+    shape.observes |= shape.checksSimd || shape.checksFloat;
+    usable = true;
+    masked |= shape.isFloat;
+  }
+}
+
 // Backwards: which flags are wanted after each instruction, and in what form.
 void Translator::analyze() {
   Liveness after{.inMemory = true};
@@ -67,6 +82,8 @@ unsigned Translator::emitSlot(unsigned slot) {
   slot_ = slot;
   const Instruction& i = block_.code[slot];
   const Shape& shape = shapes_[slot];
+  const bool ends = slot + 1u == block_.slots;
+  if (ends || shape.way == Way::kInterpret) dropVectors();
   if (shape.way == Way::kInterpret) return interpretRun(slot);
   const size_t firstDetour = detours_.size();
   switch (shape.way) {
@@ -79,6 +96,7 @@ unsigned Translator::emitSlot(unsigned slot) {
     case Way::kLea: loadAddress(i, shape); break;
     case Way::kByteSwap: byteSwap(i, shape); break;
     case Way::kExchangeAccumulator: exchangeAccumulator(i, shape); break;
+    case Way::kSimd: simd(i, shape); break;
     case Way::kPush:
     case Way::kPushImmediate: push(i, shape); break;
     case Way::kPop: pop(i); break;
@@ -89,6 +107,7 @@ unsigned Translator::emitSlot(unsigned slot) {
     detours_[n].resume = e_.here();
     detours_[n].touchesFlags = shape.touchesFlags();
     detours_[n].restoreFlags = hostFlags_;
+    detours_[n].vectorsLoaded = vectorsLoaded_;
   }
   // The interpreter, on its way, leaves the flags in its own form.
   if (detours_.size() > firstDetour && shape.touchesFlags()) form_.reset();
@@ -118,6 +137,7 @@ void Translator::emitDetours() {
   std::vector<Emitter::Fixup> slotCalls, restJumps;
   for (const Detour& detour : detours_) {
     e_.bind(detour.from);
+    storeVectors(detour.vectorsDirty);
     if (detour.kind == Detour::Kind::kInterpretRest) {
       e_.moveImmediate(host::kR11, detour.slot);
       restJumps.push_back(e_.jump());
@@ -126,6 +146,7 @@ void Translator::emitDetours() {
     e_.moveImmediate(host::kR11, SlotRange::pack(detour.slot, 1, detour.touchesFlags));
     slotCalls.push_back(e_.call());
     if (detour.restoreFlags) e_.callTo(jit_.thunks().restoreFlags);
+    loadVectors(detour.vectorsLoaded);
     e_.jumpTo(detour.resume);
   }
   const auto common = [&](const std::vector<Emitter::Fixup>& fixups, const uint8_t* thunk) {

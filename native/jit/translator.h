@@ -43,6 +43,7 @@ class Translator {
     unsigned slot;
     const uint8_t* resume = nullptr;
     bool touchesFlags = false, restoreFlags = false;
+    uint16_t vectorsDirty = 0, vectorsLoaded = 0;  // to store before, to load again behind
   };
   struct Exit {
     Emitter::Fixup from;
@@ -51,6 +52,7 @@ class Translator {
   };
 
   // translator.cc
+  void placeSimdChecks();
   void analyze();
   bool worthwhile() const;
   unsigned emitSlot(unsigned slot);
@@ -95,6 +97,15 @@ class Translator {
   void byteSwap(const Instruction& i, const Shape& shape);
   void exchangeAccumulator(const Instruction& i, const Shape& shape);
 
+  // translate_simd.cc
+  HostMemory vectorSlot(unsigned number) const;
+  void useVector(unsigned number, uint8_t use);
+  void storeVectors(uint16_t which);
+  void loadVectors(uint16_t which);
+  void dropVectors();
+  void checkSimd(const Shape& shape);
+  void simd(const Instruction& i, const Shape& shape);
+
   // translate_branch.cc
   void branch(const Instruction& i, const Shape& shape);
   void goTo(Emitter::Fixup from, int64_t pageOffset);
@@ -118,6 +129,7 @@ class Translator {
   unsigned slot_ = 0;           // being translated
   bool hostFlags_ = false;      // the host's flags are the guest's
   std::optional<FlagForm> form_;  // of the flags in memory, where it is known
+  uint16_t vectorsLoaded_ = 0, vectorsDirty_ = 0;  // XMM registers on the host, newer there than in memory
   std::vector<Detour> detours_;
   std::vector<Exit> exits_;
 };

@@ -1,4 +1,4 @@
-import { DEFAULT_CMDLINE, type Image, type MachineConfig } from '../config.js';
+import { DEFAULT_CMDLINE, type Accel, type Image, type MachineConfig } from '../config.js';
 import { NodevmError } from '../errors.js';
 import type { ClockSource } from '../native.js';
 import { agentOverlay } from './overlay.js';
@@ -15,6 +15,8 @@ export interface BootOptions {
   readonly memory?: number | undefined;
   /** What guest time is made of: `host` time (default), or `icount`, retired instructions. */
   readonly clock?: ClockSource | undefined;
+  /** What executes the guest: `interp`, `jit`, or `auto` (default). */
+  readonly accel?: Accel | undefined;
   /** Wall-clock time at power-on, milliseconds since the Unix epoch. */
   readonly epochMs?: number | undefined;
   /** Ends the run with reason `timeout` after that much host time, in milliseconds. */
@@ -57,6 +59,7 @@ export async function machineConfigOf(options: BootOptions): Promise<MachineConf
     cmdline,
     memory: options.memory,
     clock: options.clock,
+    accel: options.accel,
     epochMs: options.epochMs,
     timeoutMs: options.timeout,
     guestTimeoutMs: options.guestTimeout,

@@ -16,7 +16,7 @@ function run(name: string, jit?: JitOptions): Run {
   const image = readFileSync(buildGuest(name));
   const runner = new GuestRunner(image, jit ? { engine: 'jit', jit } : {});
   const result = runner.run();
-  const translated = runner.statistics()['blocksTranslated'] ?? 0;
+  const translated = runner.statistics().blocksTranslated ?? 0;
   return { ...result, instructions: runner.instructions, translated };
 }
 
@@ -41,12 +41,34 @@ describe.each(guestNames())('bare-metal guest %s', (name) => {
   });
 });
 
+/** Registers after every so many instructions of a guest. */
+function snapshots(name: string, slice: number, jit?: JitOptions): string[] {
+  const runner = new GuestRunner(readFileSync(buildGuest(name)), jit ? { engine: 'jit', jit } : {});
+  const seen: string[] = [];
+  runner.run(slice, () => seen.push(JSON.stringify([runner.instructions, runner.registers()])));
+  return seen;
+}
+
+describe('in lockstep', () => {
+  it.each(['long', 'exceptions', 'smc', 'paging'])(
+    '%s has the same registers at each stop',
+    (name) => {
+      const expected = snapshots(name, 97);
+      const observed = snapshots(name, 97, { threshold: 0 });
+      expect(observed.findIndex((registers, n) => registers !== expected[n])).toBe(-1);
+      expect(observed.length).toBe(expected.length);
+    },
+  );
+});
+
 describe('an icount boot', { timeout: BOOT_TIMEOUT_MS }, () => {
   it('is the same to the byte and to the instruction under either engine', async () => {
     const boot = async (accel: 'interp' | 'jit') => {
       await using machine = await createGuest({ accel });
       const printed = recordConsole(machine);
-      machine.console.write('seq 1 3000 | sort -r | sha256sum; cat /proc/interrupts\npoweroff -f\n');
+      machine.console.write(
+        'seq 1 3000 | sort -r | sha256sum; cat /proc/interrupts\npoweroff -f\n',
+      );
       const exit = await machine.run();
       return { exit, printed: printed().toString() };
     };

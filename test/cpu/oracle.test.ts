@@ -23,6 +23,17 @@ describe.skipIf(!onMeasuredVendor)('the processor this runs on, as the oracle', 
     expect(status).toBe(0);
   });
 
+  it('agrees with what is translated', () => {
+    const { output } = runOracle('--cases', '60', '--seed', '3', '--engine', 'jit');
+    expect(output).toMatch(/^rows \d{3}, cases \d+, differences 0\n$/);
+  });
+
+  // With several instructions a case the flags, and registers in host registers, live on between them.
+  it('agrees with the interpreter on sequences', () => {
+    const sequences = ['--cases', '60', '--length', '6'];
+    expect(runOracle(...sequences, '--engine', 'jit')).toEqual(runOracle(...sequences));
+  });
+
   it('refuses an option it does not know', () => {
     expect(runOracle('--cases').status).toBe(2);
   });

@@ -13,7 +13,8 @@ import { Cpu } from '../../src/cpu.js';
 import { Exits } from '../../src/exits.js';
 import { MachineClock } from '../../src/guest-clock.js';
 import { GuestMemory } from '../../src/memory.js';
-import { ExitReason, type NativeCpu, type NativeCpuOptions } from '../../src/native.js';
+import { ExitReason } from '../../src/native.js';
+import type { NativeCpu, NativeCpuOptions, RegisterName } from '../../src/native.js';
 import { loadNative } from '../../src/native-loader.js';
 import { wire, type Board } from '../../src/wiring.js';
 
@@ -74,6 +75,11 @@ export function buildGuest(name: string): string {
   return image;
 }
 
+const COMPARED: readonly RegisterName[] = [
+  ...(['rax', 'rcx', 'rdx', 'rbx', 'rsp', 'rbp', 'rsi', 'rdi', 'r8', 'r9', 'r10', 'r11'] as const),
+  ...(['r12', 'r13', 'r14', 'r15', 'rip', 'rflags', 'cr0', 'cr2', 'cr3', 'cr4', 'efer'] as const),
+];
+
 /** One machine without a kernel, on the icount clock. */
 export class GuestRunner {
   private readonly cpu: Cpu;
@@ -113,25 +119,39 @@ export class GuestRunner {
     return this.cpu.instructions;
   }
 
+  /** Registers by name, for comparing two runs. */
+  registers(): Record<string, string> {
+    const values = COMPARED.map((name): [string, string] => [
+      name,
+      this.native.getRegister(name).toString(16),
+    ]);
+    return Object.fromEntries(values);
+  }
+
   /** Named counters of the native side. */
   statistics(): Record<string, number> {
     return this.native.statistics();
   }
 
-  /** Runs the guest to its end. */
-  run(): GuestResult {
-    const end = this.runToEnd();
+  /**
+   * Runs the guest to its end.
+   * @param slice most instructions at a time
+   * @param between called after each slice
+   */
+  run(slice = SLICE, between: () => void = () => undefined): GuestResult {
+    const end = this.runToEnd(slice, between);
     const lines = Buffer.from(this.output).toString('latin1').split('\n').filter(Boolean);
     return { end, value: this.value, lines };
   }
 
-  private runToEnd(): GuestResult['end'] {
+  private runToEnd(slice: number, between: () => void): GuestResult['end'] {
     const { cpu, timers } = this;
     while (cpu.instructions < INSTRUCTION_LIMIT) {
       const now = timers.now();
       timers.runDue(now);
       const wait = Math.ceil(timers.nextDeadline - now);
-      const reason = cpu.run(Math.max(1, Math.min(SLICE, wait)));
+      const reason = cpu.run(Math.max(1, Math.min(slice, wait)));
+      between();
       if (reason === ExitReason.Shutdown) return 'shutdown';
       if (reason === ExitReason.Halt && !this.sleep()) return 'halt';
       this.exits.serve(reason);

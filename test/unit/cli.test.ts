@@ -46,6 +46,7 @@ describe('options', () => {
       ready: undefined,
       clock: 'host',
       verbose: false,
+      accel: 'auto',
       json: false,
       ignored: new Set(),
     });
@@ -144,6 +145,12 @@ describe('options', () => {
     [['-nic', 'user'], '--nic "user": expected none'],
   ])('refuses %j', (argv, message) => {
     expect(usageMessage(...argv)).toContain(message);
+  });
+
+  it('knows its own engines', () => {
+    expect(parse('-accel', 'jit').accel).toBe('jit');
+    expect(parse('--accel=interp')).toMatchObject({ accel: 'interp', ignored: new Set() });
+    expect(usageMessage('-accel', 'warp')).toContain('expected interp, jit or auto');
   });
 
   it('collects QEMU flags that mean nothing here, each once', () => {

@@ -65,6 +65,7 @@ describe('resolveConfig', () => {
     ['too much memory', { memory: 2 ** 34 + 4096 }, 'E_MEMORY_SIZE', /to 16 GiB/],
     ['half a page', { memory: 64 * MiB + 1 }, 'E_MEMORY_SIZE', /multiple of 4096/],
     ['no number', { memory: NaN }, 'E_MEMORY_SIZE', /NaN/],
+    ['an engine of its own', { accel: 'kvm' as 'jit' }, 'E_USAGE', /accel is kvm/],
     ['a clock of its own', { clock: 'sundial' as 'host' }, 'E_USAGE', /clock is sundial/],
     ['no serial port', { serialPorts: 0 }, 'E_USAGE', /serialPorts is 0, expected .* 1 to 4/],
     ['a fifth serial port', { serialPorts: 5 }, 'E_USAGE', /serialPorts is 5/],
