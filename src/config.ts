@@ -53,8 +53,8 @@ export interface MachineConfig {
   /** What the guest clock is made from: `host` time (default), or `icount`, retired instructions. */
   readonly clock?: ClockSource | undefined;
   /**
-   * What executes the guest: `interp`, `jit` (hot code is translated to host code; Linux on x86-64, the
-   * interpreter elsewhere), or `auto` (default), which is `interp` for now.
+   * What executes the guest: `interp`, `jit` (hot code is translated to host code), or `auto`
+   * (default): `jit` on x86-64 Linux hosts, else `interp`.
    */
   readonly accel?: Accel | undefined;
   /**
@@ -195,8 +195,11 @@ function checkedProtocol(protocol: string): BootProtocol {
   );
 }
 
+/** The translator emits code for x86-64 Linux hosts; elsewhere the interpreter serves. */
+const TRANSLATES = process.platform === 'linux' && process.arch === 'x64';
+
 function checkedEngine(accel: string): Engine {
-  if (accel === 'jit') return 'jit';
+  if (accel === 'jit' || (accel === 'auto' && TRANSLATES)) return 'jit';
   if (accel === 'interp' || accel === 'auto') return 'interpreter';
   throw new NodevmError('E_USAGE', `accel is ${accel}, expected 'interp', 'jit' or 'auto'`);
 }

@@ -51,7 +51,8 @@ Napi::Function CpuObject::constructorFunction(Napi::Env env) {
        InstanceMethod<&Self::getRegister>("getRegister"),
        InstanceMethod<&Self::setRegister>("setRegister"),
        InstanceMethod<&Self::getSegment>("getSegment"),
-       InstanceMethod<&Self::setSegment>("setSegment"), InstanceMethod<&Self::translate>("translate"),
+       InstanceMethod<&Self::setSegment>("setSegment"),
+       InstanceMethod<&Self::translate>("translate"),
        InstanceMethod<&Self::checkInvariants>("checkInvariants"),
        InstanceMethod<&Self::statistics>("statistics")});
   const auto create = [](const Napi::CallbackInfo& info) -> Napi::Value {
@@ -68,9 +69,9 @@ Napi::Function CpuObject::constructorFunction(Napi::Env env) {
 CpuObject::CpuObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<CpuObject>(info) {
   const Napi::Object options = info[0].As<Napi::Object>();
   const std::string clock = options.Get("clock").As<Napi::String>().Utf8Value();
-  bundle_ = std::make_shared<CpuBundle>(
-      toUint64(options.Get("lowRam")), toUint64(options.Get("highRam")),
-      clock == "icount" ? ClockSource::kIcount : ClockSource::kHost);
+  bundle_ =
+      std::make_shared<CpuBundle>(toUint64(options.Get("lowRam")), toUint64(options.Get("highRam")),
+                                  clock == "icount" ? ClockSource::kIcount : ClockSource::kHost);
   if (!bundle_->ram.data())
     Napi::Error::New(info.Env(), "the host has no room for the guest's memory")
         .ThrowAsJavaScriptException();
@@ -131,8 +132,7 @@ void CpuObject::invalidateCode(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value CpuObject::translate(const Napi::CallbackInfo& info) {
-  const Translation found =
-      peekWalk(bundle_->cpu.paging, bundle_->ram, bigToUint64(info[0]));
+  const Translation found = peekWalk(bundle_->cpu.paging, bundle_->ram, bigToUint64(info[0]));
   return Napi::Number::New(info.Env(), found.ok ? static_cast<double>(found.gpa) : -1.0);
 }
 
@@ -145,11 +145,10 @@ void CpuObject::setIntr(const Napi::CallbackInfo& info) {
 void CpuObject::raiseNmi(const Napi::CallbackInfo&) { bundle_->cpu.apic.raiseLint1(); }
 
 void CpuObject::apicMessage(const Napi::CallbackInfo& info) {
-  bundle_->cpu.apic.message(info[0].As<Napi::Number>().Uint32Value(),
-                            info[1].As<Napi::Boolean>().Value(),
-                            info[2].As<Napi::Number>().Uint32Value(),
-                            info[3].As<Napi::Number>().Uint32Value(),
-                            info[4].As<Napi::Boolean>().Value());
+  bundle_->cpu.apic.message(
+      info[0].As<Napi::Number>().Uint32Value(), info[1].As<Napi::Boolean>().Value(),
+      info[2].As<Napi::Number>().Uint32Value(), info[3].As<Napi::Number>().Uint32Value(),
+      info[4].As<Napi::Boolean>().Value());
 }
 
 // --- registers -----------------------------------------------------------------------------------
@@ -165,7 +164,8 @@ void CpuObject::setRegister(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value CpuObject::getSegment(const Napi::CallbackInfo& info) {
-  const SegmentRegister* found = segmentByName(bundle_->cpu, info[0].As<Napi::String>().Utf8Value());
+  const SegmentRegister* found =
+      segmentByName(bundle_->cpu, info[0].As<Napi::String>().Utf8Value());
   const SegmentRegister value = found ? *found : SegmentRegister{};
   Napi::Object object = Napi::Object::New(info.Env());
   object.Set("selector", Napi::Number::New(info.Env(), value.selector));

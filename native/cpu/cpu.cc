@@ -15,7 +15,8 @@ Cpu::~Cpu() = default;
 // SDM volume 3, table "IA-32 and Intel 64 Processor States Following Power-up, Reset, or INIT".
 void Cpu::reset() {
   static_cast<CpuState&>(*this) = CpuState{};
-  for (SegmentRegister& s : segment) s = {.selector = 0, .access = 0x93, .limit = 0xffff, .base = 0};
+  for (SegmentRegister& s : segment)
+    s = {.selector = 0, .access = 0x93, .limit = 0xffff, .base = 0};
   segment[kCs] = {.selector = 0xf000, .access = 0x9b, .limit = 0xffff, .base = 0xffff0000};
   ldtr = {.selector = 0, .access = 0x82, .limit = 0xffff, .base = 0};
   tr = {.selector = 0, .access = 0x8b, .limit = 0xffff, .base = 0};
@@ -32,7 +33,8 @@ void Cpu::reset() {
   updateMode();
 }
 
-// --- derived state -----------------------------------------------------------------------------------
+// --- derived state
+// -----------------------------------------------------------------------------------
 
 namespace {
 
@@ -88,7 +90,8 @@ void Cpu::updateRights() {
     segmentTlb[n] = !slow && (is64 || needsNoCheck(*this, segment[n], n == kCs)) ? direct : checked;
 }
 
-// Everything that a jump cache hit stands for: the decoding mode, fetch rights and the TLB's contents.
+// Everything that a jump cache hit stands for: the decoding mode, fetch rights and the TLB's
+// contents.
 void Cpu::updateContext() {
   const unsigned mode = code64() ? 2 : segment[kCs].big() ? 1 : 0;
   blockKey = mode | (stackMask == 0xffff ? 4 : stackMask == 0xffffffff ? 8 : 0);
@@ -121,8 +124,8 @@ void Cpu::flushTlb(bool includingGlobal) {
   updateContext();
 }
 
-// INVLPG drops all entries of the page, however large it is. SDM volume 3, "Invalidation of TLBs and
-// Paging-Structure Caches".
+// INVLPG drops all entries of the page, however large it is. SDM volume 3, "Invalidation of TLBs
+// and Paging-Structure Caches".
 void Cpu::flushPage(uint64_t linear) {
   if (tlbs.largePages.mayCover(linear)) return flushTlb(true);
   for (unsigned rights = 0; rights < kChecked; ++rights) tlbs.sets[rights].at(linear) = TlbEntry{};
@@ -138,7 +141,8 @@ void Cpu::forbidFastStores(uint64_t gpa) {
         entry.writeTag = TlbEntry::kInvalid;
 }
 
-// --- faults ------------------------------------------------------------------------------------------
+// --- faults
+// ------------------------------------------------------------------------------------------
 
 bool Cpu::raise(Vector vector) {
   fault = {.pending = true, .vector = vector};
@@ -167,11 +171,13 @@ bool Cpu::needExact() {
   return false;
 }
 
-// --- ports -------------------------------------------------------------------------------------------
+// --- ports
+// -------------------------------------------------------------------------------------------
 
 Loaded<uint32_t> Cpu::portIn(uint16_t port, unsigned size) {
   notePortBreakpoint(port, size);
-  if (const auto* access = replay.next(ReplayLog::Kind::kPortRead, port, static_cast<uint8_t>(size)))
+  if (const auto* access =
+          replay.next(ReplayLog::Kind::kPortRead, port, static_cast<uint8_t>(size)))
     return {static_cast<uint32_t>(access->value), true};
   exitBlock.port = port;
   exitBlock.size = size;
@@ -189,7 +195,8 @@ bool Cpu::portOut(uint16_t port, unsigned size, uint32_t value) {
   return true;
 }
 
-// --- time and entropy --------------------------------------------------------------------------------
+// --- time and entropy
+// --------------------------------------------------------------------------------
 
 uint64_t Cpu::nowNs() const { return clock.now(retired()); }
 
@@ -203,9 +210,11 @@ uint64_t Cpu::entropy() {
   return z ^ (z >> 31);
 }
 
-// --- debug registers ---------------------------------------------------------------------------------
+// --- debug registers
+// ---------------------------------------------------------------------------------
 
-// SDM volume 3, "Debug Registers": lengths 1, 2, 8, 4 by LENn; the address is aligned to the length.
+// SDM volume 3, "Debug Registers": lengths 1, 2, 8, 4 by LENn; the address is aligned to the
+// length.
 void Cpu::noteBreakpoint(uint64_t address, unsigned size, unsigned kinds) {
   static constexpr uint8_t kLength[4] = {1, 2, 8, 4};
   for (unsigned n = 0; n < 4; ++n) {

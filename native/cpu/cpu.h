@@ -9,8 +9,8 @@
 #include "cpu/apic.h"
 #include "cpu/clock.h"
 #include "cpu/exit_block.h"
-#include "cpu/state.h"
 #include "cpu/replay_log.h"
+#include "cpu/state.h"
 #include "jit/state.h"
 #include "mmu/guest_ram.h"
 #include "mmu/page_walk.h"
@@ -24,8 +24,24 @@ struct Block;
 
 // SDM volume 3, "Protected-Mode Exceptions and Interrupts".
 enum Vector : uint8_t {
-  kDe = 0, kDb = 1, kNmi = 2, kBp = 3, kOf = 4, kBr = 5, kUd = 6, kNm = 7, kDf = 8, kTs = 10,
-  kNp = 11, kSsFault = 12, kGp = 13, kPf = 14, kMf = 16, kAc = 17, kMc = 18, kXm = 19,
+  kDe = 0,
+  kDb = 1,
+  kNmi = 2,
+  kBp = 3,
+  kOf = 4,
+  kBr = 5,
+  kUd = 6,
+  kNm = 7,
+  kDf = 8,
+  kTs = 10,
+  kNp = 11,
+  kSsFault = 12,
+  kGp = 13,
+  kPf = 14,
+  kMf = 16,
+  kAc = 17,
+  kMc = 18,
+  kXm = 19,
 };
 
 // The fault that stopped an instruction; delivered by the dispatcher with RIP at the instruction.
@@ -34,8 +50,8 @@ struct PendingFault {
   bool hasErrorCode = false;
   uint8_t vector = 0;
   uint32_t errorCode = 0;
-  uint64_t cr2 = 0;      // #PF
-  uint64_t dr6 = 0;      // #DB: bits to set
+  uint64_t cr2 = 0;  // #PF
+  uint64_t dr6 = 0;  // #DB: bits to set
 };
 
 // Why control came back to the dispatcher from a chain of handlers.
@@ -43,7 +59,8 @@ enum class Leave : uint8_t {
   kBoundary,  // RIP is exact, between instructions; look at events and modes
   kLookup,    // the same, and nothing but RIP has changed: look up the next block
   kNext,      // (builds without tail calls) go on with `at`
-  kFault,     // instruction `at` did not complete: `fault`, or an exit with `exitReason` if none pending
+  kFault,     // instruction `at` did not complete: `fault`, or an exit with `exitReason` if none
+              // pending
 };
 
 template <class T>
@@ -94,8 +111,9 @@ class Cpu : public CpuState {
   unsigned iopl() const { return (eflagsRest >> 12) & 3; }
   // log2 bytes of the default operand size of the current code segment: 1, 2 (also in 64-bit mode).
   SizeCode codeSize() const { return code64() || segment[kCs].big() ? 2 : 1; }
-  // Must follow every change of CS, SS, a segment base, CPL, CR0, CR3's format, CR4, EFER, EFLAGS.AC/VM:
-  // recomputes the derived state, the TLB in force and the block key. Cheap; does not flush the TLB.
+  // Must follow every change of CS, SS, a segment base, CPL, CR0, CR3's format, CR4, EFER,
+  // EFLAGS.AC/VM: recomputes the derived state, the TLB in force and the block key. Cheap; does not
+  // flush the TLB.
   void updateMode();
   // The part of it that EFLAGS.AC at CPL 0 changes: STAC, CLAC.
   void updateRights();
@@ -104,7 +122,7 @@ class Cpu : public CpuState {
 
   // --- faults --------------------------------------------------------------------------------
   // Each records the fault and returns false, so that `return cpu.raise(kGp, 0)` reads well.
-  bool raise(Vector vector);                      // no error code
+  bool raise(Vector vector);  // no error code
   bool raise(Vector vector, uint32_t errorCode);
   bool raisePageFault(uint64_t linear, uint32_t errorCode);
   bool raiseDebug(uint64_t dr6Bits);
@@ -134,13 +152,14 @@ class Cpu : public CpuState {
     }
     return storeSlow(seg, ea, value, sizeof(T));
   }
-  // Read-modify-write: the host address when the fast path may be used (then plain access is all that
-  // is needed), else nullptr and the pair loadForWrite/store below.
+  // Read-modify-write: the host address when the fast path may be used (then plain access is all
+  // that is needed), else nullptr and the pair loadForWrite/store below.
   template <class T>
   [[nodiscard]] uint8_t* writableHost(uint8_t seg, uint64_t ea) {
     const uint64_t linear = (ea + segmentBase[seg]) & linearMask;
     const TlbEntry& entry = segmentTlb[seg]->at(linear);
-    if (entry.writeTag != ((linear + sizeof(T) - 1) & kPageMask)) [[unlikely]] return nullptr;
+    if (entry.writeTag != ((linear + sizeof(T) - 1) & kPageMask)) [[unlikely]]
+      return nullptr;
     uint8_t* host = entry.host(linear);
     if (!host) __builtin_unreachable();
     return host;
@@ -149,28 +168,35 @@ class Cpu : public CpuState {
   [[nodiscard]] Loaded<uint64_t> loadForWrite(uint8_t seg, uint64_t ea, unsigned size);
   [[nodiscard]] Loaded<uint64_t> loadSlow(uint8_t seg, uint64_t ea, unsigned size);
   [[nodiscard]] bool storeSlow(uint8_t seg, uint64_t ea, uint64_t value, unsigned size);
-  // Any length up to 64 bytes (vectors, x87, descriptors in user memory). The pointer is into guest RAM
-  // or into a scratch buffer, valid until the next access; nullptr: fault recorded. `align` of 0: none,
-  // else #GP(0) when ea+base is not a multiple of it (SDM: aligned SSE operands).
-  [[nodiscard]] const uint8_t* loadBytes(uint8_t seg, uint64_t ea, unsigned size, unsigned align = 0);
-  [[nodiscard]] bool storeBytes(uint8_t seg, uint64_t ea, const void* from, unsigned size, unsigned align = 0);
-  // Proves that [ea, ea+size) can be written (for instructions with several stores, e.g. FSAVE, PUSHA).
+  // Any length up to 64 bytes (vectors, x87, descriptors in user memory). The pointer is into guest
+  // RAM or into a scratch buffer, valid until the next access; nullptr: fault recorded. `align` of
+  // 0: none, else #GP(0) when ea+base is not a multiple of it (SDM: aligned SSE operands).
+  [[nodiscard]] const uint8_t* loadBytes(uint8_t seg, uint64_t ea, unsigned size,
+                                         unsigned align = 0);
+  [[nodiscard]] bool storeBytes(uint8_t seg, uint64_t ea, const void* from, unsigned size,
+                                unsigned align = 0);
+  // Proves that [ea, ea+size) can be written (for instructions with several stores, e.g. FSAVE,
+  // PUSHA).
   [[nodiscard]] bool probeWrite(uint8_t seg, uint64_t ea, unsigned size);
   // Implicit supervisor accesses by linear address: GDT, LDT, IDT, TSS. size up to 8.
   [[nodiscard]] Loaded<uint64_t> loadSystem(uint64_t linear, unsigned size);
   [[nodiscard]] bool storeSystem(uint64_t linear, uint64_t value, unsigned size);
   [[nodiscard]] bool probeSystemWrite(uint64_t linear, unsigned size);
   // Host address of [linear, linear+size) within one page of plain RAM for REP MOVS/STOS in bulk;
-  // nullptr where the access must go element by element (page cross, MMIO, code page, fault: none recorded).
+  // nullptr where the access must go element by element (page cross, MMIO, code page, fault: none
+  // recorded).
   [[nodiscard]] uint8_t* bulkHost(uint8_t seg, uint64_t ea, unsigned size, bool write);
 
-  // Port I/O: permission check against IOPL and the TSS bitmap, then the exit. Not ok: fault or exit.
+  // Port I/O: permission check against IOPL and the TSS bitmap, then the exit. Not ok: fault or
+  // exit.
   [[nodiscard]] Loaded<uint32_t> portIn(uint16_t port, unsigned size);
-  // The write is performed by an exit after the instruction completed: end the handler with leaveBlock.
+  // The write is performed by an exit after the instruction completed: end the handler with
+  // leaveBlock.
   [[nodiscard]] bool portOut(uint16_t port, unsigned size, uint32_t value);
 
   // --- segments, gates, events: cpu/segments.cc, cpu/events.cc, cpu/far_transfers.cc ------------
-  // MOV/POP to a data segment register or SS with all checks of protected mode; real and virtual-8086 too.
+  // MOV/POP to a data segment register or SS with all checks of protected mode; real and
+  // virtual-8086 too.
   [[nodiscard]] bool loadSegment(Segment seg, uint16_t selector);
   [[nodiscard]] bool loadLdtr(uint16_t selector);
   [[nodiscard]] bool loadTr(uint16_t selector);
@@ -180,12 +206,13 @@ class Cpu : public CpuState {
   [[nodiscard]] bool farCall(uint16_t selector, uint64_t offset, SizeCode opSize, uint64_t next);
   [[nodiscard]] bool farReturn(SizeCode opSize, unsigned popBytes);
   [[nodiscard]] bool interruptReturn(SizeCode opSize, uint64_t next);
-  [[nodiscard]] bool taskSwitch(uint16_t selector, int kind, uint64_t next, bool hasErrorCode, uint32_t errorCode);
+  [[nodiscard]] bool taskSwitch(uint16_t selector, int kind, uint64_t next, bool hasErrorCode,
+                                uint32_t errorCode);
   enum class EventKind : uint8_t { kFault, kSoftware, kExternal, kInt1, kInt3OrInto };
   // Delivers through the IDT with RIP as it stands; nested faults become #DF, and shutdown.
   void deliver(EventKind kind, uint8_t vector, bool hasErrorCode = false, uint32_t errorCode = 0);
-  // INT n, INT3, INTO: RIP is already the next instruction on success; faults are recorded (not delivered)
-  // so that they are precise at the instruction.
+  // INT n, INT3, INTO: RIP is already the next instruction on success; faults are recorded (not
+  // delivered) so that they are precise at the instruction.
   [[nodiscard]] bool softwareInterrupt(EventKind kind, uint8_t vector, uint64_t next);
 
   // --- control, MSRs, CPUID: cpu/control.cc, cpu/msr.cc, cpu/cpuid.cc, cpu/xstate.cc -------------
@@ -194,41 +221,47 @@ class Cpu : public CpuState {
   [[nodiscard]] bool writeCr4(uint64_t value);
   [[nodiscard]] bool readMsr(uint32_t index, uint64_t& value);
   [[nodiscard]] bool writeMsr(uint32_t index, uint64_t value);
-  struct CpuidResult { uint32_t eax, ebx, ecx, edx; };
+  struct CpuidResult {
+    uint32_t eax, ebx, ecx, edx;
+  };
   CpuidResult cpuid(uint32_t leaf, uint32_t subleaf) const;
   uint64_t readTsc() const;
 
   // --- time and counting ------------------------------------------------------------------------
   // Instructions retired; exact at instruction boundaries and, inside a block, at instruction `at`.
   uint64_t retired() const { return sliceEnd - static_cast<uint64_t>(remaining); }
-  // Makes the dispatcher look at interrupts, deadlines and stop requests at the next block boundary.
+  // Makes the dispatcher look at interrupts, deadlines and stop requests at the next block
+  // boundary.
   void breakSoon() {
     sliceEnd -= static_cast<uint64_t>(remaining);
     remaining = 0;
   }
   uint64_t nowNs() const;
 
-  // --- hot derived state --------------------------------------------------------------------------
-  int64_t remaining = 0;        // instructions left in the slice; blocks are charged on entry
-  uint64_t sliceEnd = 0;        // retired() when remaining is 0
-  // The TLB through which each segment is accessed: that of the current rights, or the empty one that sends
-  // every access to the slow path, where limits, type and alignment are checked.
+  // --- hot derived state
+  // --------------------------------------------------------------------------
+  int64_t remaining = 0;  // instructions left in the slice; blocks are charged on entry
+  uint64_t sliceEnd = 0;  // retired() when remaining is 0
+  // The TLB through which each segment is accessed: that of the current rights, or the empty one
+  // that sends every access to the slow path, where limits, type and alignment are checked.
   Tlb* segmentTlb[kSegmentCount] = {};
-  uint64_t context = 0;         // key of the jump cache: mode bits, user/supervisor, TLB generation
-  uint32_t blockKey = 0;        // mode bits that decoding depends on
-  const Block* block = nullptr; // running block
+  uint64_t context = 0;   // key of the jump cache: mode bits, user/supervisor, TLB generation
+  uint32_t blockKey = 0;  // mode bits that decoding depends on
+  const Block* block = nullptr;  // running block
   const Instruction* at = nullptr;
   Leave leave = Leave::kBoundary;
-  bool interruptShadow = false; // STI, MOV SS, POP SS: no interrupt before the next instruction ends
-  bool debugShadow = false;     // MOV SS, POP SS: no debug trap either
+  bool interruptShadow =
+      false;                 // STI, MOV SS, POP SS: no interrupt before the next instruction ends
+  bool debugShadow = false;  // MOV SS, POP SS: no debug trap either
   bool halted = false;
   bool shutdown = false;
-  bool nmiBlocked = false;      // until IRET
+  bool nmiBlocked = false;  // until IRET
 
   // Interrupt shadow, TF, or debug registers armed: the dispatcher goes one instruction at a time.
   bool singleStep = false;
 
-  // --- parts ---------------------------------------------------------------------------------------
+  // --- parts
+  // ---------------------------------------------------------------------------------------
   GuestRam& ram;
   ExitBlock& exitBlock;
   GuestClock clock;
@@ -247,7 +280,8 @@ class Cpu : public CpuState {
   bool exact = false;
   uint64_t tlbMisses = 0, eventsDelivered = 0, blocksDecoded = 0;
 
-  // For the block cache: stores to a page that now holds code take the slow path; jumps are looked up anew.
+  // For the block cache: stores to a page that now holds code take the slow path; jumps are looked
+  // up anew.
   void forbidFastStores(uint64_t gpa);
   void forgetJumps() {
     ++tlbs.generation;
@@ -267,11 +301,14 @@ class Cpu : public CpuState {
     unsigned size[2];
   };
   [[nodiscard]] bool checkSegment(uint8_t seg, uint64_t ea, unsigned size, bool write);
-  [[nodiscard]] bool linearFor(uint8_t seg, uint64_t ea, unsigned size, bool write, uint64_t& linear);
+  [[nodiscard]] bool linearFor(uint8_t seg, uint64_t ea, unsigned size, bool write,
+                               uint64_t& linear);
   bool raiseSegmentFault(uint8_t seg);
   void fillTlb(Rights rights, uint64_t linear, const Translation& translation);
-  [[nodiscard]] bool translate(uint64_t linear, Rights rights, bool write, bool execute, uint64_t& gpa);
-  [[nodiscard]] bool translateSpan(uint64_t linear, unsigned size, Rights rights, bool write, Span& span);
+  [[nodiscard]] bool translate(uint64_t linear, Rights rights, bool write, bool execute,
+                               uint64_t& gpa);
+  [[nodiscard]] bool translateSpan(uint64_t linear, unsigned size, Rights rights, bool write,
+                                   Span& span);
   [[nodiscard]] bool spanFor(uint8_t seg, uint64_t ea, unsigned size, bool write, Span& span);
   bool isApicPage(uint64_t gpa) const;
   bool leaveForMmio(ReplayLog::Kind kind, uint64_t gpa, unsigned size, uint64_t value);
@@ -307,11 +344,11 @@ class Cpu : public CpuState {
   void publish();
 
   bool alignmentChecked = false, dataBreakpoints = false;
-  uint64_t pendingDr6_ = 0;        // breakpoints hit by the running instruction
-  uint64_t exitAddress = 0;        // exact form of exitBlock.gpa
-  uint64_t codeBase_ = 0;          // what the jump cache was filled under, in legacy modes
+  uint64_t pendingDr6_ = 0;  // breakpoints hit by the running instruction
+  uint64_t exitAddress = 0;  // exact form of exitBlock.gpa
+  uint64_t codeBase_ = 0;    // what the jump cache was filled under, in legacy modes
   uint32_t codeLimit_ = 0;
-  bool acknowledging_ = false;     // InterruptAcknowledge is out, the vector comes with the next run()
+  bool acknowledging_ = false;  // InterruptAcknowledge is out, the vector comes with the next run()
   std::atomic<bool> stopRequested_{false};
   uint64_t entropyState_ = 0x6e6f6465766d;
   alignas(64) uint8_t scratch[64];

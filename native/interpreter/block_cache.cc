@@ -56,7 +56,8 @@ Block* BlockCache::find(uint64_t gpa, uint32_t key) const {
   return nullptr;
 }
 
-// Puts the bytes at gpa + offset into the window. Bytes of the following page are fetched only when asked for.
+// Puts the bytes at gpa + offset into the window. Bytes of the following page are fetched only when
+// asked for.
 bool BlockCache::fetch(Cpu& cpu, uint64_t gpa, unsigned offset, bool second, Draft& draft,
                        unsigned& available) {
   static constexpr uint8_t kNoMemory = 0xff;

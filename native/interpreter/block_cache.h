@@ -1,6 +1,6 @@
 #pragma once
-// Blocks of decoded instructions, keyed by the guest physical address of their first byte and by the
-// mode bits that decoding depends on, so that all address spaces share them.
+// Blocks of decoded instructions, keyed by the guest physical address of their first byte and by
+// the mode bits that decoding depends on, so that all address spaces share them.
 
 #include <cstdint>
 #include <memory>
@@ -15,16 +15,17 @@ namespace nodevm {
 struct Block {
   static constexpr uint64_t kNoPage = ~uint64_t{0};
 
-  Instruction* code = nullptr;    // ends with an instruction that ends the block
+  Instruction* code = nullptr;  // ends with an instruction that ends the block
   uint64_t gpa = 0;
   uint64_t secondPage = kNoPage;  // physical page of the tail of an instruction that crosses pages
   uint32_t key = 0;
   uint16_t bytes = 0;
-  uint16_t count = 0;             // architectural instructions
-  uint16_t slots = 0;             // entries of code, pseudo-instructions included
+  uint16_t count = 0;  // architectural instructions
+  uint16_t slots = 0;  // entries of code, pseudo-instructions included
   Block* nextInBucket = nullptr;
 
-  // For translation: what code[0] does when it is interpreted, and how it is entered from translated code.
+  // For translation: what code[0] does when it is interpreted, and how it is entered from
+  // translated code.
   Handler first = nullptr;
   const uint8_t* translation = nullptr;  // nullptr: not translated
   mutable uint16_t visits = 0;           // a profile: no part of what the block is
@@ -51,13 +52,13 @@ class BlockCache {
 
   // The block at gpa, nullptr when it has not been decoded.
   Block* find(uint64_t gpa, uint32_t key) const;
-  // Decodes at RIP, whose physical address is gpa. At most `limit` instructions; only blocks built with
-  // kNoLimit are kept. nullptr: the fetch of a second page faulted (recorded in cpu.fault).
+  // Decodes at RIP, whose physical address is gpa. At most `limit` instructions; only blocks built
+  // with kNoLimit are kept. nullptr: the fetch of a second page faulted (recorded in cpu.fault).
   static constexpr unsigned kNoLimit = 48;
   const Block* build(Cpu& cpu, uint64_t gpa, unsigned limit);
 
-  // The guest or a device writes [gpa, gpa + length): blocks there die at once, the running one included,
-  // whose remaining instructions turn into exits.
+  // The guest or a device writes [gpa, gpa + length): blocks there die at once, the running one
+  // included, whose remaining instructions turn into exits.
   void invalidate(Cpu& cpu, uint64_t gpa, uint64_t length);
   void dropAll(Cpu& cpu);
   // Between blocks only: frees the memory of dead blocks when there is too much of it.
@@ -74,7 +75,8 @@ class BlockCache {
   size_t bucketOf(uint64_t gpa, uint32_t key) const {
     return (gpa * 0x9e3779b97f4a7c15 >> 32 ^ key) & (buckets_.size() - 1);
   }
-  bool fetch(Cpu& cpu, uint64_t gpa, unsigned offset, bool first, Draft& draft, unsigned& available);
+  bool fetch(Cpu& cpu, uint64_t gpa, unsigned offset, bool first, Draft& draft,
+             unsigned& available);
   bool decodeInto(Cpu& cpu, uint64_t gpa, unsigned limit, Draft& draft);
   void keep(Cpu& cpu, Block& block);
   void unlink(Block* block);

@@ -1,4 +1,5 @@
-// The dispatcher: events between instructions, slices of the instruction budget, blocks, single steps.
+// The dispatcher: events between instructions, slices of the instruction budget, blocks, single
+// steps.
 
 #include <algorithm>
 
@@ -46,7 +47,8 @@ void Cpu::completeExit() {
       if (acknowledging_) deliver(EventKind::kExternal, static_cast<uint8_t>(answer));
       acknowledging_ = false;
       break;
-    default: break;
+    default:
+      break;
   }
   exitReason = ExitReason::kBudget;
 }
@@ -55,7 +57,8 @@ void Cpu::publish() {
   exitBlock.instructions = static_cast<double>(retired());
   exitBlock.now = static_cast<double>(nowNs());
   const uint64_t deadline = apic.nextDeadline();
-  exitBlock.apicDeadline = deadline == LocalApic::kNever ? __builtin_inf() : static_cast<double>(deadline);
+  exitBlock.apicDeadline =
+      deadline == LocalApic::kNever ? __builtin_inf() : static_cast<double>(deadline);
 }
 
 ExitReason Cpu::loop(uint64_t end) {
@@ -76,8 +79,8 @@ ExitReason Cpu::loop(uint64_t end) {
     if (halted) return ExitReason::kHalt;
     if (retired() >= end) return ExitReason::kBudget;
     startSlice(end);
-    const bool oneByOne = interruptShadow || (dr7 & 0xff) != 0 ||
-                          (eflagsRest & (eflags::kTf | eflags::kRf)) != 0;
+    const bool oneByOne =
+        interruptShadow || (dr7 & 0xff) != 0 || (eflagsRest & (eflags::kTf | eflags::kRf)) != 0;
     if (oneByOne) {
       stepOne();
     } else {
@@ -87,7 +90,8 @@ ExitReason Cpu::loop(uint64_t end) {
   }
 }
 
-// Interrupts and the local APIC's timer, at an instruction boundary. True: `exit` has to be made first.
+// Interrupts and the local APIC's timer, at an instruction boundary. True: `exit` has to be made
+// first.
 bool Cpu::serviceEvents(ExitReason& exit) {
   apic.advance(nowNs());
   if (const int vector = apic.takeEoiBroadcast(); vector >= 0) {
@@ -155,7 +159,8 @@ void Cpu::execute(const Block& target) {
   }
 }
 
-// After a chain of handlers: puts RIP right where an instruction did not complete. True: it completed.
+// After a chain of handlers: puts RIP right where an instruction did not complete. True: it
+// completed.
 bool Cpu::settle() {
   if (leave != Leave::kFault) return true;
   rip = thisRip(*this, at);
@@ -199,15 +204,14 @@ const Block* Cpu::findBlock(bool cacheable) {
     // The tail has to be where it was decoded from in this address space too.
     uint64_t second = 0;
     if (!fetchPage((linear & kPageMask) + kPageSize, second)) return nullptr;
-    if ((second & kPageMask) != found->secondPage)
-      return blocks->build(*this, gpa, 1);
+    if ((second & kPageMask) != found->secondPage) return blocks->build(*this, gpa, 1);
   } else if (!found) {
     found = blocks->build(*this, gpa, BlockCache::kNoLimit);
     if (!found) return nullptr;
   }
-  if (found->count > remaining)
-    return blocks->build(*this, gpa, static_cast<unsigned>(remaining));
-  if (found->secondPage == Block::kNoPage) blocks->jumpCache(rip) = {rip, context, found, found->translation};
+  if (found->count > remaining) return blocks->build(*this, gpa, static_cast<unsigned>(remaining));
+  if (found->secondPage == Block::kNoPage)
+    blocks->jumpCache(rip) = {rip, context, found, found->translation};
   return found;
 }
 
@@ -252,8 +256,8 @@ bool Cpu::instructionBreakpoint() {
     if (enabled && execute && dr[n] == linear) hits |= uint64_t{1} << n;
   }
   if (!hits) return false;
-  // The saved image does not get RF here, as it does for other faults: the handler sets it (SDM volume 3,
-  // "Instruction-Breakpoint Exception Condition").
+  // The saved image does not get RF here, as it does for other faults: the handler sets it (SDM
+  // volume 3, "Instruction-Breakpoint Exception Condition").
   raiseDebug(hits);
   return true;
 }

@@ -1,6 +1,6 @@
 #pragma once
-// Executable memory: one object mapped twice, so that no page is ever writable and executable at the same
-// address. Linux; elsewhere no buffer can be made and the interpreter serves.
+// Executable memory: one object mapped twice, so that no page is ever writable and executable at
+// the same address. Linux; elsewhere no buffer can be made and the interpreter serves.
 
 #include <cstddef>
 #include <cstdint>

@@ -2,7 +2,8 @@
 
 namespace nodevm {
 
-void Emitter::instruction(HostOpcode opcode, unsigned size, uint8_t reg, const HostRm& rm, ByteOperands bytes) {
+void Emitter::instruction(HostOpcode opcode, unsigned size, uint8_t reg, const HostRm& rm,
+                          ByteOperands bytes) {
   if (size == 2) byte(0x66);
   if (opcode.prefix) byte(opcode.prefix);
   const uint8_t base = rm.isMemory ? rm.memory.base : rm.reg;
@@ -28,14 +29,16 @@ void Emitter::instruction(HostOpcode opcode, unsigned size, uint8_t reg, const H
 void Emitter::memoryOperand(uint8_t reg, const HostMemory& memory) {
   if (memory.base == host::kNone) {  // SIB with base 5 and mod 0: displacement alone
     byte((reg & 7u) << 3 | 4);
-    byte(static_cast<unsigned>(memory.scale) << 6 | (memory.index == host::kNone ? 4u : memory.index & 7u) << 3 | 5);
+    byte(static_cast<unsigned>(memory.scale) << 6 |
+         (memory.index == host::kNone ? 4u : memory.index & 7u) << 3 | 5);
     return immediate(memory.displacement, 4);
   }
   const unsigned base = memory.base & 7, field = (reg & 7u) << 3;
   const bool needsDisplacement = base == 5;  // RBP and R13
   const int32_t displacement = memory.displacement;
-  const unsigned mod = displacement == 0 && !needsDisplacement ? 0
-                       : displacement == static_cast<int8_t>(displacement) ? 1 : 2;
+  const unsigned mod = displacement == 0 && !needsDisplacement             ? 0
+                       : displacement == static_cast<int8_t>(displacement) ? 1
+                                                                           : 2;
   if (memory.index != host::kNone || base == 4) {
     const unsigned index = memory.index == host::kNone ? 4 : memory.index & 7u;
     byte(mod << 6 | field | 4);

@@ -1,6 +1,6 @@
 #pragma once
-// Writes x86-64 machine code. SDM volume 2, "Instruction Format". Operands are register numbers; names and
-// order of operands are those of the manual.
+// Writes x86-64 machine code. SDM volume 2, "Instruction Format". Operands are register numbers;
+// names and order of operands are those of the manual.
 
 #include <cstdint>
 #include <cstring>
@@ -12,9 +12,9 @@ namespace nodevm {
 
 // Register numbers of the host.
 namespace host {
-inline constexpr uint8_t kRax = 0, kRcx = 1, kRdx = 2, kRbx = 3, kRsp = 4, kRbp = 5, kRsi = 6, kRdi = 7,
-                         kR8 = 8, kR9 = 9, kR10 = 10, kR11 = 11, kR12 = 12, kR13 = 13, kR14 = 14,
-                         kR15 = 15, kNone = 0xff;
+inline constexpr uint8_t kRax = 0, kRcx = 1, kRdx = 2, kRbx = 3, kRsp = 4, kRbp = 5, kRsi = 6,
+                         kRdi = 7, kR8 = 8, kR9 = 9, kR10 = 10, kR11 = 11, kR12 = 12, kR13 = 13,
+                         kR14 = 14, kR15 = 15, kNone = 0xff;
 }
 
 struct HostOpcode {
@@ -68,20 +68,23 @@ class Emitter {
 
   // opcode reg, rm of `size` bytes (1, 2, 4, 8; 16 for vectors, which have no operand size).
   // immediateBytes: what follows, for RIP-relative operands only.
-  void instruction(HostOpcode opcode, unsigned size, uint8_t reg, const HostRm& rm, ByteOperands bytes = {});
+  void instruction(HostOpcode opcode, unsigned size, uint8_t reg, const HostRm& rm,
+                   ByteOperands bytes = {});
   void immediate(int64_t value, unsigned bytes) {
     std::memcpy(at_, &value, bytes);
     at_ += bytes;
   }
 
   // --- the instructions that translation itself needs --------------------------------------------
-  void move(unsigned size, uint8_t to, const HostRm& from) {  // mov r, r/m; narrow loads zero-extend
+  void move(unsigned size, uint8_t to,
+            const HostRm& from) {  // mov r, r/m; narrow loads zero-extend
     if (size >= 4) return instruction({.byte = 0x8b}, size, to, from);
-    instruction({.map = OpcodeMap::k0F, .byte = static_cast<uint8_t>(size == 1 ? 0xb6 : 0xb7)}, 4, to, from,
-                {.rm = size == 1});
+    instruction({.map = OpcodeMap::k0F, .byte = static_cast<uint8_t>(size == 1 ? 0xb6 : 0xb7)}, 4,
+                to, from, {.rm = size == 1});
   }
   void store(unsigned size, const HostMemory& to, uint8_t from) {
-    instruction({.byte = static_cast<uint8_t>(size == 1 ? 0x88 : 0x89)}, size, from, to, {.reg = size == 1});
+    instruction({.byte = static_cast<uint8_t>(size == 1 ? 0x88 : 0x89)}, size, from, to,
+                {.reg = size == 1});
   }
   void storeImmediate(unsigned size, const HostMemory& to, int32_t value) {
     instruction({.byte = static_cast<uint8_t>(size == 1 ? 0xc6 : 0xc7)}, size, 0, to);
@@ -96,7 +99,8 @@ class Emitter {
   }
   void aluToMemory(Alu operation, unsigned size, const HostMemory& to, uint8_t from) {
     const auto base = static_cast<uint8_t>(static_cast<unsigned>(operation) << 3);
-    instruction({.byte = static_cast<uint8_t>(base | (size == 1 ? 0 : 1))}, size, from, to, {.reg = size == 1});
+    instruction({.byte = static_cast<uint8_t>(base | (size == 1 ? 0 : 1))}, size, from, to,
+                {.reg = size == 1});
   }
   void aluImmediate(Alu operation, unsigned size, const HostRm& to, int32_t value);
   void test(unsigned size, uint8_t a, uint8_t b) {
@@ -124,7 +128,8 @@ class Emitter {
   void jump(const HostRm& to) { instruction({.byte = 0xff}, 4, 4, to); }
   void call(const HostRm& to) { instruction({.byte = 0xff}, 4, 2, to); }
 
-  // --- branches ------------------------------------------------------------------------------------
+  // --- branches
+  // ------------------------------------------------------------------------------------
   Fixup jump() {
     byte(0xe9);
     return relative();

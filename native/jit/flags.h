@@ -13,7 +13,8 @@ void settleFlags(Cpu& cpu);
 // The flags of the form kWords as PUSHF stores them, for POPF on the host.
 uint64_t packWords(const Cpu& cpu);
 
-// Emits the operation whose operands are in flagA and flagB: 0 addition, 1 subtraction, 2 logic. Clobbers R9.
+// Emits the operation whose operands are in flagA and flagB: 0 addition, 1 subtraction, 2 logic.
+// Clobbers R9.
 void emitSavedOperation(Emitter& emitter, const Layout& layout, unsigned operation, unsigned size);
 
 }  // namespace nodevm

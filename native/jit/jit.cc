@@ -29,8 +29,8 @@ void Jit::dropAll() {
 }
 
 void Jit::watch(Block& block) {
-  // Translated code is for 64-bit mode: no segment limits, no masks. An instruction that crosses pages has
-  // to be looked up each time.
+  // Translated code is for 64-bit mode: no segment limits, no masks. An instruction that crosses
+  // pages has to be looked up each time.
   if (!cpu_.code64() || block.secondPage != Block::kNoPage) return;
   block.first = block.code[0].handler;
   block.code[0].handler = countVisit;
@@ -63,7 +63,8 @@ void Jit::translate(Block& block) {
   statistics_.codeBytes += static_cast<uint64_t>(emitter.here() - free_);
   free_ = emitter.here();
   block.translation = translation->linked;
-  block.code[0].handler = reinterpret_cast<Handler>(reinterpret_cast<uintptr_t>(translation->handler));
+  block.code[0].handler =
+      reinterpret_cast<Handler>(reinterpret_cast<uintptr_t>(translation->handler));
   // The dispatcher is about to enter it from this RIP.
   JumpCacheEntry& entry = cpu_.blocks->jumpCache(cpu_.rip);
   if (entry.block == &block) entry.code = block.translation;

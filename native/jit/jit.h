@@ -1,7 +1,7 @@
 #pragma once
-// The second engine: blocks that are run often become host code. A translated block keeps the boundaries
-// and the instruction count of the block it was made from, and is entered through its first instruction's
-// handler, so that dispatcher, jump cache and invalidation know nothing of it.
+// The second engine: blocks that are run often become host code. A translated block keeps the
+// boundaries and the instruction count of the block it was made from, and is entered through its
+// first instruction's handler, so that dispatcher, jump cache and invalidation know nothing of it.
 
 #include <cstdint>
 #include <memory>
@@ -34,7 +34,8 @@ class Jit {
 
   // A block has been decoded: counts its visits from now on.
   void watch(Block& block);
-  // The block dies: nothing enters it any more; where it runs, it is left before its next instruction.
+  // The block dies: nothing enters it any more; where it runs, it is left before its next
+  // instruction.
   void forget(Block& block);
   // The buffer is used up: translates no more until everything is dropped.
   bool full() const { return full_; }

@@ -100,16 +100,22 @@ class Describer {
       return alu(static_cast<Alu>(opcode >> 3));
     }
     switch (opcode) {
-      case 0x50: return shape_.size == 8 && is(Way::kPush);
-      case 0x58: return shape_.size == 8 && i_.reg != gpr::kRsp && is(Way::kPop);
+      case 0x50:
+        return shape_.size == 8 && is(Way::kPush);
+      case 0x58:
+        return shape_.size == 8 && i_.reg != gpr::kRsp && is(Way::kPop);
       case 0x63:
         shape_.memorySize = 4;
         return shape_.size != 2 && renamed(kWrite, kRead);
       case 0x68:
-      case 0x6a: return shape_.size == 8 && is(Way::kPushImmediate);
-      case 0x69: return withImmediate(wideImmediate(), flags(FlagEffect::kSome, renamed(kWrite, kRead)));
-      case 0x6b: return withImmediate(1, flags(FlagEffect::kSome, renamed(kWrite, kRead)));
-      case 0x70: return conditional();
+      case 0x6a:
+        return shape_.size == 8 && is(Way::kPushImmediate);
+      case 0x69:
+        return withImmediate(wideImmediate(), flags(FlagEffect::kSome, renamed(kWrite, kRead)));
+      case 0x6b:
+        return withImmediate(1, flags(FlagEffect::kSome, renamed(kWrite, kRead)));
+      case 0x70:
+        return conditional();
       case 0x80:
       case 0x81:
       case 0x83:
@@ -120,42 +126,63 @@ class Describer {
         shape_.toRm = true;
         return alu(Alu::kAnd, true);
       case 0x86:
-      case 0x87: shape_.rmInRegister = true; return renamed(kBoth, kBoth);
+      case 0x87:
+        shape_.rmInRegister = true;
+        return renamed(kBoth, kBoth);
       case 0x88:
-      case 0x89: return renamed(kRead, kWrite);
+      case 0x89:
+        return renamed(kRead, kWrite);
       case 0x8a:
-      case 0x8b: return renamed(kWrite, kRead);
+      case 0x8b:
+        return renamed(kWrite, kRead);
       case 0x8d:
         shape_.memory = false;
         return is(Way::kLea);
-      case 0x90: return is(i_.reg == gpr::kRax ? Way::kNothing : Way::kExchangeAccumulator);
+      case 0x90:
+        return is(i_.reg == gpr::kRax ? Way::kNothing : Way::kExchangeAccumulator);
       case 0x98:
-      case 0x99: return is(Way::kImplied);
+      case 0x99:
+        return is(Way::kImplied);
       case 0xa8:
       case 0xa9:
         shape_.accumulator = shape_.fromImmediate = true;
         return alu(Alu::kAnd, true);
-      case 0xb0: return !isHighByte(i_.reg) && is(Way::kMoveImmediate);
-      case 0xb8: return is(Way::kMoveImmediate);
+      case 0xb0:
+        return !isHighByte(i_.reg) && is(Way::kMoveImmediate);
+      case 0xb8:
+        return is(Way::kMoveImmediate);
       case 0xc0:
-      case 0xc1: return withImmediate(1, shift(static_cast<unsigned>(digit), true, false));
+      case 0xc1:
+        return withImmediate(1, shift(static_cast<unsigned>(digit), true, false));
       case 0xd0:
-      case 0xd1: return shift(static_cast<unsigned>(digit), false, true);
+      case 0xd1:
+        return shift(static_cast<unsigned>(digit), false, true);
       case 0xd2:
-      case 0xd3: return shift(static_cast<unsigned>(digit), false, false);
+      case 0xd3:
+        return shift(static_cast<unsigned>(digit), false, false);
       case 0xc2:
-      case 0xc3: return is(Way::kReturn);
-      case 0xc6: return withImmediate(1, renamedRm(kWrite));
-      case 0xc7: return withImmediate(wideImmediate(), renamedRm(kWrite));
-      case 0xc9: return shape_.size == 8 && is(Way::kLeave);
-      case 0xe8: return is(Way::kCall);
+      case 0xc3:
+        return is(Way::kReturn);
+      case 0xc6:
+        return withImmediate(1, renamedRm(kWrite));
+      case 0xc7:
+        return withImmediate(wideImmediate(), renamedRm(kWrite));
+      case 0xc9:
+        return shape_.size == 8 && is(Way::kLeave);
+      case 0xe8:
+        return is(Way::kCall);
       case 0xe9:
-      case 0xeb: return is(Way::kJump);
+      case 0xeb:
+        return is(Way::kJump);
       case 0xf6:
-      case 0xf7: return groupThree(static_cast<unsigned>(digit));
-      case 0xfe: return flags(FlagEffect::kSome, renamedRm(kBoth));
-      case 0xff: return groupFive(static_cast<unsigned>(digit));
-      default: return false;
+      case 0xf7:
+        return groupThree(static_cast<unsigned>(digit));
+      case 0xfe:
+        return flags(FlagEffect::kSome, renamedRm(kBoth));
+      case 0xff:
+        return groupFive(static_cast<unsigned>(digit));
+      default:
+        return false;
     }
   }
 
@@ -165,22 +192,31 @@ class Describer {
       case 1:
         shape_.toRm = shape_.fromImmediate = true;
         return alu(Alu::kAnd, true);
-      case 2: return renamedRm(kBoth);
-      case 3: return flags(FlagEffect::kAll, renamedRm(kBoth));
+      case 2:
+        return renamedRm(kBoth);
+      case 3:
+        return flags(FlagEffect::kAll, renamedRm(kBoth));
       case 4:
-      case 5: return flags(FlagEffect::kSome, renamedRm(kRead));  // MUL, IMUL: RAX and RDX implied
-      default: return false;
+      case 5:
+        return flags(FlagEffect::kSome, renamedRm(kRead));  // MUL, IMUL: RAX and RDX implied
+      default:
+        return false;
     }
   }
 
   bool groupFive(unsigned digit) {
     switch (digit) {
       case 0:
-      case 1: return flags(FlagEffect::kSome, renamedRm(kBoth));
-      case 2: return is(Way::kCallIndirect);
-      case 4: return is(Way::kJumpIndirect);
-      case 6: return shape_.size == 8 && !shape_.memory && is(Way::kPush);
-      default: return false;
+      case 1:
+        return flags(FlagEffect::kSome, renamedRm(kBoth));
+      case 2:
+        return is(Way::kCallIndirect);
+      case 4:
+        return is(Way::kJumpIndirect);
+      case 6:
+        return shape_.size == 8 && !shape_.memory && is(Way::kPush);
+      default:
+        return false;
     }
   }
 
@@ -207,39 +243,56 @@ class Describer {
       case 0x1f:
         shape_.memory = false;
         return is(Way::kNothing);
-      case 0x80: return conditional();
+      case 0x80:
+        return conditional();
       case 0x90:
         shape_.readsFlags = true;
         shape_.opcode.byte = static_cast<uint8_t>(0x90 | i_.reg);
         return setCondition();
-      case 0xa3: shape_.rmInRegister = true; return !shape_.memory && flags(FlagEffect::kSome, renamed(kRead, kRead));
+      case 0xa3:
+        shape_.rmInRegister = true;
+        return !shape_.memory && flags(FlagEffect::kSome, renamed(kRead, kRead));
       case 0xab:
       case 0xb3:
-      case 0xbb: shape_.rmInRegister = true; return !shape_.memory && flags(FlagEffect::kSome, renamed(kRead, kBoth));
+      case 0xbb:
+        shape_.rmInRegister = true;
+        return !shape_.memory && flags(FlagEffect::kSome, renamed(kRead, kBoth));
       case 0xba:
-        return withImmediate(1, flags(FlagEffect::kSome, renamedRm(row_.modrm.reg == 4 ? kRead : kBoth)));
+        return withImmediate(
+            1, flags(FlagEffect::kSome, renamedRm(row_.modrm.reg == 4 ? kRead : kBoth)));
       case 0xa4:
-      case 0xac: return withImmediate(1, flags(FlagEffect::kSome, renamed(kRead, kBoth)));
+      case 0xac:
+        return withImmediate(1, flags(FlagEffect::kSome, renamed(kRead, kBoth)));
       case 0xa5:
-      case 0xad: return flags(FlagEffect::kSome, renamed(kRead, kBoth));
-      case 0xae: return row_.modrm.form == 2 && row_.prefix == Mandatory::kNone && is(Way::kNothing);  // fences
-      case 0xaf: return flags(FlagEffect::kSome, renamed(kBoth, kRead));
+      case 0xad:
+        return flags(FlagEffect::kSome, renamed(kRead, kBoth));
+      case 0xae:
+        return row_.modrm.form == 2 && row_.prefix == Mandatory::kNone &&
+               is(Way::kNothing);  // fences
+      case 0xaf:
+        return flags(FlagEffect::kSome, renamed(kBoth, kRead));
       case 0xb0:
-      case 0xb1: return flags(FlagEffect::kAll, renamed(kRead, kBoth));
+      case 0xb1:
+        return flags(FlagEffect::kAll, renamed(kRead, kBoth));
       case 0xb6:
-      case 0xbe: return extend(1);
+      case 0xbe:
+        return extend(1);
       case 0xb7:
-      case 0xbf: return extend(2);
+      case 0xbf:
+        return extend(2);
       case 0xb8:
         shape_.opcode.prefix = 0xf3;
         return flags(FlagEffect::kAll, renamed(kWrite, kRead));
       case 0xbc:
-      case 0xbd: return flags(FlagEffect::kAll, renamed(kBoth, kRead));
+      case 0xbd:
+        return flags(FlagEffect::kAll, renamed(kBoth, kRead));
       case 0xc0:
       case 0xc1:  // of two destinations in one register, the sum wins: left to the interpreter
         return (shape_.memory || i_.reg != i_.rm) && flags(FlagEffect::kAll, renamed(kBoth, kBoth));
-      case 0xc8: return shape_.size != 2 && is(Way::kByteSwap);
-      default: return false;
+      case 0xc8:
+        return shape_.size != 2 && is(Way::kByteSwap);
+      default:
+        return false;
     }
   }
 
@@ -299,13 +352,16 @@ Shape shapeOf(const Block& block, unsigned slot) {
   const bool addressed = i.base == gpr::kAddress && i.isMemory();
   if (handler == fallThrough) {
     shape.way = Way::kFallThrough;
-  } else if (handler != computeAddress && handler != raiseUndefined && handler != raiseTooLong && !addressed) {
+  } else if (handler != computeAddress && handler != raiseUndefined && handler != raiseTooLong &&
+             !addressed) {
     if (reachable(i)) shape = Describer(i, kRows[i.row]).describe();
   }
   if (last && !endsBlock(shape.way)) shape.way = Way::kInterpretRest;
-  shape.observes = shape.memory || accessesStack(shape.way) || endsBlock(shape.way) || !shape.native();
+  shape.observes =
+      shape.memory || accessesStack(shape.way) || endsBlock(shape.way) || !shape.native();
   if (!shape.native()) {
-    // By the rows' attributes alone one cannot tell; SIMD instructions that leave the flags alone say so.
+    // By the rows' attributes alone one cannot tell; SIMD instructions that leave the flags alone
+    // say so.
     const Row& row = kRows[i.row];
     const bool simd = row.has(kSse | kMmx) && !row.has(kWritesFlags | kReadsFlags);
     if (!simd || i.length == 0) shape.readsFlags = true, shape.flags = FlagEffect::kSome;

@@ -1,6 +1,6 @@
 #pragma once
-// What translation has to know of an instruction: which host instruction stands for it, what it reads and
-// writes, and what it does to the flags.
+// What translation has to know of an instruction: which host instruction stands for it, what it
+// reads and writes, and what it does to the flags.
 
 #include <cstdint>
 
@@ -11,19 +11,27 @@ namespace nodevm {
 
 // How an instruction is translated.
 enum class Way : uint8_t {
-  kInterpret,     // by its handler, in the middle of the block
-  kInterpretRest, // by its handler, which ends the block
-  kNothing,       // hints
-  kAlu,           // group 1 and TEST: two operands whose flags can be had again
-  kRenamed,       // the same instruction with other registers
-  kImplied,       // the same, operands implied: RAX, RDX
+  kInterpret,      // by its handler, in the middle of the block
+  kInterpretRest,  // by its handler, which ends the block
+  kNothing,        // hints
+  kAlu,            // group 1 and TEST: two operands whose flags can be had again
+  kRenamed,        // the same instruction with other registers
+  kImplied,        // the same, operands implied: RAX, RDX
   kMoveImmediate,
   kLea,
   kByteSwap,
   kExchangeAccumulator,
-  kSimd,          // with XMM registers
-  kPush, kPushImmediate, kPop, kLeave,
-  kJump, kJumpIf, kJumpIndirect, kCall, kCallIndirect, kReturn,
+  kSimd,  // with XMM registers
+  kPush,
+  kPushImmediate,
+  kPop,
+  kLeave,
+  kJump,
+  kJumpIf,
+  kJumpIndirect,
+  kCall,
+  kCallIndirect,
+  kReturn,
   kFallThrough,
 };
 
@@ -34,12 +42,12 @@ struct Shape {
 
   Way way = Way::kInterpret;
   HostOpcode opcode;
-  uint8_t size = 8;           // bytes of the operation
-  uint8_t memorySize = 8;     // bytes of the memory operand
-  bool memory = false;        // has a memory operand that is accessed
+  uint8_t size = 8;        // bytes of the operation
+  uint8_t memorySize = 8;  // bytes of the memory operand
+  bool memory = false;     // has a memory operand that is accessed
   bool memoryWritten = false;
-  uint8_t digit = 0;          // opcode extension, where `reg` is 0
-  uint8_t reg = 0, rm = 0;    // kRead, kWrite: what happens to the register operands
+  uint8_t digit = 0;        // opcode extension, where `reg` is 0
+  uint8_t reg = 0, rm = 0;  // kRead, kWrite: what happens to the register operands
   ByteOperands bytes;
   bool rmInRegister = false;  // a memory operand would mean something else
   uint8_t immediateBytes = 0;
@@ -54,11 +62,12 @@ struct Shape {
   uint8_t vectorReg = 0, vectorRm = 0;  // kRead, kWrite: what happens to the XMM operands
   bool aligned = false;                 // the memory operand has to be
   bool isFloat = false;                 // may raise #XM
-  bool checksSimd = false, checksFloat = false;  // the first of the block to depend on CR0 and CR4, on MXCSR
+  bool checksSimd = false,
+       checksFloat = false;  // the first of the block to depend on CR0 and CR4, on MXCSR
 
   FlagEffect flags = FlagEffect::kNone;
   bool readsFlags = false;
-  bool observes = false;      // may fault, or somebody else sees the state: flags must be in memory
+  bool observes = false;  // may fault, or somebody else sees the state: flags must be in memory
 
   bool touchesFlags() const { return readsFlags || flags != FlagEffect::kNone; }
   bool native() const { return way != Way::kInterpret && way != Way::kInterpretRest; }

@@ -1,5 +1,5 @@
-// SSE instructions whose operands the opcode table names: all but those of MMX and those with implied
-// registers.
+// SSE instructions whose operands the opcode table names: all but those of MMX and those with
+// implied registers.
 
 #include "jit/shape.h"
 
@@ -11,10 +11,14 @@ constexpr uint8_t kRead = Shape::kRead, kWrite = Shape::kWrite, kBoth = kRead | 
 
 uint8_t mandatoryPrefix(const Row& row) {
   switch (row.prefix) {
-    case Mandatory::k66: return 0x66;
-    case Mandatory::kF3: return 0xf3;
-    case Mandatory::kF2: return 0xf2;
-    default: return 0;
+    case Mandatory::k66:
+      return 0x66;
+    case Mandatory::kF3:
+      return 0xf3;
+    case Mandatory::kF2:
+      return 0xf2;
+    default:
+      return 0;
   }
 }
 
@@ -22,13 +26,26 @@ uint8_t mandatoryPrefix(const Row& row) {
 unsigned memoryBytes(Operand operand, unsigned wide) {
   using enum Operand;
   switch (operand) {
-    case Wx: case Mdq: return 16;
-    case Wq: case Mq: case Eq: return 8;
-    case Wd: case Md: case Ed: return 4;
-    case Ww: case Mw: return 2;
-    case Mb: return 1;
-    case Ey: return wide;
-    default: return 0;
+    case Wx:
+    case Mdq:
+      return 16;
+    case Wq:
+    case Mq:
+    case Eq:
+      return 8;
+    case Wd:
+    case Md:
+    case Ed:
+      return 4;
+    case Ww:
+    case Mw:
+      return 2;
+    case Mb:
+      return 1;
+    case Ey:
+      return wide;
+    default:
+      return 0;
   }
 }
 
@@ -50,21 +67,34 @@ bool allowsMisalignment(const Row& row) {
   switch (row.opcode) {
     case 0x10:
     case 0x11:
-    case 0xf0: return true;
+    case 0xf0:
+      return true;
     case 0x6f:
-    case 0x7f: return row.prefix == Mandatory::kF3;
-    default: return false;
+    case 0x7f:
+      return row.prefix == Mandatory::kF3;
+    default:
+      return false;
   }
 }
 
 // Can set MXCSR's flags, and so raise #XM.
 bool isFloat(const Row& row) {
   const uint8_t opcode = row.opcode;
-  if (row.map == OpcodeMap::k0F3A) return (opcode >= 0x08 && opcode <= 0x0b) || opcode == 0x40 || opcode == 0x41;
+  if (row.map == OpcodeMap::k0F3A)
+    return (opcode >= 0x08 && opcode <= 0x0b) || opcode == 0x40 || opcode == 0x41;
   if (row.map != OpcodeMap::k0F) return false;
   if (opcode >= 0x50 && opcode <= 0x5f) return opcode == 0x51 || opcode >= 0x58;
   switch (opcode) {
-    case 0x2a: case 0x2c: case 0x2d: case 0x2e: case 0x2f: case 0x7c: case 0x7d: case 0xc2: case 0xd0: case 0xe6:
+    case 0x2a:
+    case 0x2c:
+    case 0x2d:
+    case 0x2e:
+    case 0x2f:
+    case 0x7c:
+    case 0x7d:
+    case 0xc2:
+    case 0xd0:
+    case 0xe6:
       return true;
     default:
       return false;
@@ -79,26 +109,40 @@ bool onlyWrites(const Row& row, bool memory) {
   }
   if (row.map != OpcodeMap::k0F) return false;
   switch (row.opcode) {
-    case 0x10: return memory || row.prefix == Mandatory::kNone || row.prefix == Mandatory::k66;
-    case 0x28: case 0x6e: case 0x6f: case 0x70: case 0xf0: return true;
-    case 0x7e: return row.prefix == Mandatory::kF3;
-    default: return false;
+    case 0x10:
+      return memory || row.prefix == Mandatory::kNone || row.prefix == Mandatory::k66;
+    case 0x28:
+    case 0x6e:
+    case 0x6f:
+    case 0x70:
+    case 0xf0:
+      return true;
+    case 0x7e:
+      return row.prefix == Mandatory::kF3;
+    default:
+      return false;
   }
 }
 
 bool hasImpliedOperands(const Row& row) {
-  if (row.map == OpcodeMap::k0F) return row.opcode == 0xf7 || row.opcode == 0xae;  // MASKMOVDQU, LDMXCSR
-  if (row.map == OpcodeMap::k0F38) return row.opcode == 0x10 || row.opcode == 0x14 || row.opcode == 0x15;
+  if (row.map == OpcodeMap::k0F)
+    return row.opcode == 0xf7 || row.opcode == 0xae;  // MASKMOVDQU, LDMXCSR
+  if (row.map == OpcodeMap::k0F38)
+    return row.opcode == 0x10 || row.opcode == 0x14 || row.opcode == 0x15;
   return row.opcode >= 0x60 && row.opcode <= 0x63;
 }
 
-// A hint to bypass the cache is not worth taking: what translated code stores in between defeats it.
+// A hint to bypass the cache is not worth taking: what translated code stores in between defeats
+// it.
 uint8_t temporal(const Row& row) {
   if (row.map != OpcodeMap::k0F) return row.opcode;
   switch (row.opcode) {
-    case 0x2b: return 0x29;  // MOVNTPS, MOVNTPD: MOVAPS, MOVAPD
-    case 0xe7: return 0x7f;  // MOVNTDQ: MOVDQA
-    default: return row.opcode;
+    case 0x2b:
+      return 0x29;  // MOVNTPS, MOVNTPD: MOVAPS, MOVAPD
+    case 0xe7:
+      return 0x7f;  // MOVNTDQ: MOVDQA
+    default:
+      return row.opcode;
   }
 }
 
@@ -117,7 +161,9 @@ Shape simdShapeOf(const Instruction& i, const Row& row) {
     const Operand operand = row.operands[n];
     const bool destination = n == 0;
     if (operand == Operand::Vx) {
-      shape.vectorReg = !destination || comparesOnly ? kRead : onlyWrites(row, shape.memory) ? kWrite : kBoth;
+      shape.vectorReg = !destination || comparesOnly    ? kRead
+                        : onlyWrites(row, shape.memory) ? kWrite
+                                                        : kBoth;
     } else if (isGeneralReg(operand)) {
       shape.reg = destination ? kWrite : kRead;
     } else if (operand == Operand::Ib) {

@@ -1,5 +1,6 @@
 #pragma once
-// What translated code keeps in memory beside the architectural state; a part of Cpu, addressed by offset.
+// What translated code keeps in memory beside the architectural state; a part of Cpu, addressed by
+// offset.
 
 #include <cstdint>
 
@@ -9,15 +10,25 @@ namespace nodevm {
 
 struct JumpCacheEntry;
 
-// How the six arithmetic flags are held. Translated code saves the operands of the last operation that set
-// them, which is cheaper than the flags, and repeats the operation where somebody asks. Outside of
-// translated code the form is always kWords. The four forms of an operation are by operand size code.
+// How the six arithmetic flags are held. Translated code saves the operands of the last operation
+// that set them, which is cheaper than the flags, and repeats the operation where somebody asks.
+// Outside of translated code the form is always kWords. The four forms of an operation are by
+// operand size code.
 enum class FlagForm : uint8_t {
   kWords,   // Cpu::flags
   kPacked,  // JitState::flagA, as PUSHF stores them
-  kAdd, kAdd16, kAdd32, kAdd64,                 // flagA + flagB
-  kSubtract, kSubtract16, kSubtract32, kSubtract64,  // flagA - flagB
-  kLogic, kLogic16, kLogic32, kLogic64,         // a logical operation whose result is flagA
+  kAdd,
+  kAdd16,
+  kAdd32,
+  kAdd64,  // flagA + flagB
+  kSubtract,
+  kSubtract16,
+  kSubtract32,
+  kSubtract64,  // flagA - flagB
+  kLogic,
+  kLogic16,
+  kLogic32,
+  kLogic64,  // a logical operation whose result is flagA
 };
 inline constexpr unsigned kFlagForms = static_cast<unsigned>(FlagForm::kLogic64) + 1;
 
@@ -31,9 +42,9 @@ struct JitState {
   uint64_t pageRip = 0;  // RIP of the first byte of the page that the running block lies in
   uint64_t flagA = 0, flagB = 0;
   FlagForm flagForm = FlagForm::kWords;
-  uint64_t target = 0;                       // of a call, while its push is under way
+  uint64_t target = 0;  // of a call, while its push is under way
   const uint8_t* targetCode = nullptr;
-  JumpCacheEntry* jumpCache = nullptr;       // BlockCache's
+  JumpCacheEntry* jumpCache = nullptr;  // BlockCache's
   // Instructions on their way through the interpreter: copies, then one whose handler comes back.
   Instruction slots[kMostSlots + 2];
 };

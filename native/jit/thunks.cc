@@ -14,11 +14,14 @@ namespace nodevm {
 
 namespace {
 
-// Pushed on entry, popped in reverse. With the padding below RSP is 16-byte aligned in translated code.
-constexpr uint8_t kCalleeSaved[] = {host::kRbx, host::kRbp, host::kR12, host::kR13, host::kR14, host::kR15};
+// Pushed on entry, popped in reverse. With the padding below RSP is 16-byte aligned in translated
+// code.
+constexpr uint8_t kCalleeSaved[] = {host::kRbx, host::kRbp, host::kR12,
+                                    host::kR13, host::kR14, host::kR15};
 constexpr int32_t kPadding = 8;
 
-// --- C++ called from translated code ------------------------------------------------------------------
+// --- C++ called from translated code
+// ------------------------------------------------------------------
 
 void continueAt(Cpu& cpu) {
   settleFlags(cpu);
@@ -62,10 +65,12 @@ uint64_t addressOf(Function* function) {
 }
 
 int32_t distance(const Cpu& cpu, const void* field) {
-  return static_cast<int32_t>(static_cast<const uint8_t*>(field) - reinterpret_cast<const uint8_t*>(&cpu));
+  return static_cast<int32_t>(static_cast<const uint8_t*>(field) -
+                              reinterpret_cast<const uint8_t*>(&cpu));
 }
 
-// --- pieces --------------------------------------------------------------------------------------------
+// --- pieces
+// --------------------------------------------------------------------------------------------
 
 HostMemory guestRegister(unsigned number) {
   return {.base = kCpuRegister, .displacement = static_cast<int32_t>(number * 8)};

@@ -1,6 +1,6 @@
 #pragma once
-// The ways in and out of translated code, and the C++ functions behind them: the calling convention of the
-// host (System V AMD64) is known here and nowhere else.
+// The ways in and out of translated code, and the C++ functions behind them: the calling convention
+// of the host (System V AMD64) is known here and nowhere else.
 
 #include <array>
 #include <cstdint>
@@ -23,8 +23,9 @@ struct Layout {
 // Which host register holds a guest register while translated code runs; kNone: it stays in memory.
 // R9, R10 and R11 are free for each instruction, R14 points to the Cpu, RSP is the host's.
 inline constexpr std::array<uint8_t, 16> kHostOf = {
-    host::kRax, host::kRcx,  host::kRdx,  host::kRbx,  host::kR15, host::kRbp, host::kRsi,  host::kRdi,
-    host::kR8,  host::kNone, host::kNone, host::kNone, host::kR12, host::kR13, host::kNone, host::kNone};
+    host::kRax, host::kRcx, host::kRdx,  host::kRbx,  host::kR15,  host::kRbp,
+    host::kRsi, host::kRdi, host::kR8,   host::kNone, host::kNone, host::kNone,
+    host::kR12, host::kR13, host::kNone, host::kNone};
 inline constexpr uint8_t kCpuRegister = host::kR14;
 
 // A request to the interpreter: instructions of the block, by slot.
@@ -46,15 +47,16 @@ struct Thunks {
   const uint8_t* probe = nullptr;
   // Jumped to with a block in R10 and a slot in R11: the rest of the block is interpreted.
   const uint8_t* interpretRest = nullptr;
-  // Called with a block in R10 and a SlotRange in R11: comes back when the instructions completed. Keeps
-  // nothing but guest registers.
+  // Called with a block in R10 and a SlotRange in R11: comes back when the instructions completed.
+  // Keeps nothing but guest registers.
   const uint8_t* interpretSlots = nullptr;
   // Called: sets the host's arithmetic flags to the guest's. Clobbers R9, R10 and XMM.
   const uint8_t* restoreFlags = nullptr;
 };
 
 Thunks emitThunks(Emitter& emitter, const Layout& layout);
-// R9: a RIP. Falls through with the translation of the block there in R11; else jumps to the fixups.
+// R9: a RIP. Falls through with the translation of the block there in R11; else jumps to the
+// fixups.
 std::array<Emitter::Fixup, 3> emitJumpCacheProbe(Emitter& emitter, const Layout& layout);
 
 }  // namespace nodevm

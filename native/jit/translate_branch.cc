@@ -1,5 +1,5 @@
-// Near branches, which end the block. Nothing is committed before the target is known to be translated;
-// where it is not, the interpreter executes the branch from its start.
+// Near branches, which end the block. Nothing is committed before the target is known to be
+// translated; where it is not, the interpreter executes the branch from its start.
 
 #include "jit/translator.h"
 
@@ -13,7 +13,8 @@ constexpr uint8_t kGuestRsp = kHostOf[gpr::kRsp >> 3];
 
 void Translator::branch(const Instruction& i, const Shape& shape) {
   switch (shape.way) {
-    case Way::kJump: return goTo(e_.jump(), targetOf(i));
+    case Way::kJump:
+      return goTo(e_.jump(), targetOf(i));
     case Way::kJumpIf: {
       needHostFlags();
       const unsigned condition = i.reg;
@@ -21,15 +22,18 @@ void Translator::branch(const Instruction& i, const Shape& shape) {
       goTo(e_.jump(), static_cast<int64_t>(pageOffsetOf(i)) + i.length);
       return goTo(taken, targetOf(i));
     }
-    case Way::kFallThrough: return goTo(e_.jump(), static_cast<int64_t>(pageOffsetOf(i)));
+    case Way::kFallThrough:
+      return goTo(e_.jump(), static_cast<int64_t>(pageOffsetOf(i)));
     case Way::kJumpIndirect:
       indirectTarget(i, shape);
       probeJumpCache();
       enterFoundPage();
       return e_.jump(host::kR11);
     case Way::kCall:
-    case Way::kCallIndirect: return call(i, shape);
-    default: return returnNear(i);
+    case Way::kCallIndirect:
+      return call(i, shape);
+    default:
+      return returnNear(i);
   }
 }
 
@@ -59,7 +63,8 @@ void Translator::indirectTarget(const Instruction& i, const Shape& shape) {
 }
 
 void Translator::probeJumpCache() {
-  for (const Emitter::Fixup miss : emitJumpCacheProbe(e_, layout_)) detour(Detour::Kind::kInterpretRest, miss);
+  for (const Emitter::Fixup miss : emitJumpCacheProbe(e_, layout_))
+    detour(Detour::Kind::kInterpretRest, miss);
 }
 
 // R9: the target.

@@ -1,4 +1,5 @@
-// The arithmetic flags: on the host between neighbours, in memory for whoever may look at the whole state.
+// The arithmetic flags: on the host between neighbours, in memory for whoever may look at the whole
+// state.
 
 #include "jit/flags.h"
 #include "jit/translator.h"
@@ -14,7 +15,8 @@ void Translator::setForm(FlagForm form) {
 }
 
 // Before the operation. b: nullptr for the immediate.
-void Translator::saveOperands(FlagForm form, unsigned size, const HostRm& a, const HostRm* b, int64_t immediate) {
+void Translator::saveOperands(FlagForm form, unsigned size, const HostRm& a, const HostRm* b,
+                              int64_t immediate) {
   const auto save = [&](const HostRm& operand, int32_t to) {
     if (operand.isMemory) e_.move(size, host::kR11, operand);
     e_.store(8, layout_.at(to), operand.isMemory ? host::kR11 : operand.reg);

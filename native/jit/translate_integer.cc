@@ -17,7 +17,8 @@ void Translator::alu(const Instruction& i, const Shape& shape) {
 
   const bool carries = shape.readsFlags;  // ADC and SBB
   if (carries) {
-    // The probe is over: keep the address in one register, so that the flags can be fetched with the others.
+    // The probe is over: keep the address in one register, so that the flags can be fetched with
+    // the others.
     HostRm folded = guest;
     if (shape.memory) {
       e_.lea(host::kR11, guest.memory);
@@ -39,8 +40,8 @@ void Translator::alu(const Instruction& i, const Shape& shape) {
   const bool logic = !subtracts && shape.operation != Alu::kAdd;
   const auto size = static_cast<SizeCode>(__builtin_ctz(shape.size));
   if (wanted().inMemory && !logic)
-    saveOperands(withSize(subtracts ? FlagForm::kSubtract : FlagForm::kAdd, size), shape.size, to, source,
-                 shape.immediate);
+    saveOperands(withSize(subtracts ? FlagForm::kSubtract : FlagForm::kAdd, size), shape.size, to,
+                 source, shape.immediate);
   if (shape.isTest && wanted().inMemory) {
     // The result is what has to be kept: AND into a scratch register.
     e_.move(shape.memory ? shape.size : 8, host::kR11, to);
@@ -80,7 +81,8 @@ void Translator::combine(const Shape& shape, HostRm to, bool toGuestMemory, cons
     }
     const ByteOperands bytes{.reg = shape.size == 1, .rm = shape.size == 1};
     if (shape.isTest) {
-      e_.instruction({.byte = static_cast<uint8_t>(shape.size == 1 ? 0x84 : 0x85)}, shape.size, reg, to, bytes);
+      e_.instruction({.byte = static_cast<uint8_t>(shape.size == 1 ? 0x84 : 0x85)}, shape.size, reg,
+                     to, bytes);
     } else {
       e_.aluToMemory(shape.operation, shape.size, to.memory, reg);
     }
@@ -90,8 +92,8 @@ void Translator::combine(const Shape& shape, HostRm to, bool toGuestMemory, cons
   if (narrow) e_.store(8, slot.memory, host::kR11);
 }
 
-// The instruction as it is, with its registers renamed: ModRM.reg through R11 and ModRM.rm through R10
-// where they have no host register.
+// The instruction as it is, with its registers renamed: ModRM.reg through R11 and ModRM.rm through
+// R10 where they have no host register.
 void Translator::renamed(const Instruction& i, const Shape& shape) {
   HostRm rm(host::kNone);
   const bool exact = wanted().any() && shape.flags == FlagEffect::kSome;
@@ -146,7 +148,8 @@ void Translator::moveImmediate(const Instruction& i, const Shape& shape) {
     return writeBack(i.reg, to);
   }
   const bool byte = shape.size == 1;
-  e_.instruction({.byte = static_cast<uint8_t>(byte ? 0xc6 : 0xc7)}, shape.size, 0, locate(i.reg), {.rm = byte});
+  e_.instruction({.byte = static_cast<uint8_t>(byte ? 0xc6 : 0xc7)}, shape.size, 0, locate(i.reg),
+                 {.rm = byte});
   e_.immediate(static_cast<int64_t>(i.immediate), shape.size);
 }
 

@@ -1,5 +1,5 @@
-// Memory operands: the TLB probe of Cpu::load() and Cpu::writableHost() in line, everything else by the
-// interpreter, which executes the whole instruction.
+// Memory operands: the TLB probe of Cpu::load() and Cpu::writableHost() in line, everything else by
+// the interpreter, which executes the whole instruction.
 
 #include "jit/translator.h"
 
@@ -62,10 +62,12 @@ HostMemory Translator::probe(uint8_t segment, unsigned size, bool write) {
   e_.lea(host::kR11, {.base = host::kR9, .displacement = static_cast<int32_t>(size) - 1});
   e_.aluImmediate(Alu::kAnd, 8, host::kR11, static_cast<int32_t>(kPageMask));
   const size_t tag = write ? offsetof(TlbEntry, writeTag) : offsetof(TlbEntry, readTag);
-  e_.alu(Alu::kCmp, 8, host::kR11, HostMemory{.base = host::kR10, .displacement = static_cast<int32_t>(tag)});
+  e_.alu(Alu::kCmp, 8, host::kR11,
+         HostMemory{.base = host::kR10, .displacement = static_cast<int32_t>(tag)});
   detour(Detour::Kind::kInterpretSlot, e_.jumpIf(kNotZero));
   e_.move(8, host::kR10,
-          HostMemory{.base = host::kR10, .displacement = static_cast<int32_t>(offsetof(TlbEntry, addend))});
+          HostMemory{.base = host::kR10,
+                     .displacement = static_cast<int32_t>(offsetof(TlbEntry, addend))});
   return {.base = host::kR9, .index = host::kR10};
 }
 

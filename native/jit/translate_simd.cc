@@ -1,6 +1,7 @@
-// SSE. XMM registers are those of the guest, loaded when a block first uses them and written back before
-// anybody else looks: at its end, and before the interpreter is called. While run() is active MXCSR is the
-// guest's as well (interpreter/sse_control.h), so that the results are the processor's own.
+// SSE. XMM registers are those of the guest, loaded when a block first uses them and written back
+// before anybody else looks: at its end, and before the interpreter is called. While run() is
+// active MXCSR is the guest's as well (interpreter/sse_control.h), so that the results are the
+// processor's own.
 
 #include "interpreter/sse_control.h"
 #include "jit/translator.h"

@@ -30,7 +30,8 @@ std::optional<BlockEntries> Translator::run() {
   e_.bind(tooShort);
   e_.aluImmediate(Alu::kAdd, 8, layout_.at(layout_.remaining), block_.count);
   e_.move(8, host::kR9, layout_.at(layout_.pageRip));
-  e_.lea(host::kR9, {.base = host::kR9, .displacement = static_cast<int32_t>(block_.gpa & kPageOffset)});
+  e_.lea(host::kR9,
+         {.base = host::kR9, .displacement = static_cast<int32_t>(block_.gpa & kPageOffset)});
   e_.jumpTo(jit_.thunks().exit);
 
   const uint8_t* handler = e_.here();
@@ -87,21 +88,48 @@ unsigned Translator::emitSlot(unsigned slot) {
   if (shape.way == Way::kInterpret) return interpretRun(slot);
   const size_t firstDetour = detours_.size();
   switch (shape.way) {
-    case Way::kInterpretRest: detour(Detour::Kind::kInterpretRest, e_.jump()); break;
-    case Way::kNothing: break;
-    case Way::kAlu: alu(i, shape); break;
-    case Way::kRenamed: renamed(i, shape); break;
-    case Way::kImplied: implied(i, shape); break;
-    case Way::kMoveImmediate: moveImmediate(i, shape); break;
-    case Way::kLea: loadAddress(i, shape); break;
-    case Way::kByteSwap: byteSwap(i, shape); break;
-    case Way::kExchangeAccumulator: exchangeAccumulator(i, shape); break;
-    case Way::kSimd: simd(i, shape); break;
+    case Way::kInterpretRest:
+      detour(Detour::Kind::kInterpretRest, e_.jump());
+      break;
+    case Way::kNothing:
+      break;
+    case Way::kAlu:
+      alu(i, shape);
+      break;
+    case Way::kRenamed:
+      renamed(i, shape);
+      break;
+    case Way::kImplied:
+      implied(i, shape);
+      break;
+    case Way::kMoveImmediate:
+      moveImmediate(i, shape);
+      break;
+    case Way::kLea:
+      loadAddress(i, shape);
+      break;
+    case Way::kByteSwap:
+      byteSwap(i, shape);
+      break;
+    case Way::kExchangeAccumulator:
+      exchangeAccumulator(i, shape);
+      break;
+    case Way::kSimd:
+      simd(i, shape);
+      break;
     case Way::kPush:
-    case Way::kPushImmediate: push(i, shape); break;
-    case Way::kPop: pop(i); break;
-    case Way::kLeave: leave(); break;
-    default: branch(i, shape); break;
+    case Way::kPushImmediate:
+      push(i, shape);
+      break;
+    case Way::kPop:
+      pop(i);
+      break;
+    case Way::kLeave:
+      leave();
+      break;
+    default:
+      branch(i, shape);
+      break;
   }
   for (size_t n = firstDetour; n < detours_.size(); ++n) {
     detours_[n].resume = e_.here();
@@ -166,7 +194,8 @@ void Translator::emitExits() {
     e_.move(8, host::kR9, layout_.at(layout_.pageRip));
     e_.lea(host::kR9, {.base = host::kR9, .displacement = static_cast<int32_t>(exit.pageOffset)});
     e_.jumpTo(jit_.thunks().probe);
-    jit_.link(exit.from, unlinked, (block_.gpa & kPageMask) + static_cast<uint64_t>(exit.pageOffset));
+    jit_.link(exit.from, unlinked,
+              (block_.gpa & kPageMask) + static_cast<uint64_t>(exit.pageOffset));
   }
 }
 

@@ -32,7 +32,8 @@ class Translator {
   // Who still wants the flags that are set before a place.
   struct Liveness {
     bool inMemory = false;  // somebody who may look at the whole state
-    bool onHost = false;    // an instruction that reads the host's, with nothing between that spoils them
+    bool onHost =
+        false;  // an instruction that reads the host's, with nothing between that spoils them
     bool any() const { return inMemory || onHost; }
   };
   // A way out of the straight line, emitted behind it.
@@ -67,7 +68,9 @@ class Translator {
   // The register's host register, or `scratch` loaded with it.
   uint8_t readable(uint8_t slot, uint8_t scratch);
   void writeBack(uint8_t slot, uint8_t from);
-  uint64_t pageOffsetOf(const Instruction& i) const { return (block_.gpa & kPageOffset) + i.offset; }
+  uint64_t pageOffsetOf(const Instruction& i) const {
+    return (block_.gpa & kPageOffset) + i.offset;
+  }
 
   // translate_memory.cc. An access leaves the operand's host address in R9 + R10; R11 is free.
   void address(const Instruction& i, uint8_t to);
@@ -82,7 +85,8 @@ class Translator {
   // translate_flags.cc
   const Liveness& wanted() const { return live_[slot_]; }
   void setForm(FlagForm form);
-  void saveOperands(FlagForm form, unsigned size, const HostRm& a, const HostRm* b, int64_t immediate);
+  void saveOperands(FlagForm form, unsigned size, const HostRm& a, const HostRm* b,
+                    int64_t immediate);
   void saveResult(unsigned size, const HostRm& result);
   void savePacked();
   void needHostFlags();
@@ -115,7 +119,9 @@ class Translator {
   void pushReturn(const Instruction& i);
   void call(const Instruction& i, const Shape& shape);
   void returnNear(const Instruction& i);
-  bool samePage(int64_t pageOffset) const { return pageOffset >= 0 && pageOffset < int64_t{kPageSize}; }
+  bool samePage(int64_t pageOffset) const {
+    return pageOffset >= 0 && pageOffset < int64_t{kPageSize};
+  }
   int64_t targetOf(const Instruction& i) const;
 
   Cpu& cpu_;
@@ -125,11 +131,12 @@ class Translator {
   const Layout layout_;
 
   std::vector<Shape> shapes_;
-  std::vector<Liveness> live_;  // after each slot
-  unsigned slot_ = 0;           // being translated
-  bool hostFlags_ = false;      // the host's flags are the guest's
+  std::vector<Liveness> live_;    // after each slot
+  unsigned slot_ = 0;             // being translated
+  bool hostFlags_ = false;        // the host's flags are the guest's
   std::optional<FlagForm> form_;  // of the flags in memory, where it is known
-  uint16_t vectorsLoaded_ = 0, vectorsDirty_ = 0;  // XMM registers on the host, newer there than in memory
+  uint16_t vectorsLoaded_ = 0,
+           vectorsDirty_ = 0;  // XMM registers on the host, newer there than in memory
   std::vector<Detour> detours_;
   std::vector<Exit> exits_;
 };

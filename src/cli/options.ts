@@ -181,7 +181,7 @@ export const optionRows: readonly OptionRow[] = [
     name: 'accel',
     argument: 'engine',
     fallback: 'auto',
-    help: 'interp, jit (hot code translated to host code), or auto, which is interp so far',
+    help: 'interp, jit (hot code translated to host code), or auto: jit on x86-64 Linux hosts, else interp',
     apply: setAccel,
   },
   {

@@ -1,7 +1,7 @@
 #include "engine.h"
 
-#include "interpreter/block_cache.h"
 #include "cpu/xstate.h"
+#include "interpreter/block_cache.h"
 #include "jit/jit.h"
 
 namespace nodevm::oracle {
@@ -13,8 +13,8 @@ constexpr uint64_t kKernel = 0xffff800000000000;
 // Guest physical layout.
 constexpr uint64_t kPml4 = 0x100000, kPdpt = 0x101000, kDirectory = 0x102000, kCodeTable = 0x103000,
                    kDataTable = 0x104000, kGdt = 0x105000, kIdt = 0x106000, kTss = 0x107000,
-                   kHandlers = 0x108000, kStackTop = 0x10a000,
-                   kKernelPdpt = 0x10b000, kKernelDirectory = 0x10c000, kCode = 0x200000, kData = 0x210000;
+                   kHandlers = 0x108000, kStackTop = 0x10a000, kKernelPdpt = 0x10b000,
+                   kKernelDirectory = 0x10c000, kCode = 0x200000, kData = 0x210000;
 constexpr uint64_t kPresent = 1, kWrite = 2, kUserPage = 4, kLarge = 128;
 constexpr unsigned kHandlerSpacing = 16;
 
@@ -28,7 +28,9 @@ Engine::Engine(bool jit)
 }
 
 void Engine::buildTables() {
-  const auto put = [&](uint64_t gpa, uint64_t value) { std::memcpy(ram_->data() + gpa, &value, 8); };
+  const auto put = [&](uint64_t gpa, uint64_t value) {
+    std::memcpy(ram_->data() + gpa, &value, 8);
+  };
   put(kPml4, kPdpt | kPresent | kWrite | kUserPage);
   put(kPdpt, kDirectory | kPresent | kWrite | kUserPage);
   put(kPml4 + (kKernel >> 39 & 511) * 8, kKernelPdpt | kPresent | kWrite);
@@ -47,7 +49,8 @@ void Engine::buildTables() {
   put(kTss + 4, kKernel + kStackTop);
   for (unsigned vector = 0; vector < 32; ++vector) {
     const uint64_t handler = kKernel + kHandlers + vector * kHandlerSpacing;
-    put(kIdt + vector * 16, (handler & 0xffff) | 0x08 << 16 | uint64_t{0xee00} << 32 | (handler >> 16) << 48);
+    put(kIdt + vector * 16,
+        (handler & 0xffff) | 0x08 << 16 | uint64_t{0xee00} << 32 | (handler >> 16) << 48);
     put(kIdt + vector * 16 + 8, handler >> 32);
     ram_->data()[kHandlers + vector * kHandlerSpacing] = 0xf4;  // HLT
   }
@@ -63,7 +66,8 @@ void Engine::enterUserMode(const State& before) {
   cpu.gdtr = {.base = kKernel + kGdt, .limit = 0x37};
   cpu.idtr = {.base = kKernel + kIdt, .limit = 0x1ff};
   cpu.tr = {.selector = 0x28, .access = 0x8b, .limit = 0x67, .base = kKernel + kTss};
-  for (auto& s : cpu.segment) s = {.selector = 0x1b, .access = 0xc0f3, .limit = 0xffffffff, .base = 0};
+  for (auto& s : cpu.segment)
+    s = {.selector = 0x1b, .access = 0xc0f3, .limit = 0xffffffff, .base = 0};
   cpu.segment[kCs] = {.selector = 0x23, .access = 0xa0fb, .limit = 0xffffffff, .base = 0};
   cpu.cpl = 3;
   std::memcpy(cpu.gpr, before.gpr, sizeof before.gpr);

@@ -1,7 +1,9 @@
-// The user-mode oracle: runs the same bytes on this processor and in the engine and compares everything.
+// The user-mode oracle: runs the same bytes on this processor and in the engine and compares
+// everything.
 //   oracle [--cases N per row] [--seed S] [--row NAME] [--length INSTRUCTIONS]
 //     [--engine interpreter|jit] [--verbose]
-// Prints a line a difference (at most a few a row) and "rows R, cases C, differences D"; status 1 if D > 0.
+// Prints a line a difference (at most a few a row) and "rows R, cases C, differences D"; status 1
+// if D > 0.
 
 #include <charconv>
 #include <cstdio>
@@ -37,12 +39,18 @@ Options parse(int argc, char** argv) {
   for (int n = 1; n < argc; ++n) {
     const std::string_view name = argv[n];
     const bool value = n + 1 < argc;
-    if (name == "--verbose") options.verbose = true;
-    else if (name == "--cases" && value) options.cases = static_cast<unsigned>(numberOf(argv[++n]));
-    else if (name == "--length" && value) options.length = static_cast<unsigned>(numberOf(argv[++n]));
-    else if (name == "--seed" && value) options.seed = numberOf(argv[++n]);
-    else if (name == "--row" && value) options.row = argv[++n];
-    else if (name == "--engine" && value) options.jit = std::string_view(argv[++n]) == "jit";
+    if (name == "--verbose")
+      options.verbose = true;
+    else if (name == "--cases" && value)
+      options.cases = static_cast<unsigned>(numberOf(argv[++n]));
+    else if (name == "--length" && value)
+      options.length = static_cast<unsigned>(numberOf(argv[++n]));
+    else if (name == "--seed" && value)
+      options.seed = numberOf(argv[++n]);
+    else if (name == "--row" && value)
+      options.row = argv[++n];
+    else if (name == "--engine" && value)
+      options.jit = std::string_view(argv[++n]) == "jit";
     else {
       std::fprintf(stderr, "oracle: unknown option %s\n", argv[n]);
       std::exit(2);
