@@ -21,7 +21,7 @@ struct TlbEntry {
 static_assert(sizeof(TlbEntry) == 32);
 
 struct Tlb {
-  static constexpr unsigned kEntries = 2048;
+  static constexpr unsigned kEntries = 8192;
   TlbEntry entries[kEntries];
 
   static unsigned indexOf(uint64_t linear) { return (linear >> 12) & (kEntries - 1); }
