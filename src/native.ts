@@ -59,7 +59,7 @@ export type Engine = 'interpreter' | 'jit';
 
 /** How the `jit` engine works; the defaults are for everything but tests and measurements. */
 export interface JitOptions {
-  /** Bytes of the code buffer, which is emptied when full; default 64 MiB. */
+  /** Bytes of the code buffer, which is emptied when full; default 64 MiB, at least some 100 KiB. */
   readonly bufferBytes?: number;
   /** Visits after which a block is translated, 0 for at once; default 12. */
   readonly threshold?: number;

@@ -67,7 +67,6 @@ class Emitter {
   }
 
   // opcode reg, rm of `size` bytes (1, 2, 4, 8; 16 for vectors, which have no operand size).
-  // immediateBytes: what follows, for RIP-relative operands only.
   void instruction(HostOpcode opcode, unsigned size, uint8_t reg, const HostRm& rm,
                    ByteOperands bytes = {});
   void immediate(int64_t value, unsigned bytes) {

@@ -1,11 +1,20 @@
 #include "jit/jit.h"
 
+#include <algorithm>
+
 #include "cpu/cpu.h"
 #include "interpreter/binding.h"
 #include "interpreter/dispatch.h"
 #include "jit/translator.h"
 
 namespace nodevm {
+
+namespace {
+
+// The thunks and one block.
+constexpr size_t kLeastBuffer = Translator::kMostBytes + (16 << 10);
+
+}  // namespace
 
 std::unique_ptr<Jit> Jit::create(Cpu& cpu, const JitOptions& options) {
   if (!kTailCalls) return nullptr;
@@ -14,7 +23,7 @@ std::unique_ptr<Jit> Jit::create(Cpu& cpu, const JitOptions& options) {
 }
 
 Jit::Jit(Cpu& cpu, const JitOptions& options)
-    : cpu_(cpu), options_(options), buffer_(options.bufferBytes) {
+    : cpu_(cpu), options_(options), buffer_(std::max(options.bufferBytes, kLeastBuffer)) {
   if (buffer_.ok()) dropAll();
 }
 

@@ -33,7 +33,6 @@ class Describer {
     shape_.way = way;
     return true;
   }
-  bool digitForm() const { return row_.modrm.reg >= 0; }
   // ModRM.reg is an opcode extension, ModRM.rm the operand.
   bool renamedRm(uint8_t use) {
     shape_.digit = static_cast<uint8_t>(row_.modrm.reg);

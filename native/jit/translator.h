@@ -21,7 +21,7 @@ struct BlockEntries {
 class Translator {
  public:
   // Room that any block's code fits in.
-  static constexpr size_t kMostBytes = 64 << 10;
+  static constexpr size_t kMostBytes = 96 << 10;
 
   Translator(Cpu& cpu, Jit& jit, const Block& block, Emitter& emitter);
 

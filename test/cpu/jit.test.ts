@@ -25,7 +25,7 @@ const ENGINES: readonly (readonly [string, JitOptions])[] = [
   ['translating at once', { threshold: 0 }],
   ['translating what is hot', { threshold: 3 }],
   ['without links', { threshold: 0, link: false }],
-  ['with a buffer that is soon full', { threshold: 0, bufferBytes: 80 << 10 }],
+  ['with a buffer that is soon full', { threshold: 0, bufferBytes: 1 }],
 ];
 
 describe.each(guestNames())('bare-metal guest %s', (name) => {
