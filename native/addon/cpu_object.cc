@@ -82,7 +82,7 @@ CpuObject::CpuObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<CpuObjec
   if (seed.IsBigInt()) bundle_->cpu.seedEntropy(bigToUint64(seed));
 }
 
-// --- running -------------------------------------------------------------------------------------
+// --- running
 
 Napi::Value CpuObject::run(const Napi::CallbackInfo& info) {
   const ExitReason reason = bundle_->cpu.run(toUint64(info[0]));
@@ -101,7 +101,7 @@ void CpuObject::advanceTo(const Napi::CallbackInfo& info) {
   bundle_->cpu.clock.advanceTo(toUint64(info[0]), bundle_->cpu.retired());
 }
 
-// --- memory --------------------------------------------------------------------------------------
+// --- memory
 
 Napi::Value CpuObject::externalBuffer(Napi::Env env, void* data, size_t length) {
   auto* keepAlive = new std::shared_ptr<CpuBundle>(bundle_);
@@ -136,7 +136,7 @@ Napi::Value CpuObject::translate(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), found.ok ? static_cast<double>(found.gpa) : -1.0);
 }
 
-// --- interrupts ----------------------------------------------------------------------------------
+// --- interrupts
 
 void CpuObject::setIntr(const Napi::CallbackInfo& info) {
   bundle_->cpu.apic.setLint0(info[0].As<Napi::Boolean>().Value());
@@ -151,7 +151,7 @@ void CpuObject::apicMessage(const Napi::CallbackInfo& info) {
       info[4].As<Napi::Boolean>().Value());
 }
 
-// --- registers -----------------------------------------------------------------------------------
+// --- registers
 
 Napi::Value CpuObject::getRegister(const Napi::CallbackInfo& info) {
   const std::string name = info[0].As<Napi::String>().Utf8Value();

@@ -66,7 +66,7 @@ void LocalApic::reset(uint32_t id) {
   for (uint32_t& entry : lvt_) entry = kMasked;
 }
 
-// --- priorities ----------------------------------------------------------------------------------
+// --- priorities
 
 uint8_t LocalApic::processorPriority() const {
   const int inService = isr_.highest();
@@ -138,7 +138,6 @@ void LocalApic::setMode(bool enabled, bool x2apic) {
 }
 
 // --- lines and messages
-// ----------------------------------------------------------------------------
 
 bool LocalApic::extIntPending() const {
   if (extIntMessage_) return true;
@@ -238,7 +237,6 @@ void LocalApic::noteError(uint32_t bit) {
 }
 
 // --- timer
-// -----------------------------------------------------------------------------------------
 
 // The counter runs at the TSC's rate (1 GHz, CPUID 15H) divided by 1..128.
 uint64_t LocalApic::nanosecondsPerCount() const {
@@ -296,7 +294,6 @@ void LocalApic::writeLvt(LocalVector which, uint32_t value) {
 }
 
 // --- registers
-// -------------------------------------------------------------------------------------
 
 bool LocalApic::read(uint32_t offset, bool x2apic, uint64_t now, uint64_t& value) {
   const auto window = [&](uint32_t base, const VectorSet& set) {

@@ -34,7 +34,6 @@ void Cpu::reset() {
 }
 
 // --- derived state
-// -----------------------------------------------------------------------------------
 
 namespace {
 
@@ -142,7 +141,6 @@ void Cpu::forbidFastStores(uint64_t gpa) {
 }
 
 // --- faults
-// ------------------------------------------------------------------------------------------
 
 bool Cpu::raise(Vector vector) {
   fault = {.pending = true, .vector = vector};
@@ -172,7 +170,6 @@ bool Cpu::needExact() {
 }
 
 // --- ports
-// -------------------------------------------------------------------------------------------
 
 Loaded<uint32_t> Cpu::portIn(uint16_t port, unsigned size) {
   notePortBreakpoint(port, size);
@@ -196,7 +193,6 @@ bool Cpu::portOut(uint16_t port, unsigned size, uint32_t value) {
 }
 
 // --- time and entropy
-// --------------------------------------------------------------------------------
 
 uint64_t Cpu::nowNs() const { return clock.now(retired()); }
 
@@ -211,7 +207,6 @@ uint64_t Cpu::entropy() {
 }
 
 // --- debug registers
-// ---------------------------------------------------------------------------------
 
 // SDM volume 3, "Debug Registers": lengths 1, 2, 8, 4 by LENn; the address is aligned to the
 // length.

@@ -80,7 +80,7 @@ class Cpu : public CpuState {
   // Runs until the budget or an exit. interpreter/run.cc.
   ExitReason run(uint64_t maxInstructions);
 
-  // --- registers -----------------------------------------------------------------------------
+  // --- registers
   // A register of width T at a byte offset. Writing 32 bits clears the upper half (SDM volume 1,
   // "General-Purpose Registers in 64-Bit Mode"); legacy modes never read that half.
   template <class T>
@@ -102,7 +102,7 @@ class Cpu : public CpuState {
   // Sets every bit of RFLAGS as given (no privilege rules) and re-derives what depends on it.
   void setRflags(uint64_t value);
 
-  // --- modes ---------------------------------------------------------------------------------
+  // --- modes
   bool protectedMode() const { return (cr0 & cr0::kPe) != 0; }
   bool longMode() const { return (msr.efer & efer::kLma) != 0; }
   bool code64() const { return longMode() && segment[kCs].longCode(); }
@@ -120,7 +120,7 @@ class Cpu : public CpuState {
   void flushTlb(bool includingGlobal);
   void flushPage(uint64_t linear);
 
-  // --- faults --------------------------------------------------------------------------------
+  // --- faults
   // Each records the fault and returns false, so that `return cpu.raise(kGp, 0)` reads well.
   bool raise(Vector vector);  // no error code
   bool raise(Vector vector, uint32_t errorCode);
@@ -128,7 +128,7 @@ class Cpu : public CpuState {
   bool raiseDebug(uint64_t dr6Bits);
   PendingFault fault;
 
-  // --- guest memory, with the rights of the current CPL ---------------------------------------
+  // --- guest memory, with the rights of the current CPL
   // seg:ea as an instruction sees it; fault recorded when not ok. Nothing is committed on failure.
   // T is an unsigned integer of 1, 2, 4 or 8 bytes.
   template <class T>
@@ -194,7 +194,7 @@ class Cpu : public CpuState {
   // leaveBlock.
   [[nodiscard]] bool portOut(uint16_t port, unsigned size, uint32_t value);
 
-  // --- segments, gates, events: cpu/segments.cc, cpu/events.cc, cpu/far_transfers.cc ------------
+  // --- segments, gates, events: cpu/segments.cc, cpu/events.cc, cpu/far_transfers.cc
   // MOV/POP to a data segment register or SS with all checks of protected mode; real and
   // virtual-8086 too.
   [[nodiscard]] bool loadSegment(Segment seg, uint16_t selector);
@@ -215,7 +215,7 @@ class Cpu : public CpuState {
   // delivered) so that they are precise at the instruction.
   [[nodiscard]] bool softwareInterrupt(EventKind kind, uint8_t vector, uint64_t next);
 
-  // --- control, MSRs, CPUID: cpu/control.cc, cpu/msr.cc, cpu/cpuid.cc, cpu/xstate.cc -------------
+  // --- control, MSRs, CPUID: cpu/control.cc, cpu/msr.cc, cpu/cpuid.cc, cpu/xstate.cc
   [[nodiscard]] bool writeCr0(uint64_t value);
   [[nodiscard]] bool writeCr3(uint64_t value);
   [[nodiscard]] bool writeCr4(uint64_t value);
@@ -227,7 +227,7 @@ class Cpu : public CpuState {
   CpuidResult cpuid(uint32_t leaf, uint32_t subleaf) const;
   uint64_t readTsc() const;
 
-  // --- time and counting ------------------------------------------------------------------------
+  // --- time and counting
   // Instructions retired; exact at instruction boundaries and, inside a block, at instruction `at`.
   uint64_t retired() const { return sliceEnd - static_cast<uint64_t>(remaining); }
   // Makes the dispatcher look at interrupts, deadlines and stop requests at the next block
@@ -239,7 +239,6 @@ class Cpu : public CpuState {
   uint64_t nowNs() const;
 
   // --- hot derived state
-  // --------------------------------------------------------------------------
   int64_t remaining = 0;  // instructions left in the slice; blocks are charged on entry
   uint64_t sliceEnd = 0;  // retired() when remaining is 0
   // The TLB through which each segment is accessed: that of the current rights, or the empty one
@@ -261,7 +260,6 @@ class Cpu : public CpuState {
   bool singleStep = false;
 
   // --- parts
-  // ---------------------------------------------------------------------------------------
   GuestRam& ram;
   ExitBlock& exitBlock;
   GuestClock clock;

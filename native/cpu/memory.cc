@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "cpu/cpu.h"
+#include "cpu/descriptor.h"
 #include "interpreter/block_cache.h"
 #include "mmu/page_walk.h"
 
@@ -14,21 +15,16 @@ namespace {
 
 constexpr uint64_t kApicPageMask = kPageMask & ((uint64_t{1} << kPhysicalBits) - 1);
 
-bool canonical(uint64_t linear) {
-  return static_cast<uint64_t>(static_cast<int64_t>(linear << 16) >> 16) == linear;
-}
-
 }  // namespace
 
 // --- segmentation
-// ----------------------------------------------------------------------------------
 
 bool Cpu::raiseSegmentFault(uint8_t seg) { return raise(seg == kSs ? kSsFault : kGp, 0); }
 
 bool Cpu::checkSegment(uint8_t seg, uint64_t ea, unsigned size, bool write) {
   if (code64()) {
     const uint64_t linear = ea + segmentBase[seg];
-    return (canonical(linear) && canonical(linear + size - 1)) || raiseSegmentFault(seg);
+    return (isCanonical(linear) && isCanonical(linear + size - 1)) || raiseSegmentFault(seg);
   }
   const SegmentRegister& s = segment[seg];
   if (protectedMode() && !virtual8086()) {
@@ -54,7 +50,6 @@ bool Cpu::linearFor(uint8_t seg, uint64_t ea, unsigned size, bool write, uint64_
 }
 
 // --- paging
-// ------------------------------------------------------------------------------------------
 
 void Cpu::fillTlb(Rights rights, uint64_t linear, const Translation& translation) {
   const uint64_t page = linear & kPageMask;
@@ -102,7 +97,6 @@ bool Cpu::translateSpan(uint64_t linear, unsigned size, Rights rights, bool writ
 }
 
 // --- physical accesses
-// -------------------------------------------------------------------------------
 
 bool Cpu::isApicPage(uint64_t gpa) const {
   return (msr.apicBase & 0xc00) == 0x800 && ((gpa ^ msr.apicBase) & kApicPageMask) == 0;
@@ -202,7 +196,6 @@ bool Cpu::writeSpan(const Span& span, const uint8_t* from) {
 }
 
 // --- accesses of instructions
-// ------------------------------------------------------------------------
 
 Rights Cpu::dataRights() const {
   if (cpl == 3) return kUser;
@@ -278,7 +271,8 @@ bool Cpu::probeWrite(uint8_t seg, uint64_t ea, unsigned size) {
 Loaded<uint64_t> Cpu::loadSystem(uint64_t linear, unsigned size) {
   if (!longMode()) linear &= 0xffffffff;
   uint64_t value = 0;
-  if (longMode() && !(canonical(linear) && canonical(linear + size - 1))) return {0, raise(kGp, 0)};
+  if (longMode() && !(isCanonical(linear) && isCanonical(linear + size - 1)))
+    return {0, raise(kGp, 0)};
   const TlbEntry& entry = tlbs.sets[systemRights()].at(linear);
   if (entry.readTag == (linear & kPageMask) && (linear & kPageOffset) + size <= kPageSize) {
     std::memcpy(&value, entry.host(linear), size);
@@ -292,7 +286,7 @@ Loaded<uint64_t> Cpu::loadSystem(uint64_t linear, unsigned size) {
 
 bool Cpu::storeSystem(uint64_t linear, uint64_t value, unsigned size) {
   if (!longMode()) linear &= 0xffffffff;
-  if (longMode() && !(canonical(linear) && canonical(linear + size - 1))) return raise(kGp, 0);
+  if (longMode() && !(isCanonical(linear) && isCanonical(linear + size - 1))) return raise(kGp, 0);
   const TlbEntry& entry = tlbs.sets[systemRights()].at(linear);
   if (entry.writeTag == (linear & kPageMask) && (linear & kPageOffset) + size <= kPageSize) {
     std::memcpy(entry.host(linear), &value, size);
@@ -305,7 +299,7 @@ bool Cpu::storeSystem(uint64_t linear, uint64_t value, unsigned size) {
 
 bool Cpu::probeSystemWrite(uint64_t linear, unsigned size) {
   if (!longMode()) linear &= 0xffffffff;
-  if (longMode() && !(canonical(linear) && canonical(linear + size - 1))) return raise(kGp, 0);
+  if (longMode() && !(isCanonical(linear) && isCanonical(linear + size - 1))) return raise(kGp, 0);
   Span span;
   return translateSpan(linear, size, systemRights(), true, span);
 }

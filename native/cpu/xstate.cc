@@ -59,7 +59,6 @@ bool loadRange(Cpu& cpu, uint8_t seg, uint64_t ea, uint8_t* to, unsigned size) {
 }
 
 // --- state to image and back
-// -------------------------------------------------------------------------
 
 void putX87(const Cpu& cpu, LegacyImage& image, bool wide) {
   const X87State& x87 = cpu.x87;
@@ -119,7 +118,6 @@ bool checkMxcsr(Cpu& cpu, const LegacyImage& image) {
 }
 
 // --- XSAVE
-// -------------------------------------------------------------------------------------------
 
 struct Header {
   uint64_t words[kHeaderBytes / 8] = {};

@@ -75,7 +75,7 @@ class BlockCache {
   size_t bucketOf(uint64_t gpa, uint32_t key) const {
     return (gpa * 0x9e3779b97f4a7c15 >> 32 ^ key) & (buckets_.size() - 1);
   }
-  bool fetch(Cpu& cpu, uint64_t gpa, unsigned offset, bool first, Draft& draft,
+  bool fetch(Cpu& cpu, uint64_t gpa, unsigned offset, bool second, Draft& draft,
              unsigned& available);
   bool decodeInto(Cpu& cpu, uint64_t gpa, unsigned limit, Draft& draft);
   void keep(Cpu& cpu, Block& block);

@@ -2,6 +2,7 @@
 // Near branches. SDM volume 1, "Control Transfer Instructions". T is the operand size: 64 bits in
 // 64-bit mode and only there, so that the width also tells the rules for targets.
 
+#include "cpu/descriptor.h"
 #include "interpreter/handlers_common.h"
 
 namespace nodevm {
@@ -30,7 +31,7 @@ inline T relativeTarget(const Cpu& cpu, const Instruction* i) {
 template <class T>
 inline bool isValidTarget(const Cpu& cpu, T target) {
   if constexpr (sizeof(T) == 8) {
-    return static_cast<uint64_t>(static_cast<int64_t>(target << 16) >> 16) == target;
+    return isCanonical(target);
   } else {
     return target <= cpu.segment[kCs].limit;
   }

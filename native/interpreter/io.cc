@@ -49,7 +49,6 @@ bool output(Cpu& cpu, const Instruction* i) {
 }
 
 // --- strings
-// -----------------------------------------------------------------------------------------
 
 uint64_t addressRegister(const Cpu& cpu, uint8_t slot, SizeCode size) {
   return size == 1   ? cpu.reg<uint16_t>(slot)

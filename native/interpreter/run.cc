@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "cpu/descriptor.h"
 #include "interpreter/binding.h"
 #include "interpreter/block_cache.h"
 #include "interpreter/dispatch.h"
@@ -190,7 +191,7 @@ const Block* Cpu::findBlock(bool cacheable) {
     raise(kGp, 0);
     return nullptr;
   }
-  if (code64() && static_cast<uint64_t>(static_cast<int64_t>(linear << 16) >> 16) != linear) {
+  if (code64() && !isCanonical(linear)) {
     raise(kGp, 0);
     return nullptr;
   }

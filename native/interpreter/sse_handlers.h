@@ -32,7 +32,7 @@ enum class Target : uint8_t { kXmm, kMm, kGpr32, kFlags, kGpr64 };
 
 enum class Path : uint8_t { kFast, kSlow };
 
-// --- registers ---------------------------------------------------------------------------------
+// --- registers
 
 inline Xmm xmm(const Cpu& cpu, uint8_t number) {
   return _mm_load_si128(reinterpret_cast<const Xmm*>(cpu.vector[number].bytes));
@@ -66,7 +66,7 @@ inline bool available(Cpu& cpu) {
   return (!kXmm || raiseUnlessSseUsable(cpu)) && (!kMmx || raiseUnlessMmxUsable(cpu));
 }
 
-// --- operands ----------------------------------------------------------------------------------
+// --- operands
 // What these return is whether they succeeded; on the slow path a fault is recorded when not.
 
 // The low bytes of a vector from memory.
@@ -194,7 +194,7 @@ inline Xmm apply(Xmm a, Xmm b, uint8_t imm) {
   }
 }
 
-// --- handlers ----------------------------------------------------------------------------------
+// --- handlers
 
 // Operations that raise no floating-point exception.
 template <Path kPath, bool kMemory, Source kSource, Target kTarget, auto kOp>
@@ -294,7 +294,7 @@ template <Path kPath, bool kMmx, auto kOp>
   return next(cpu, i);
 }
 
-// --- handler sets ------------------------------------------------------------------------------
+// --- handler sets
 
 constexpr HandlerSet forms(Handler reg, Handler mem) {
   return {{reg, reg, reg, reg}, {mem, mem, mem, mem}};

@@ -27,7 +27,7 @@ inline void storeXmm(uint8_t* to, Xmm value) {
 
 namespace simd {
 
-// --- byte permutations whose control is an immediate -------------------------------------------
+// --- byte permutations whose control is an immediate
 
 struct alignas(16) ByteControls {
   uint8_t bytes[16];
@@ -117,7 +117,7 @@ inline Xmm palignrMm(Xmm a, Xmm b, uint8_t imm) {
 inline Xmm psrldq(Xmm a, uint8_t count) { return bytesRight(a, count); }
 inline Xmm pslldq(Xmm a, uint8_t count) { return bytesLeft(a, count); }
 
-// --- moves -------------------------------------------------------------------------------------
+// --- moves
 
 inline Xmm copy(Xmm b) { return b; }
 inline Xmm replaceLowDword(Xmm a, Xmm b) { return _mm_blend_epi16(a, b, 0x03); }
@@ -136,7 +136,7 @@ inline Xmm movmskps(Xmm b) { return _mm_cvtsi32_si128(_mm_movemask_ps(_mm_castsi
 inline Xmm movmskpd(Xmm b) { return _mm_cvtsi32_si128(_mm_movemask_pd(_mm_castsi128_pd(b))); }
 inline Xmm pmovmskb(Xmm b) { return _mm_cvtsi32_si128(_mm_movemask_epi8(b)); }
 
-// --- selections --------------------------------------------------------------------------------
+// --- selections
 
 // All ones in lane n when bit n of imm is set.
 inline Xmm wordMask(uint8_t imm) {
@@ -177,7 +177,7 @@ inline Xmm insertpsFromMemory(Xmm a, Xmm b, uint8_t imm) {
   return insertLane(a, _mm_shuffle_epi32(b, 0), imm);
 }
 
-// --- arithmetic that MMX and SSE2 word differently ---------------------------------------------
+// --- arithmetic that MMX and SSE2 word differently
 
 // Operations of mm registers are those of xmm registers on the low halves, except where lanes of
 // both operands meet; those work on the concatenation.

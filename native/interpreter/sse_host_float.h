@@ -8,7 +8,7 @@
 
 namespace nodevm::simd {
 
-// --- arithmetic --------------------------------------------------------------------------------
+// --- arithmetic
 
 inline Xmm addps(Xmm a, Xmm b) {
   asm volatile("addps %1, %0" : "+x"(a) : "x"(b));
@@ -165,7 +165,7 @@ inline Xmm rsqrtss(Xmm a, Xmm b) {
   return a;
 }
 
-// --- comparison --------------------------------------------------------------------------------
+// --- comparison
 
 template <int kPredicate>
 inline Xmm cmpps(Xmm a, Xmm b) {
@@ -230,7 +230,7 @@ inline Xmm ucomisd(Xmm a, Xmm b) {
   return eflagsWord(zf, pf, cf);
 }
 
-// --- rounding ----------------------------------------------------------------------------------
+// --- rounding
 
 template <int kControl>
 inline Xmm roundps(Xmm a, Xmm b) {
@@ -277,7 +277,7 @@ inline Xmm roundpdBy(Xmm a, Xmm b, uint8_t imm) { return kRoundpd[imm & 15](a, b
 inline Xmm roundssBy(Xmm a, Xmm b, uint8_t imm) { return kRoundss[imm & 15](a, b); }
 inline Xmm roundsdBy(Xmm a, Xmm b, uint8_t imm) { return kRoundsd[imm & 15](a, b); }
 
-// --- conversion --------------------------------------------------------------------------------
+// --- conversion
 
 inline Xmm cvtdq2ps(Xmm b) {
   asm volatile("cvtdq2ps %1, %0" : "=x"(b) : "x"(b));

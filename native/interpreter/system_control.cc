@@ -10,7 +10,6 @@ namespace nodevm {
 namespace {
 
 // --- control and debug registers
-// ---------------------------------------------------------------------
 
 bool readControl(Cpu& cpu, const Instruction* i) {
   uint64_t value = 0;
@@ -103,7 +102,6 @@ bool clearTaskSwitched(Cpu& cpu, const Instruction*) {
 }
 
 // --- MSRs, CPUID, time
-// -------------------------------------------------------------------------------
 
 void setEdxEax(Cpu& cpu, uint64_t value) {
   cpu.gpr[gpr::kRax / 8] = value & 0xffffffff;
@@ -165,7 +163,6 @@ bool readRandom(Cpu& cpu, const Instruction* i) {
 }
 
 // --- FS and GS base
-// ----------------------------------------------------------------------------------
 
 // In 64-bit mode nothing but the base itself depends on a base, so that updateMode() is not needed.
 void setBase64(Cpu& cpu, Segment seg, uint64_t base) {
@@ -200,7 +197,6 @@ bool writeBase(Cpu& cpu, const Instruction* i) {
 }
 
 // --- TLB and caches
-// ----------------------------------------------------------------------------------
 
 bool invalidatePage(Cpu& cpu, const Instruction* i) {
   if (!requireLevel0(cpu)) return false;

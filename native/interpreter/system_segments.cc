@@ -15,7 +15,6 @@ void shadowStackSwitch(Cpu& cpu, Segment seg) {
 }
 
 // --- MOV, PUSH, POP
-// ----------------------------------------------------------------------------------
 
 bool moveFromSegment(Cpu& cpu, const Instruction* i) {
   if (i->reg >= kSegmentCount) return cpu.raise(kUd);
@@ -71,7 +70,6 @@ bool loadFarPointer(Cpu& cpu, const Instruction* i) {
 }
 
 // --- descriptor-table registers
-// ----------------------------------------------------------------------
 
 bool storeTable(Cpu& cpu, const Instruction* i, const DescriptorTableRegister& table) {
   if (!requireUserAllowed(cpu)) return false;
@@ -124,7 +122,6 @@ bool loadTask(Cpu& cpu, const Instruction* i) {
 }
 
 // --- looking at descriptors
-// --------------------------------------------------------------------------
 
 bool levelAllows(const Cpu& cpu, const Descriptor& descriptor, uint16_t selector) {
   return descriptor.isConforming() ||

@@ -10,7 +10,6 @@ namespace nodevm {
 namespace {
 
 // --- JMP, CALL, RET, IRET, INT
-// -----------------------------------------------------------------------
 
 struct FarPointer {
   uint16_t selector = 0;
@@ -83,7 +82,6 @@ bool debugInterrupt(Cpu& cpu, const Instruction* i) {
 }
 
 // --- SYSCALL and its kin
-// -----------------------------------------------------------------------------
 
 // Flat segments as these instructions load them, without looking at descriptors.
 constexpr uint16_t kCode64 = 0xa09b, kCode32 = 0xc09b, kData = 0xc093;

@@ -45,7 +45,7 @@ bool onMemory(Cpu& cpu, const Instruction* i) {
   return true;
 }
 
-// --- comparisons ---------------------------------------------------------------------------------
+// --- comparisons
 
 constexpr uint16_t kUnorderedCodes = kC0 | kC2 | kC3;
 

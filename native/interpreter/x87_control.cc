@@ -7,7 +7,6 @@ namespace x87 {
 namespace {
 
 // --- environment image
-// ----------------------------------------------------------------------------
 
 // SDM volume 1, "Saving the x87 FPU's State with FSTENV/FNSTENV and FSAVE/FNSAVE": seven fields of
 // a word or a doubleword each. In real and virtual-8086 mode the pointers are linear addresses
@@ -87,7 +86,6 @@ void decodeEnvironment(Cpu& cpu, const Instruction* i, const uint8_t* from) {
 }
 
 // --- environment and state
-// ------------------------------------------------------------------------
 
 bool storeEnvironment(Cpu& cpu, const Instruction* i) {
   uint8_t image[kMaxEnvironmentBytes];
@@ -145,7 +143,6 @@ bool restoreState(Cpu& cpu, const Instruction* i) {
 }
 
 // --- words
-// ----------------------------------------------------------------------------------------
 
 bool loadControl(Cpu& cpu, const Instruction* i) {
   const Loaded<uint16_t> word = cpu.load<uint16_t>(i->segment, effectiveAddress(cpu, i));
@@ -176,7 +173,6 @@ void initializeFpu(Cpu& cpu, const Instruction*) { initialize(cpu.x87); }
 void nothing(Cpu&, const Instruction*) {}
 
 // --- stack
-// ----------------------------------------------------------------------------------------
 
 template <bool kPop>
 void freeRegister(Cpu& cpu, const Instruction* i) {

@@ -14,7 +14,6 @@ bool canPush(X87State& x87) {
 }
 
 // --- loads
-// ----------------------------------------------------------------------------------------
 
 constexpr unsigned bytesOf(Load format) {
   switch (format) {
@@ -67,7 +66,6 @@ void loadRegister(Cpu& cpu, const Instruction* i) {
 }
 
 // --- constants
-// ------------------------------------------------------------------------------------
 
 // `mantissa` is rounded down; the value nearest to the constant is it or the next one.
 struct Constant {
@@ -99,7 +97,6 @@ void loadConstant(Cpu& cpu, const Instruction*) {
 }
 
 // --- stores
-// ---------------------------------------------------------------------------------------
 
 constexpr unsigned bytesOf(Store format) {
   switch (format) {
@@ -192,7 +189,6 @@ void storeRegisterUnchecked(Cpu& cpu, const Instruction* i) {
 }
 
 // --- between registers
-// ----------------------------------------------------------------------------
 
 void exchange(Cpu& cpu, const Instruction* i) {
   X87State& x87 = cpu.x87;

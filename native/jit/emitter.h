@@ -58,7 +58,7 @@ class Emitter {
 
   const uint8_t* here() const { return start_ + (at_ - buffer_.writable(start_)); }
 
-  // --- raw -------------------------------------------------------------------------------------
+  // --- raw
   void byte(unsigned value) { *at_++ = static_cast<uint8_t>(value); }
   void dword(uint32_t value) { put(value); }
   void qword(uint64_t value) { put(value); }
@@ -74,7 +74,7 @@ class Emitter {
     at_ += bytes;
   }
 
-  // --- the instructions that translation itself needs --------------------------------------------
+  // --- the instructions that translation itself needs
   void move(unsigned size, uint8_t to,
             const HostRm& from) {  // mov r, r/m; narrow loads zero-extend
     if (size >= 4) return instruction({.byte = 0x8b}, size, to, from);
@@ -128,7 +128,6 @@ class Emitter {
   void call(const HostRm& to) { instruction({.byte = 0xff}, 4, 2, to); }
 
   // --- branches
-  // ------------------------------------------------------------------------------------
   Fixup jump() {
     byte(0xe9);
     return relative();

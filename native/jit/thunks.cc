@@ -21,7 +21,6 @@ constexpr uint8_t kCalleeSaved[] = {host::kRbx, host::kRbp, host::kR12,
 constexpr int32_t kPadding = 8;
 
 // --- C++ called from translated code
-// ------------------------------------------------------------------
 
 void continueAt(Cpu& cpu) {
   settleFlags(cpu);
@@ -70,7 +69,6 @@ int32_t distance(const Cpu& cpu, const void* field) {
 }
 
 // --- pieces
-// --------------------------------------------------------------------------------------------
 
 HostMemory guestRegister(unsigned number) {
   return {.base = kCpuRegister, .displacement = static_cast<int32_t>(number * 8)};
