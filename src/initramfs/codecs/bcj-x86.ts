@@ -5,8 +5,8 @@
  * alike.
  */
 
-/** Whether an opcode is CALL rel32 or JMP rel32. */
-const isBranch = (byte: number | undefined): boolean => ((byte as number) & 0xfe) === 0xe8;
+/** CALL rel32, and with bit 0 JMP rel32. */
+const BRANCH = 0xe8;
 const isSign = (byte: number | undefined): boolean => byte === 0x00 || byte === 0xff;
 
 /**
@@ -24,8 +24,10 @@ export function undoBcjX86(data: Uint8Array): void {
   /** Opcode-like bytes among the last three. */
   let mask = 0;
   let previous = -INSTRUCTION_LENGTH;
-  for (let at = 0; at + INSTRUCTION_LENGTH <= data.length; at++) {
-    if (!isBranch(data[at])) continue;
+  const end = data.length - INSTRUCTION_LENGTH;
+  for (let at = 0; at <= end; at++) {
+    while (at <= end && ((data[at] as number) & 0xfe) !== BRANCH) at++;
+    if (at > end) break;
     const distance = at - previous;
     previous = at;
     mask = distance > 3 ? 0 : (mask << (distance - 1)) & 7;

@@ -32,7 +32,13 @@ const LEN_HIGH = LEN_MID + POS_STATES * 8;
 const REP_LEN = LEN + LEN_HIGH + 256;
 const LITERAL = REP_LEN + LEN_HIGH + 256;
 
-/** One LZMA decoder with its state, probabilities and output window. */
+/**
+ * One LZMA decoder with its state, probabilities and output window.
+ *
+ * Nearly all of the time goes into {@link bit} and the loops that repeat it ({@link tree}, {@link reverseTree},
+ * {@link literal}). Those keep the range coder in local variables, as 32-bit unsigned numbers; in fields
+ * these would be allocated objects, so there they are signed.
+ */
 export class LzmaDecoder {
   private probs = new Uint16Array(0);
   private lc = 0;
@@ -77,9 +83,9 @@ export class LzmaDecoder {
   /** Starts the range decoder on the five bytes that come next. */
   startRange(): void {
     if (this.reader.u8() !== 0) throw this.reader.bad('the range coder does not begin with 0');
-    this.range = 0xffff_ffff;
+    this.range = -1;
     this.code = 0;
-    for (let index = 0; index < 4; index++) this.code = this.code * 0x100 + this.reader.u8();
+    for (let index = 0; index < 4; index++) this.code = (this.code << 8) | this.reader.u8();
   }
 
   /**
@@ -115,18 +121,22 @@ export class LzmaDecoder {
     let symbol = 1;
     if (this.state >= 7) {
       if (this.rep0 >= position) throw this.reader.bad('a literal follows a match beyond the data');
-      let matchByte = output.back(this.rep0 + 1);
-      while (symbol < 0x100) {
-        const matchBit = (matchByte >> 7) & 1;
-        matchByte <<= 1;
-        const bit = this.bit(base + ((1 + matchBit) << 8) + symbol);
-        symbol = (symbol << 1) | bit;
-        if (matchBit !== bit) break;
-      }
+      symbol = this.matchedBits(base, output.back(this.rep0 + 1));
     }
-    while (symbol < 0x100) symbol = (symbol << 1) | this.bit(base + symbol);
-    output.push(symbol & 0xff);
+    output.push(this.bits(base, symbol, 0x100) & 0xff);
     this.state = this.state < 4 ? 0 : this.state - (this.state < 10 ? 3 : 6);
+  }
+
+  /** The first bits of a literal, up to the first that is not as in `matchByte`. */
+  private matchedBits(base: number, matchByte: number): number {
+    let symbol = 1;
+    for (let shift = 7; shift >= 0; shift--) {
+      const matchBit = (matchByte >> shift) & 1;
+      const bit = this.bit(base + ((1 + matchBit) << 8) + symbol);
+      symbol = (symbol << 1) | bit;
+      if (matchBit !== bit) break;
+    }
+    return symbol;
   }
 
   /** Decodes a match's length, and its distance into rep0. */
@@ -183,7 +193,7 @@ export class LzmaDecoder {
     const slot = this.tree(POS_SLOT + lenState * 64, 6);
     if (slot < 4) return slot;
     const bits = (slot >> 1) - 1;
-    const high = (2 | (slot & 1)) * 2 ** bits;
+    const high = ((2 | (slot & 1)) << bits) >>> 0;
     if (slot < END_POS_MODEL_INDEX) {
       return high + this.reverseTree(POS_SPECIAL + high - slot, bits);
     }
@@ -191,9 +201,7 @@ export class LzmaDecoder {
   }
 
   private tree(base: number, bits: number): number {
-    let symbol = 1;
-    for (let index = 0; index < bits; index++) symbol = (symbol << 1) | this.bit(base + symbol);
-    return symbol - (1 << bits);
+    return this.bits(base, 1, 1 << bits) - (1 << bits);
   }
 
   private reverseTree(base: number, bits: number): number {
@@ -210,35 +218,67 @@ export class LzmaDecoder {
   private directBits(count: number): number {
     let value = 0;
     for (let index = 0; index < count; index++) {
-      this.range >>>= 1;
-      const bit = this.code >= this.range ? 1 : 0;
-      if (bit === 1) this.code -= this.range;
+      const range = this.range >>> 1;
+      const code = this.code >>> 0;
+      const bit = code >= range ? 1 : 0;
       value = value * 2 + bit;
-      this.normalize();
+      this.normalize(range, bit === 1 ? code - range : code);
     }
     return value;
   }
 
+  /** Appends bits to `symbol`, each by the probability at `base` + symbol, until it reaches `end`. */
+  private bits(base: number, first: number, end: number): number {
+    const { probs } = this;
+    const { input } = this.reader;
+    let { at } = this.reader;
+    let range = this.range >>> 0;
+    let code = this.code >>> 0;
+    let symbol = first;
+    while (symbol < end) {
+      const prob = probs[base + symbol] as number;
+      const bound = Math.imul(range >>> 11, prob) >>> 0;
+      if (code < bound) {
+        range = bound;
+        probs[base + symbol] = prob + ((2048 - prob) >> 5);
+        symbol <<= 1;
+      } else {
+        range = (range - bound) >>> 0;
+        code = (code - bound) >>> 0;
+        probs[base + symbol] = prob - (prob >> 5);
+        symbol = (symbol << 1) | 1;
+      }
+      if (range < TOP) {
+        if (at >= input.length) throw this.reader.truncated();
+        range = (range << 8) >>> 0;
+        code = ((code << 8) | (input[at++] as number)) >>> 0;
+      }
+    }
+    this.range = range | 0;
+    this.code = code | 0;
+    this.reader.at = at;
+    return symbol;
+  }
+
   private bit(index: number): 0 | 1 {
     const prob = this.probs[index] as number;
-    const bound = (this.range >>> 11) * prob;
-    if (this.code < bound) {
-      this.range = bound;
+    const range = this.range >>> 0;
+    const code = this.code >>> 0;
+    const bound = Math.imul(range >>> 11, prob) >>> 0;
+    if (code < bound) {
       this.probs[index] = prob + ((2048 - prob) >> 5);
-      this.normalize();
+      this.normalize(bound, code);
       return 0;
     }
-    this.range -= bound;
-    this.code -= bound;
     this.probs[index] = prob - (prob >> 5);
-    this.normalize();
+    this.normalize((range - bound) >>> 0, (code - bound) >>> 0);
     return 1;
   }
 
-  private normalize(): void {
-    if (this.range >= TOP) return;
-    this.range = (this.range << 8) >>> 0;
-    this.code = ((this.code << 8) | this.reader.u8()) >>> 0;
+  private normalize(range: number, code: number): void {
+    const low = range < TOP;
+    this.range = (low ? range << 8 : range) | 0;
+    this.code = (low ? (code << 8) | this.reader.u8() : code) | 0;
   }
 }
 

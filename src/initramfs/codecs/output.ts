@@ -5,6 +5,9 @@ const FIRST_SIZE = 64 * 1024;
 /** Up to this limit the room is taken at once: the host gives pages only as they are written, and nothing is copied. */
 const WHOLE_SIZE = 128 * 2 ** 20;
 
+/** Bytes below which a loop copies faster than TypedArray's own methods. */
+export const SHORT_RUN = 64;
+
 /** What a decoder has produced so far: grows up to a limit, and is the window that matches copy from. */
 export class Output {
   /** Valid up to {@link length}. Replaced when it grows. */
@@ -29,6 +32,16 @@ export class Output {
     this.bytes = grown;
   }
 
+  /**
+   * Makes room for up to `count` bytes, as far as the limit allows.
+   * @returns how many more bytes there may be now, up to `count`
+   */
+  makeRoom(count: number): number {
+    const room = Math.min(count, this.limit - this.length);
+    this.reserve(room);
+    return room;
+  }
+
   push(byte: number): void {
     if (this.length === this.bytes.length) this.reserve(1);
     this.bytes[this.length++] = byte;
@@ -51,10 +64,10 @@ export class Output {
     const { bytes } = this;
     let to = this.length;
     const end = to + count;
-    if (distance >= count) {
-      bytes.copyWithin(to, to - distance, end - distance);
-    } else {
+    if (count < SHORT_RUN || distance < count) {
       for (; to < end; to++) bytes[to] = bytes[to - distance] as number;
+    } else {
+      bytes.copyWithin(to, to - distance, end - distance);
     }
     this.length = end;
   }

@@ -14,7 +14,7 @@ export class Reader {
 
   u8(): number {
     const byte = this.input[this.at];
-    if (byte === undefined) throw this.bad('it ends within the data: it is truncated');
+    if (byte === undefined) throw this.truncated();
     this.at++;
     return byte;
   }
@@ -36,7 +36,7 @@ export class Reader {
 
   take(length: number): Uint8Array {
     const part = this.input.subarray(this.at, this.at + length);
-    if (part.length < length) throw this.bad('it ends within the data: it is truncated');
+    if (part.length < length) throw this.truncated();
     this.at += length;
     return part;
   }
@@ -44,6 +44,11 @@ export class Reader {
   /** Passes over bytes up to and with the next NUL. */
   skipText(): void {
     while (this.u8() !== 0);
+  }
+
+  /** The error for data that ends too early. */
+  truncated(): Error {
+    return this.bad('it ends within the data: it is truncated');
   }
 
   /** An error that names the format and where in the input it is. */

@@ -118,3 +118,29 @@ function settled(action: () => boolean): string {
     return result;
   }
 }
+
+it('LZ4 runs of any length, overlapping or not', () => {
+  const literals = Buffer.from(Array.from({ length: 300 }, (_, n) => (n * 7) & 0xff));
+  // 300 literals and 1000 bytes from 1 back; no literals and 200 from 1300 back; 1 literal.
+  const block = Buffer.concat([
+    Buffer.from([0xff, 255, 30]),
+    literals,
+    Buffer.from([1, 0, 255, 255, 255, 1000 - 4 - 15 - 3 * 255]),
+    Buffer.from([0x0f, 1300 & 0xff, 1300 >> 8, 200 - 4 - 15]),
+    Buffer.from([0x10, 0x2a]),
+  ]);
+  const header = Buffer.from([
+    0x02,
+    0x21,
+    0x4c,
+    0x18,
+    block.length & 0xff,
+    block.length >> 8,
+    0,
+    0,
+  ]);
+  const repeated = Buffer.alloc(1000, literals.at(-1));
+  const expected = Buffer.concat([literals, repeated, literals.subarray(0, 200), Buffer.of(0x2a)]);
+  const { data } = unpack(Buffer.concat([header, block]));
+  expect(Buffer.from(data).equals(expected)).toBe(true);
+});
