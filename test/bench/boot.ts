@@ -1,6 +1,6 @@
 /**
  * Boots one guest to its shell several times, in turn under nodevm and under QEMU's TCG where it is
- * installed, and prints the medians. Usage: npm run bench -- [runs] [kernel initrd]
+ * installed, and prints the medians. Usage: npm run bench:boot -- [runs] [kernel initrd]
  */
 import { execFileSync, spawnSync } from 'node:child_process';
 import process from 'node:process';
