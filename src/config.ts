@@ -1,8 +1,11 @@
 import { readFile } from 'node:fs/promises';
 
+import { readSymbolFile, readSymtab } from './debug/symbol-files.js';
+import type { SymbolTable } from './debug/symbol-table.js';
 import { NodevmError } from './errors.js';
 import { DEBUG_EXIT, SERIAL_PORTS, splitRam } from './layout.js';
 import { loadInitrd } from './initramfs/source.js';
+import { isElf } from './loader/elf.js';
 import { BOOT_PROTOCOLS, type BootProtocol } from './loader/protocol.js';
 import { Drives } from './drives.js';
 import { checkRom } from './loader/rom.js';
@@ -34,6 +37,11 @@ export interface MachineConfig {
   readonly hda?: Image | undefined;
   /** Another ROM than ours, which then starts instead of a kernel. */
   readonly bios?: Image | undefined;
+  /**
+   * Symbols of the kernel for people: its System.map, or its vmlinux. Default: those that the kernel itself
+   * carries, and those of a kernel that is an ELF file.
+   */
+  readonly symbols?: Image | undefined;
   /** How the kernel is loaded and entered; default the best that it offers. */
   readonly bootProtocol?: BootProtocol | undefined;
   /**
@@ -86,6 +94,7 @@ export interface ResolvedConfig {
   readonly kernel: Uint8Array | undefined;
   readonly bios: Uint8Array | undefined;
   readonly drives: Drives;
+  readonly symbols: SymbolTable | undefined;
   readonly bootProtocol: BootProtocol | undefined;
   /** Undefined for random numbers of the host. */
   readonly entropySeed: bigint | undefined;
@@ -150,15 +159,28 @@ export async function resolveConfig(config: MachineConfig): Promise<ResolvedConf
   };
   const initrds = config.initrd === undefined ? [] : asList(config.initrd);
   checkStart(config);
-  const [kernel, bios, archives] = await Promise.all([
+  const [kernel, symbols, bios, archives] = await Promise.all([
     optionalBytes('kernel', config.kernel),
+    optionalBytes('symbols', config.symbols),
     optionalBytes('bios', config.bios),
     Promise.all(initrds.map(initrdBytes)),
   ]);
   if (bios !== undefined) checkRom(bios);
   const drives = Drives.open(config);
   if (kernel === undefined && bios === undefined) drives.checkBootable();
-  return { ...resolved, kernel, bios, drives, initrds: archives };
+  return {
+    ...resolved,
+    kernel,
+    symbols: symbolsOf(symbols, config.symbols, kernel),
+    bios,
+    drives,
+    initrds: archives,
+  };
+}
+
+function symbolsOf(file: Uint8Array | undefined, name: Image | undefined, kernel?: Uint8Array) {
+  if (file !== undefined) return readSymbolFile(file, typeof name === 'string' ? name : 'bytes');
+  return kernel !== undefined && isElf(kernel) ? readSymtab(kernel) : undefined;
 }
 
 /** There is one thing to start: a kernel, or what a ROM finds. */

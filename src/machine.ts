@@ -2,6 +2,8 @@ import { resolveConfig, type MachineConfig, type ResolvedConfig } from './config
 import { SerialConsole, type ConsolePort } from './console.js';
 import { Cpu } from './cpu.js';
 import type { GuestClock } from './clock.js';
+import { GuestView } from './debug/guest-view.js';
+import { Symbols } from './debug/symbols.js';
 import { hostEntropy, seededEntropy, type Entropy } from './entropy.js';
 import { NodevmError } from './errors.js';
 import { Exits } from './exits.js';
@@ -53,6 +55,10 @@ export class Machine {
   readonly clock: GuestClock;
   /** Where every access to a device passes; set its observer to trace or count. */
   readonly exits: Exits;
+  /** Registers and memory as a debugger sees them. Pause the machine for a consistent view. */
+  readonly view: GuestView;
+  /** Names of the guest's addresses, looked for with the first question. */
+  readonly symbols: Symbols;
 
   /** What is on the serial ports, COM1 first. */
   private readonly links: readonly SerialLink[];
@@ -101,6 +107,8 @@ export class Machine {
       views: native.ram,
       invalidate: (gpa, length) => native.invalidateCode(gpa, length),
     });
+    this.view = new GuestView(native, this.memory);
+    this.symbols = new Symbols(this.view, config.symbols);
     this.timers = new MachineClock(native, config.epochMs);
     this.clock = this.timers;
     this.pace = paceOf(config.clock);
@@ -292,6 +300,7 @@ export class Machine {
     for (const watch of this.panicWatches) watch.reset();
     this.panicSince = undefined;
     this.resetWanted = false;
+    this.symbols.reset();
     const acpi = buildAcpi({ base: ACPI_TABLES.base, cpus: 1, serialPorts: config.serialPorts });
     memory.write(ACPI_TABLES.base, acpi.bytes);
     programMemoryTypes(cpu.native);

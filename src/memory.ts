@@ -49,6 +49,16 @@ export class GuestMemory {
     this.#invalidate = (gpa, length) => options.invalidate(gpa, length);
   }
 
+  /** Whether `length` bytes at `gpa` are all RAM. */
+  contains(gpa: number, length: number): boolean {
+    return (
+      Number.isSafeInteger(gpa) &&
+      Number.isSafeInteger(length) &&
+      length >= 0 &&
+      this.ranges.some((range) => gpa >= range.base && gpa + length <= range.base + range.length)
+    );
+  }
+
   /** A copy of `length` bytes at `gpa`. */
   read(gpa: number, length: number): Uint8Array {
     const pieces = this.#pieces(gpa, length);
@@ -147,11 +157,7 @@ export class GuestMemory {
   }
 
   #checkRange(gpa: number, length: number): void {
-    const sane = Number.isSafeInteger(gpa) && Number.isSafeInteger(length) && length >= 0;
-    const inside = this.ranges.some(
-      (range) => gpa >= range.base && gpa + length <= range.base + range.length,
-    );
-    if (sane && inside) return;
+    if (this.contains(gpa, length)) return;
     const ram = this.ranges.map((r) => `${hex(r.base)} to ${hex(r.base + r.length - 1)}`);
     throw new NodevmError(
       'E_GUEST_ADDRESS',

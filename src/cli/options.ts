@@ -24,6 +24,8 @@ export interface CliOptions {
   kernel: string | undefined;
   /** How the kernel is entered; the best way it offers where undefined. */
   bootProtocol: BootProtocol | undefined;
+  /** Path of the kernel's symbols. */
+  symbols: string | undefined;
   /** Paths of the drives' images and of a foreign ROM. */
   fda: string | undefined;
   hda: string | undefined;
@@ -72,6 +74,12 @@ export const optionRows: readonly OptionRow[] = [
     argument: 'file',
     help: 'kernel to boot: Linux bzImage or vmlinux (ELF), or a multiboot kernel; without it, the default guest made by `npm run images`',
     apply: (options, value) => (options.kernel = value),
+  },
+  {
+    name: 'symbols',
+    argument: 'file',
+    help: 'System.map or vmlinux of the kernel, where its own table of symbols does not do',
+    apply: (options, value) => (options.symbols = value),
   },
   {
     name: 'boot-protocol',
@@ -376,6 +384,7 @@ function helpEpilogue(): string {
 export function parseCommandLine(argv: readonly string[], version: string): CliRequest {
   const options: CliOptions = {
     kernel: undefined,
+    symbols: undefined,
     bootProtocol: undefined,
     fda: undefined,
     hda: undefined,

@@ -49,6 +49,7 @@ async function machineConfig(options: CliOptions): Promise<MachineConfig> {
     bios,
     fda,
     hda,
+    symbols: options.symbols,
     bootProtocol: options.bootProtocol,
     initrd: await loadInitrds(initrd, initrd.length === 1),
     cmdline: options.append,
