@@ -1,6 +1,7 @@
 import type { AddressSpace } from './bus/bus.js';
 import type { AccessSize } from './bus/device.js';
 import type { Cpu } from './cpu.js';
+import { AccessRing, type AccessKind } from './debug/access-ring.js';
 import { ExitReason } from './native.js';
 
 /** What the exits of a CPU are served from. */
@@ -13,8 +14,7 @@ export interface ExitTargets {
   endOfInterrupt(vector: number): void;
 }
 
-/** The kinds of access that pass the bus. */
-export type AccessKind = 'in' | 'out' | 'mmio-read' | 'mmio-write';
+export type { AccessKind } from './debug/access-ring.js';
 
 /** Sees every access, after a read and before a write; `address` is a port or a guest physical address. */
 export type AccessObserver = (
@@ -32,6 +32,8 @@ export type AccessObserver = (
 export class Exits {
   /** Called for each access when set. */
   observer: AccessObserver | undefined;
+  /** The accesses that came last: the flight recorder's part of what passes here. */
+  readonly recent = new AccessRing();
 
   constructor(
     private readonly cpu: Cpu,
@@ -47,10 +49,10 @@ export class Exits {
     switch (reason) {
       case ExitReason.PortRead:
         cpu.data = this.targets.ports.read(cpu.port, cpu.size as AccessSize);
-        this.observer?.('in', cpu.port, cpu.size, cpu.data, 0);
+        this.note('in', cpu.port, cpu.size, cpu.data, 0);
         return true;
       case ExitReason.PortWrite:
-        this.observer?.('out', cpu.port, cpu.size, cpu.data, 0);
+        this.note('out', cpu.port, cpu.size, cpu.data, 0);
         this.targets.ports.write(cpu.port, cpu.size as AccessSize, cpu.data);
         return true;
       case ExitReason.MmioRead:
@@ -66,6 +68,7 @@ export class Exits {
         this.targets.endOfInterrupt(cpu.data);
         return true;
       case ExitReason.Budget:
+      case ExitReason.Trace:
         return true;
       case ExitReason.Halt:
       case ExitReason.Shutdown:
@@ -73,6 +76,11 @@ export class Exits {
       case ExitReason.Debug:
         return false;
     }
+  }
+
+  private note(kind: AccessKind, address: number, size: number, low: number, high: number): void {
+    this.recent.add(kind, this.cpu.instructions, address, size, low, high);
+    this.observer?.(kind, address, size, low, high);
   }
 
   /** Eight-byte accesses reach a device as two of four, the low half first. */
@@ -87,7 +95,7 @@ export class Exits {
       cpu.data = mmio.read(gpa, size as AccessSize);
       cpu.dataHigh = 0;
     }
-    this.observer?.('mmio-read', gpa, size, cpu.data, cpu.dataHigh);
+    this.note('mmio-read', gpa, size, cpu.data, cpu.dataHigh);
   }
 
   private mmioWrite(): void {
@@ -95,7 +103,7 @@ export class Exits {
     const { mmio } = this.targets;
     // A device may raise an interrupt meanwhile, so the block is read out first.
     const { gpa, size, data, dataHigh } = cpu;
-    this.observer?.('mmio-write', gpa, size, data, dataHigh);
+    this.note('mmio-write', gpa, size, data, dataHigh);
     if (size === 8) {
       mmio.write(gpa, 4, data);
       mmio.write(gpa + 4, 4, dataHigh);

@@ -5,6 +5,7 @@ import type { GuestClock } from './clock.js';
 import { GuestView } from './debug/guest-view.js';
 import { Symbols } from './debug/symbols.js';
 import { hostEntropy, seededEntropy, type Entropy } from './entropy.js';
+import { FlightRecorder } from './debug/recorder.js';
 import { NodevmError } from './errors.js';
 import { Exits } from './exits.js';
 import { MachineClock, paceOf, type Pace } from './guest-clock.js';
@@ -59,6 +60,8 @@ export class Machine {
   readonly view: GuestView;
   /** Names of the guest's addresses, looked for with the first question. */
   readonly symbols: Symbols;
+  /** What happened last, for when something dies. */
+  readonly recorder: FlightRecorder;
 
   /** What is on the serial ports, COM1 first. */
   private readonly links: readonly SerialLink[];
@@ -127,6 +130,7 @@ export class Machine {
     });
     this.board = this.wireBoard(native);
     this.exits = new Exits(this.cpu, this.board);
+    this.recorder = new FlightRecorder(native.recorder, addon.recordLayout, this.exits.recent);
     this.powerOn();
   }
 

@@ -27,6 +27,8 @@ export const enum ExitReason {
   EndOfInterrupt = 9,
   /** A debug event of the host's (breakpoint, single step). */
   Debug = 10,
+  /** The trace buffer wants to be read: it is full, or a block is about to run that was asked for. */
+  Trace = 11,
 }
 
 /** Byte offsets into the shared exit block (exported by C++, never written down twice). */
@@ -49,6 +51,79 @@ export interface ExitBlockLayout {
   readonly apicDeadline: number;
   /** Total size of the block in bytes. */
   readonly byteLength: number;
+}
+
+/**
+ * What a record of the flight recorder or of a trace tells. `linear` is the linear address of the instruction
+ * where nothing else is said, `value`, `info`, `vector` and `detail` as noted.
+ */
+export const enum RecordKind {
+  /** The processor was reset. */
+  Reset = 0,
+  /** Exception `vector`; `value` CR2 of a page fault, else RSP; `info` the error code, where flags say so. */
+  Exception = 1,
+  /** Interrupt `vector`; `detail` its source: 0 local APIC, 1 the 8259 pair, 2 NMI; `value` RSP. */
+  Interrupt = 2,
+  /** A fault while the event before was delivered; fields as in Exception. */
+  NestedFault = 3,
+  /** Triple fault; `vector` of the event that could not be delivered. */
+  Shutdown = 4,
+  /** INT n, INT3, INTO, INT1 `vector`; `value` the handler, `info` its CS, `detail` the flags there. */
+  SoftwareInterrupt = 5,
+  /** `value` where it goes, `info` CS and `detail` the flags there; the same for far transfers. */
+  InterruptReturn = 6,
+  FarJump = 7,
+  FarCall = 8,
+  FarReturn = 9,
+  /** CR`vector` was set to `value`; `info` the low half of the old value. */
+  ControlRegister = 10,
+  /** MSR `info` was set to `value`. */
+  MsrWrite = 11,
+  /** MSR `info` does not exist or does not take `value`; `detail` 1 for WRMSR. */
+  MsrRefused = 12,
+  /** Traces only, from here on: MSR `info` read as `value`. */
+  MsrRead = 13,
+  /** A block is about to run: `value` its physical address, `info` bytes, `detail` instructions. */
+  Block = 14,
+  /** A block was decoded; the same fields. */
+  Decode = 15,
+  /** Data access at `linear`: `detail` bytes, the first eight in `value`, `info` the physical page number. */
+  Load = 16,
+  Store = 17,
+  /** `linear` was looked up in the page tables: `value` the physical address, `detail` 1 for a write. */
+  TlbFill = 18,
+  /** INVLPG of `linear`, or (0) a flush, `detail` 1 where global pages are included. */
+  TlbFlush = 19,
+}
+
+/** Byte offsets into records, the flight recorder and the trace buffer (exported by C++). */
+export interface RecordLayout {
+  /** uint64: instructions retired since power-on. */
+  readonly instructions: number;
+  /** uint64, uint64, uint32: see {@link RecordKind}. */
+  readonly linear: number;
+  readonly value: number;
+  readonly info: number;
+  /** uint8: a {@link RecordKind}. */
+  readonly kind: number;
+  readonly vector: number;
+  /** uint8: CPL in bits 0 and 1; mode in bits 2 to 4 (real, virtual-8086, 16, 32, 64 bits); bit 7: `info` is an error code. */
+  readonly flags: number;
+  readonly detail: number;
+  /** Size of a record. */
+  readonly byteLength: number;
+  /** Flight recorder, uint64: events and block entries ever written; the newest is at (count - 1) % capacity. */
+  readonly eventCount: number;
+  readonly entryCount: number;
+  readonly events: number;
+  readonly eventCapacity: number;
+  /** uint64 each: RIPs of the blocks that the dispatcher entered last. */
+  readonly entries: number;
+  readonly entryCapacity: number;
+  /** Trace buffer, uint32: records in it, to be set to 0 by the reader; records that found no room. */
+  readonly traceCount: number;
+  readonly traceLost: number;
+  readonly traceRecords: number;
 }
 
 /** What the guest clock is made from. */
@@ -135,6 +210,17 @@ export interface NativeCpu {
   reset(): void;
   /** The exit block, shared memory. */
   readonly exitBlock: ArrayBuffer;
+  /** The flight recorder, shared memory of {@link RecordLayout}. */
+  readonly recorder: ArrayBuffer;
+  /** The trace buffer, shared memory of {@link RecordLayout}; allocated when first asked for. */
+  readonly traceBuffer: ArrayBuffer;
+  /**
+   * What goes into the trace buffer; all decoded code is dropped.
+   * @param kinds one bit for each {@link RecordKind}, 0 for none
+   * @param stops leave with Trace before each block, for a look at the registers
+   * @param ranges linear addresses, pairs of first and last; of blocks only those in one, all where empty
+   */
+  setTrace(kinds: number, stops: boolean, ranges: BigUint64Array): void;
   /** Guest RAM as views of at most 1 GiB, in host order: the low range first, then the range from 4 GiB. */
   readonly ram: readonly ArrayBuffer[];
   /** Tells the CPU that something else wrote guest RAM (loader, DMA): drops translated code there. */
@@ -172,5 +258,6 @@ export interface NativeCpu {
 
 export interface NativeAddon {
   readonly exitBlockLayout: ExitBlockLayout;
+  readonly recordLayout: RecordLayout;
   createCpu(options: NativeCpuOptions): NativeCpu;
 }

@@ -27,8 +27,35 @@ Napi::Object exitBlockLayout(Napi::Env env) {
   return layout;
 }
 
+Napi::Object recordLayout(Napi::Env env) {
+  Napi::Object layout = Napi::Object::New(env);
+  const auto field = [&](const char* name, size_t offset) {
+    layout.Set(name, Napi::Number::New(env, static_cast<double>(offset)));
+  };
+  field("instructions", offsetof(Record, instructions));
+  field("linear", offsetof(Record, linear));
+  field("value", offsetof(Record, value));
+  field("info", offsetof(Record, info));
+  field("kind", offsetof(Record, kind));
+  field("vector", offsetof(Record, vector));
+  field("flags", offsetof(Record, flags));
+  field("detail", offsetof(Record, detail));
+  field("byteLength", sizeof(Record));
+  field("eventCount", offsetof(Recorder, eventCount));
+  field("entryCount", offsetof(Recorder, entryCount));
+  field("events", offsetof(Recorder, events));
+  field("eventCapacity", Recorder::kEvents);
+  field("entries", offsetof(Recorder, entries));
+  field("entryCapacity", Recorder::kEntries);
+  field("traceCount", offsetof(TraceBuffer, count));
+  field("traceLost", offsetof(TraceBuffer, lost));
+  field("traceRecords", offsetof(TraceBuffer, records));
+  return layout;
+}
+
 Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("exitBlockLayout", exitBlockLayout(env));
+  exports.Set("recordLayout", recordLayout(env));
   exports.Set("createCpu", CpuObject::constructorFunction(env));
   return exports;
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 
 #include "addon/registers.h"
 #include "interpreter/block_cache.h"
@@ -40,21 +41,29 @@ JitOptions jitOptions(const Napi::Value& value) {
 
 Napi::Function CpuObject::constructorFunction(Napi::Env env) {
   using Self = CpuObject;
-  const Napi::Function type = DefineClass(
-      env, "NativeCpu",
-      {InstanceMethod<&Self::run>("run"), InstanceMethod<&Self::requestStop>("requestStop"),
-       InstanceMethod<&Self::reset>("reset"), InstanceAccessor<&Self::exitBlock>("exitBlock"),
-       InstanceAccessor<&Self::ram>("ram"), InstanceMethod<&Self::invalidateCode>("invalidateCode"),
-       InstanceMethod<&Self::setIntr>("setIntr"), InstanceMethod<&Self::raiseNmi>("raiseNmi"),
-       InstanceMethod<&Self::apicMessage>("apicMessage"), InstanceMethod<&Self::now>("now"),
-       InstanceMethod<&Self::advanceTo>("advanceTo"),
-       InstanceMethod<&Self::getRegister>("getRegister"),
-       InstanceMethod<&Self::setRegister>("setRegister"),
-       InstanceMethod<&Self::getSegment>("getSegment"),
-       InstanceMethod<&Self::setSegment>("setSegment"),
-       InstanceMethod<&Self::translate>("translate"),
-       InstanceMethod<&Self::checkInvariants>("checkInvariants"),
-       InstanceMethod<&Self::statistics>("statistics")});
+  const Napi::Function type =
+      DefineClass(env, "NativeCpu",
+                  {InstanceMethod<&Self::run>("run"),
+                   InstanceMethod<&Self::requestStop>("requestStop"),
+                   InstanceMethod<&Self::reset>("reset"),
+                   InstanceAccessor<&Self::exitBlock>("exitBlock"),
+                   InstanceAccessor<&Self::recorder>("recorder"),
+                   InstanceAccessor<&Self::traceBuffer>("traceBuffer"),
+                   InstanceMethod<&Self::setTrace>("setTrace"),
+                   InstanceAccessor<&Self::ram>("ram"),
+                   InstanceMethod<&Self::invalidateCode>("invalidateCode"),
+                   InstanceMethod<&Self::setIntr>("setIntr"),
+                   InstanceMethod<&Self::raiseNmi>("raiseNmi"),
+                   InstanceMethod<&Self::apicMessage>("apicMessage"),
+                   InstanceMethod<&Self::now>("now"),
+                   InstanceMethod<&Self::advanceTo>("advanceTo"),
+                   InstanceMethod<&Self::getRegister>("getRegister"),
+                   InstanceMethod<&Self::setRegister>("setRegister"),
+                   InstanceMethod<&Self::getSegment>("getSegment"),
+                   InstanceMethod<&Self::setSegment>("setSegment"),
+                   InstanceMethod<&Self::translate>("translate"),
+                   InstanceMethod<&Self::checkInvariants>("checkInvariants"),
+                   InstanceMethod<&Self::statistics>("statistics")});
   const auto create = [](const Napi::CallbackInfo& info) -> Napi::Value {
     auto* constructor = static_cast<Napi::FunctionReference*>(info.Data());
     return constructor->New({info[0]});
@@ -112,6 +121,25 @@ Napi::Value CpuObject::externalBuffer(Napi::Env env, void* data, size_t length) 
 
 Napi::Value CpuObject::exitBlock(const Napi::CallbackInfo& info) {
   return externalBuffer(info.Env(), &bundle_->exitBlock, sizeof(ExitBlock));
+}
+
+Napi::Value CpuObject::recorder(const Napi::CallbackInfo& info) {
+  return externalBuffer(info.Env(), &bundle_->cpu.recorder, sizeof(Recorder));
+}
+
+Napi::Value CpuObject::traceBuffer(const Napi::CallbackInfo& info) {
+  return externalBuffer(info.Env(), &bundle_->cpu.trace.buffer(), sizeof(TraceBuffer));
+}
+
+// setTrace(kinds, stops, ranges): pairs of first and last address.
+void CpuObject::setTrace(const Napi::CallbackInfo& info) {
+  TraceOptions options{.kinds = info[0].As<Napi::Number>().Uint32Value(),
+                       .stops = info[1].As<Napi::Boolean>().Value(),
+                       .ranges = {}};
+  const Napi::BigUint64Array ends = info[2].As<Napi::BigUint64Array>();
+  for (size_t n = 0; n + 1 < ends.ElementLength(); n += 2)
+    options.ranges.push_back({ends[n], ends[n + 1]});
+  bundle_->cpu.setTrace(std::move(options));
 }
 
 Napi::Value CpuObject::ram(const Napi::CallbackInfo& info) {

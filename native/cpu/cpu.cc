@@ -31,6 +31,7 @@ void Cpu::reset() {
   blocks->dropAll(*this);
   flushTlb(true);
   updateMode();
+  note({.linear = codeLinear(rip), .kind = RecordKind::kReset});
 }
 
 // --- derived state
@@ -82,7 +83,7 @@ void Cpu::updateMode() {
 }
 
 void Cpu::updateRights() {
-  const bool slow = alignmentChecked || dataBreakpoints, is64 = code64();
+  const bool slow = alignmentChecked || dataBreakpoints || trace.everyAccess(), is64 = code64();
   Tlb* const direct = &tlbs.sets[dataRights()];
   Tlb* const checked = &tlbs.sets[kChecked];
   for (unsigned n = 0; n < kSegmentCount; ++n)
@@ -118,6 +119,7 @@ void Cpu::flushTlb(bool includingGlobal) {
       tlbs.sets[rights].flushLocal();
     }
   }
+  noteTlb(RecordKind::kTlbFlush, 0, 0, includingGlobal);
   if (includingGlobal) tlbs.largePages.clear();
   ++tlbs.generation;
   updateContext();
@@ -126,6 +128,7 @@ void Cpu::flushTlb(bool includingGlobal) {
 // INVLPG drops all entries of the page, however large it is. SDM volume 3, "Invalidation of TLBs
 // and Paging-Structure Caches".
 void Cpu::flushPage(uint64_t linear) {
+  noteTlb(RecordKind::kTlbFlush, linear, 0, false);
   if (tlbs.largePages.mayCover(linear)) return flushTlb(true);
   for (unsigned rights = 0; rights < kChecked; ++rights) tlbs.sets[rights].at(linear) = TlbEntry{};
   ++tlbs.generation;

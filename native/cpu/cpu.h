@@ -11,6 +11,8 @@
 #include "cpu/exit_block.h"
 #include "cpu/replay_log.h"
 #include "cpu/state.h"
+#include "debug/recorder.h"
+#include "debug/trace.h"
 #include "jit/state.h"
 #include "mmu/guest_ram.h"
 #include "mmu/page_walk.h"
@@ -227,6 +229,15 @@ class Cpu : public CpuState {
   CpuidResult cpuid(uint32_t leaf, uint32_t subleaf) const;
   uint64_t readTsc() const;
 
+  // --- recorder and traces: debug/notes.cc
+  // Keeps a record in the flight recorder, stamped with time, and in the trace that wants it.
+  void note(Record record);
+  // The linear address of the code at `offset` of CS, and Record::flags, as things stand.
+  uint64_t codeLinear(uint64_t offset) const { return (offset + segmentBase[kCs]) & linearMask; }
+  uint8_t recordFlags() const;
+  // Between two calls of run() only.
+  void setTrace(TraceOptions options);
+
   // --- time and counting
   // Instructions retired; exact at instruction boundaries and, inside a block, at instruction `at`.
   uint64_t retired() const { return sliceEnd - static_cast<uint64_t>(remaining); }
@@ -277,6 +288,8 @@ class Cpu : public CpuState {
   // The next pass over the dispatcher runs one instruction with retired() exact; set while it does.
   bool exact = false;
   uint64_t tlbMisses = 0, eventsDelivered = 0, blocksDecoded = 0;
+  Trace trace;
+  Recorder recorder;
 
   // For the block cache: stores to a page that now holds code take the slow path; jumps are looked
   // up anew.
@@ -327,6 +340,15 @@ class Cpu : public CpuState {
   bool needExact();
   void updateContext();
 
+  [[nodiscard]] InterruptSource interruptSource(uint8_t vector) const;
+
+  // debug/notes.cc
+  Record blockRecord(RecordKind kind, const Block& target) const;
+  void noteDecoded(const Block& target);
+  void noteAccess(RecordKind kind, uint8_t seg, uint64_t ea, const Span& span, uint64_t value,
+                  unsigned size);
+  void noteTlb(RecordKind kind, uint64_t linear, uint64_t gpa, bool detail);
+
   // interpreter/run.cc
   ExitReason loop(uint64_t end);
   void completeExit();
@@ -337,6 +359,7 @@ class Cpu : public CpuState {
   void execute(const Block& target);
   bool settle();
   const Block* findBlock(bool cacheable);
+  const Block* decode(uint64_t gpa, unsigned limit);
   void deliverFault();
   bool instructionBreakpoint();
   void publish();

@@ -211,6 +211,35 @@ Delivery enterHandler(Cpu& cpu, const Event& event) {
   return result;
 }
 
+// The two causes that lie outside the event itself.
+uint64_t causeOf(const Cpu& cpu, uint8_t vector, bool fault) {
+  return fault && vector == kPf ? cpu.cr2 : cpu.gpr[gpr::kRsp / 8];
+}
+
+uint8_t flagsOf(const Cpu& cpu, bool hasErrorCode) {
+  return cpu.recordFlags() | (hasErrorCode ? kRecordErrorCode : 0);
+}
+
+void noteEvent(Cpu& cpu, const Event& event, InterruptSource source) {
+  const bool external = event.kind == Cpu::EventKind::kExternal;
+  cpu.note({.linear = cpu.codeLinear(event.returnRip),
+            .value = causeOf(cpu, event.vector, !external),
+            .info = event.errorCode,
+            .kind = external ? RecordKind::kInterrupt : RecordKind::kException,
+            .vector = event.vector,
+            .flags = flagsOf(cpu, event.hasErrorCode),
+            .detail = static_cast<uint8_t>(external ? source : InterruptSource{})});
+}
+
+void noteNested(Cpu& cpu, const PendingFault& fault) {
+  cpu.note({.linear = cpu.codeLinear(cpu.rip),
+            .value = causeOf(cpu, fault.vector, true),
+            .info = fault.errorCode,
+            .kind = RecordKind::kNestedFault,
+            .vector = fault.vector,
+            .flags = flagsOf(cpu, fault.hasErrorCode)});
+}
+
 PendingFault takeFault(Cpu& cpu) {
   const PendingFault taken = cpu.fault;
   cpu.fault = {};
@@ -240,6 +269,7 @@ void Cpu::deliver(EventKind kind, uint8_t vector, bool hasErrorCode, uint32_t er
               .hasErrorCode = hasErrorCode,
               .errorCode = errorCode,
               .returnRip = rip};
+  noteEvent(*this, event, interruptSource(vector));
   for (unsigned attempt = 0; attempt < kMaxNestedFaults; ++attempt) {
     if (event.kind == EventKind::kFault && event.vector == kDb) {
       dr7 &= ~kDr7GeneralDetect;
@@ -251,6 +281,7 @@ void Cpu::deliver(EventKind kind, uint8_t vector, bool hasErrorCode, uint32_t er
     if (!fault.pending) break;
     const PendingFault second = takeFault(*this);
     recordCause(*this, second);
+    noteNested(*this, second);
     const bool isDoubleFault = event.kind == EventKind::kFault && event.vector == kDf;
     if (result == Delivery::kFaultInNewTask) {
       event = eventOf(second, rip);
@@ -267,6 +298,16 @@ void Cpu::deliver(EventKind kind, uint8_t vector, bool hasErrorCode, uint32_t er
     }
   }
   shutdown = true;
+  note({.linear = codeLinear(rip),
+        .kind = RecordKind::kShutdown,
+        .vector = event.vector,
+        .flags = recordFlags()});
+}
+
+// What an event from outside came by: an answer of the 8259, NMI, or the local APIC.
+InterruptSource Cpu::interruptSource(uint8_t vector) const {
+  if (acknowledging_) return InterruptSource::kPic;
+  return vector == kNmi ? InterruptSource::kNmi : InterruptSource::kApic;
 }
 
 bool Cpu::softwareInterrupt(EventKind kind, uint8_t vector, uint64_t next) {

@@ -18,6 +18,7 @@ enum class ExitReason : uint8_t {
   kInterruptAcknowledge = 8,
   kEndOfInterrupt = 9,
   kDebug = 10,
+  kTrace = 11,
 };
 
 struct ExitBlock {

@@ -13,6 +13,13 @@ namespace nodevm {
 
 namespace {
 
+// What a record of an access shows of its value.
+uint64_t firstBytes(const void* from, unsigned size) {
+  uint64_t value = 0;
+  std::memcpy(&value, from, std::min<size_t>(size, sizeof value));
+  return value;
+}
+
 constexpr uint64_t kApicPageMask = kPageMask & ((uint64_t{1} << kPhysicalBits) - 1);
 
 }  // namespace
@@ -82,6 +89,7 @@ bool Cpu::translate(uint64_t linear, Rights rights, bool write, bool execute, ui
   if (!translation.ok) return raisePageFault(linear, translation.errorCode);
   gpa = translation.gpa;
   ++tlbMisses;
+  noteTlb(RecordKind::kTlbFill, linear, gpa, write);
   fillTlb(rights, linear, translation);
   return true;
 }
@@ -218,13 +226,17 @@ Loaded<uint64_t> Cpu::loadSlow(uint8_t seg, uint64_t ea, unsigned size) {
   uint64_t value = 0;
   const bool ok =
       spanFor(seg, ea, size, false, span) && readSpan(span, reinterpret_cast<uint8_t*>(&value));
+  if (ok) noteAccess(RecordKind::kLoad, seg, ea, span, value, size);
   return {value, ok};
 }
 
 bool Cpu::storeSlow(uint8_t seg, uint64_t ea, uint64_t value, unsigned size) {
   Span span;
-  return spanFor(seg, ea, size, true, span) &&
-         writeSpan(span, reinterpret_cast<const uint8_t*>(&value));
+  if (!spanFor(seg, ea, size, true, span) ||
+      !writeSpan(span, reinterpret_cast<const uint8_t*>(&value)))
+    return false;
+  noteAccess(RecordKind::kStore, seg, ea, span, value, size);
+  return true;
 }
 
 Loaded<uint64_t> Cpu::loadForWrite(uint8_t seg, uint64_t ea, unsigned size) {
@@ -232,6 +244,7 @@ Loaded<uint64_t> Cpu::loadForWrite(uint8_t seg, uint64_t ea, unsigned size) {
   uint64_t value = 0;
   const bool ok =
       spanFor(seg, ea, size, true, span) && readSpan(span, reinterpret_cast<uint8_t*>(&value));
+  if (ok) noteAccess(RecordKind::kLoad, seg, ea, span, value, size);
   return {value, ok};
 }
 
@@ -247,6 +260,7 @@ const uint8_t* Cpu::loadBytes(uint8_t seg, uint64_t ea, unsigned size, unsigned 
     return entry.host(linear);
   Span span;
   if (!spanFor(seg, ea, size, false, span) || !readSpan(span, scratch)) return nullptr;
+  noteAccess(RecordKind::kLoad, seg, ea, span, firstBytes(scratch, size), size);
   return scratch;
 }
 
@@ -260,7 +274,10 @@ bool Cpu::storeBytes(uint8_t seg, uint64_t ea, const void* from, unsigned size, 
     return true;
   }
   Span span;
-  return spanFor(seg, ea, size, true, span) && writeSpan(span, static_cast<const uint8_t*>(from));
+  if (!spanFor(seg, ea, size, true, span) || !writeSpan(span, static_cast<const uint8_t*>(from)))
+    return false;
+  noteAccess(RecordKind::kStore, seg, ea, span, firstBytes(from, size), size);
+  return true;
 }
 
 bool Cpu::probeWrite(uint8_t seg, uint64_t ea, unsigned size) {

@@ -241,7 +241,10 @@ void BlockCache::dropAll(Cpu& cpu) {
 
 void BlockCache::collect(Cpu& cpu) {
   const bool full = chunks_.size() * kChunkInstructions >= kMaxInstructions;
-  if (!full && !(cpu.jit && cpu.jit->full())) return;
+  if (full || (cpu.jit && cpu.jit->full())) empty(cpu);
+}
+
+void BlockCache::empty(Cpu& cpu) {
   for (const auto& [page, blocks] : pages_) cpu.ram.setCode(page, false);
   dropAll(cpu);
 }

@@ -74,6 +74,7 @@ ExitReason Cpu::loop(uint64_t end) {
       if (exitReason != ExitReason::kBudget) return exitReason;
       continue;
     }
+    if (trace.full()) return ExitReason::kTrace;
     if (stopRequested_.exchange(false, std::memory_order_relaxed)) return ExitReason::kStopped;
     ExitReason exit = ExitReason::kBudget;
     if (serviceEvents(exit)) return exit;
@@ -147,6 +148,7 @@ void Cpu::startSlice(uint64_t end) {
 }
 
 void Cpu::execute(const Block& target) {
+  recorder.enter(rip);
   remaining -= target.count;
   block = &target;
   gpr[gpr::kBlockRip / 8] = rip;
@@ -173,6 +175,10 @@ void Cpu::runBlocks() {
   do {
     const Block* target = findBlock(true);
     if (!target) return deliverFault();
+    if (trace.blocks() && trace.addBlock(blockRecord(RecordKind::kBlock, *target))) {
+      exitReason = ExitReason::kTrace;
+      return;
+    }
     execute(*target);
     if (!settle()) {
       if (fault.pending) deliverFault();
@@ -198,22 +204,29 @@ const Block* Cpu::findBlock(bool cacheable) {
   uint64_t gpa = 0;
   if (!fetchPage(linear, gpa)) return nullptr;
   gpa = (gpa & kPageMask) | (linear & kPageOffset);
-  if (!cacheable) return blocks->build(*this, gpa, 1);
+  if (!cacheable) return decode(gpa, 1);
 
   const Block* found = blocks->find(gpa, blockKey);
   if (found && found->secondPage != Block::kNoPage) {
     // The tail has to be where it was decoded from in this address space too.
     uint64_t second = 0;
     if (!fetchPage((linear & kPageMask) + kPageSize, second)) return nullptr;
-    if ((second & kPageMask) != found->secondPage) return blocks->build(*this, gpa, 1);
+    if ((second & kPageMask) != found->secondPage) return decode(gpa, 1);
   } else if (!found) {
-    found = blocks->build(*this, gpa, BlockCache::kNoLimit);
+    found = decode(gpa, BlockCache::kNoLimit);
     if (!found) return nullptr;
   }
-  if (found->count > remaining) return blocks->build(*this, gpa, static_cast<unsigned>(remaining));
-  if (found->secondPage == Block::kNoPage)
+  if (found->count > remaining) return decode(gpa, static_cast<unsigned>(remaining));
+  // Without an entry each branch comes back here.
+  if (found->secondPage == Block::kNoPage && !trace.everyBlock())
     blocks->jumpCache(rip) = {rip, context, found, found->translation};
   return found;
+}
+
+const Block* Cpu::decode(uint64_t gpa, unsigned limit) {
+  const Block* built = blocks->build(*this, gpa, limit);
+  if (built) noteDecoded(*built);
+  return built;
 }
 
 // One instruction alone: for the trap flag, breakpoints, interrupt shadows and exact time.
@@ -228,6 +241,12 @@ void Cpu::stepOne() {
   replay.rewind();
   const Block* target = findBlock(false);
   if (!target) return deliverFault();
+  // An instruction that comes again with an answer has been seen.
+  if (trace.blocks() && replay.empty() &&
+      trace.addBlock(blockRecord(RecordKind::kBlock, *target))) {
+    exitReason = ExitReason::kTrace;
+    return;
+  }
   exact = true;
   execute(*target);
   exact = false;

@@ -44,13 +44,16 @@ bool writeTaskPriority(Cpu& cpu, uint64_t value) {
   return true;
 }
 
-bool writeControl(Cpu& cpu, const Instruction* i) {
-  const unsigned number = i->reg;
-  if (number != 0 && number != 2 && number != 3 && number != 4 && number != 8)
-    return cpu.raise(kUd);
-  if (!requireLevel0(cpu)) return false;
-  const uint64_t value =
-      cpu.code64() ? cpu.reg<uint64_t>(i->rm) : uint64_t{cpu.reg<uint32_t>(i->rm)};
+void noteControl(Cpu& cpu, const Instruction* i, unsigned number, uint64_t old, uint64_t value) {
+  cpu.note({.linear = cpu.codeLinear(thisRip(cpu, i)),
+            .value = value,
+            .info = static_cast<uint32_t>(old),
+            .kind = RecordKind::kControlRegister,
+            .vector = static_cast<uint8_t>(number),
+            .flags = cpu.recordFlags()});
+}
+
+bool setControl(Cpu& cpu, unsigned number, uint64_t value) {
   switch (number) {
     case 0:
       return cpu.writeCr0(value);
@@ -64,6 +67,20 @@ bool writeControl(Cpu& cpu, const Instruction* i) {
       cpu.cr2 = value;
       return true;
   }
+}
+
+// Those that change the mode or the address space are kept by the flight recorder.
+bool writeControl(Cpu& cpu, const Instruction* i) {
+  const unsigned number = i->reg;
+  if (number != 0 && number != 2 && number != 3 && number != 4 && number != 8)
+    return cpu.raise(kUd);
+  if (!requireLevel0(cpu)) return false;
+  const uint64_t value =
+      cpu.code64() ? cpu.reg<uint64_t>(i->rm) : uint64_t{cpu.reg<uint32_t>(i->rm)};
+  const uint64_t old = number == 0 ? cpu.cr0 : number == 3 ? cpu.cr3 : cpu.cr4;
+  if (!setControl(cpu, number, value)) return false;
+  if (number != 2 && number != 8) noteControl(cpu, i, number, old, value);
+  return true;
 }
 
 bool moveFromDebug(Cpu& cpu, const Instruction* i) {
@@ -91,7 +108,10 @@ bool loadMachineStatus(Cpu& cpu, const Instruction* i) {
   constexpr uint64_t kLoaded = cr0::kMp | cr0::kEm | cr0::kTs;
   uint16_t status = 0;
   if (!requireLevel0(cpu) || !readWord(cpu, i, status)) return false;
-  return cpu.writeCr0((cpu.cr0 & ~kLoaded) | (status & (kLoaded | cr0::kPe)));
+  const uint64_t old = cpu.cr0;
+  if (!cpu.writeCr0((old & ~kLoaded) | (status & (kLoaded | cr0::kPe)))) return false;
+  noteControl(cpu, i, 0, old, cpu.cr0);
+  return true;
 }
 
 bool clearTaskSwitched(Cpu& cpu, const Instruction*) {
@@ -112,15 +132,41 @@ uint64_t edxEax(const Cpu& cpu) {
   return uint64_t{cpu.reg<uint32_t>(gpr::kRdx)} << 32 | cpu.reg<uint32_t>(gpr::kRax);
 }
 
-bool readModelSpecific(Cpu& cpu, const Instruction*) {
+Record msrRecord(Cpu& cpu, const Instruction* i, RecordKind kind, uint64_t value) {
+  return {.linear = cpu.codeLinear(thisRip(cpu, i)),
+          .value = value,
+          .info = cpu.reg<uint32_t>(gpr::kRcx),
+          .kind = kind,
+          .flags = cpu.recordFlags()};
+}
+
+// `detail` tells the direction.
+bool refuseMsr(Cpu& cpu, const Instruction* i, bool write, uint64_t value) {
+  Record record = msrRecord(cpu, i, RecordKind::kMsrRefused, value);
+  record.detail = write;
+  cpu.note(record);
+  return false;
+}
+
+bool readModelSpecific(Cpu& cpu, const Instruction* i) {
   uint64_t value = 0;
-  if (!requireLevel0(cpu) || !cpu.readMsr(cpu.reg<uint32_t>(gpr::kRcx), value)) return false;
+  if (!requireLevel0(cpu)) return false;
+  if (!cpu.readMsr(cpu.reg<uint32_t>(gpr::kRcx), value)) return refuseMsr(cpu, i, false, 0);
+  if (cpu.trace.wants(RecordKind::kMsrRead)) {
+    Record record = msrRecord(cpu, i, RecordKind::kMsrRead, value);
+    record.instructions = cpu.retired();
+    cpu.trace.add(record);
+  }
   setEdxEax(cpu, value);
   return true;
 }
 
-bool writeModelSpecific(Cpu& cpu, const Instruction*) {
-  return requireLevel0(cpu) && cpu.writeMsr(cpu.reg<uint32_t>(gpr::kRcx), edxEax(cpu));
+bool writeModelSpecific(Cpu& cpu, const Instruction* i) {
+  if (!requireLevel0(cpu)) return false;
+  const uint64_t value = edxEax(cpu);
+  if (!cpu.writeMsr(cpu.reg<uint32_t>(gpr::kRcx), value)) return refuseMsr(cpu, i, true, value);
+  cpu.note(msrRecord(cpu, i, RecordKind::kMsrWrite, value));
+  return true;
 }
 
 bool identify(Cpu& cpu, const Instruction*) {

@@ -31,6 +31,22 @@ bool readPointer(Cpu& cpu, const Instruction* i, FarPointer& pointer) {
   return selector.ok;
 }
 
+// Far transfers are kept by the flight recorder. INT n has its vector as immediate operand.
+template <RecordKind kKind, Operation kOperation, uint8_t kVector = 0>
+bool noted(Cpu& cpu, const Instruction* i) {
+  constexpr bool kImmediateVector = kKind == RecordKind::kSoftwareInterrupt && kVector == 0;
+  Record record{.linear = cpu.codeLinear(thisRip(cpu, i)),
+                .kind = kKind,
+                .vector = kImmediateVector ? static_cast<uint8_t>(i->immediate) : kVector,
+                .flags = cpu.recordFlags()};
+  if (!kOperation(cpu, i)) return false;
+  record.value = cpu.codeLinear(cpu.rip);
+  record.info = cpu.segment[kCs].selector;
+  record.detail = cpu.recordFlags();
+  cpu.note(record);
+  return true;
+}
+
 bool jumpFar(Cpu& cpu, const Instruction* i) {
   const FarPointer to = immediatePointer(i);
   return cpu.farJump(to.selector, to.offset, i->operandSize(), nextRip(cpu, i));
@@ -70,9 +86,12 @@ bool breakpoint(Cpu& cpu, const Instruction* i) {
   return cpu.softwareInterrupt(Cpu::EventKind::kInt3OrInto, kBp, nextRip(cpu, i));
 }
 
+bool overflow(Cpu& cpu, const Instruction* i) {
+  return cpu.softwareInterrupt(Cpu::EventKind::kInt3OrInto, kOf, nextRip(cpu, i));
+}
+
 bool interruptOnOverflow(Cpu& cpu, const Instruction* i) {
-  if (cpu.flags.of())
-    return cpu.softwareInterrupt(Cpu::EventKind::kInt3OrInto, kOf, nextRip(cpu, i));
+  if (cpu.flags.of()) return noted<RecordKind::kSoftwareInterrupt, overflow, kOf>(cpu, i);
   cpu.rip = nextRip(cpu, i);
   return true;
 }
@@ -162,17 +181,23 @@ void enterSystem(Cpu& cpu, const Instruction* i) {
 
 }  // namespace
 
-extern const HandlerSet CALL_Ap = always(thenTransfer<callFar>);
-extern const HandlerSet JMP_Ap = always(thenTransfer<jumpFar>);
-extern const HandlerSet CALL_Mp = onlyMemory(thenTransfer<callFarIndirect>);
-extern const HandlerSet JMP_Mp = onlyMemory(thenTransfer<jumpFarIndirect>);
-extern const HandlerSet RETF_Iw = always(thenTransfer<returnFar>);
-extern const HandlerSet RETF = always(thenTransfer<returnFar>);
-extern const HandlerSet IRET = always(thenTransfer<returnFromInterrupt>);
-extern const HandlerSet INT_Ib = always(thenTransfer<interrupt>);
-extern const HandlerSet INT3 = always(thenTransfer<breakpoint>);
+extern const HandlerSet CALL_Ap = always(thenTransfer<noted<RecordKind::kFarCall, callFar>>);
+extern const HandlerSet JMP_Ap = always(thenTransfer<noted<RecordKind::kFarJump, jumpFar>>);
+extern const HandlerSet CALL_Mp =
+    onlyMemory(thenTransfer<noted<RecordKind::kFarCall, callFarIndirect>>);
+extern const HandlerSet JMP_Mp =
+    onlyMemory(thenTransfer<noted<RecordKind::kFarJump, jumpFarIndirect>>);
+extern const HandlerSet RETF_Iw = always(thenTransfer<noted<RecordKind::kFarReturn, returnFar>>);
+extern const HandlerSet RETF = always(thenTransfer<noted<RecordKind::kFarReturn, returnFar>>);
+extern const HandlerSet IRET =
+    always(thenTransfer<noted<RecordKind::kInterruptReturn, returnFromInterrupt>>);
+extern const HandlerSet INT_Ib =
+    always(thenTransfer<noted<RecordKind::kSoftwareInterrupt, interrupt>>);
+extern const HandlerSet INT3 =
+    always(thenTransfer<noted<RecordKind::kSoftwareInterrupt, breakpoint, kBp>>);
 extern const HandlerSet INTO = always(thenTransfer<interruptOnOverflow>);
-extern const HandlerSet INT1 = always(thenTransfer<debugInterrupt>);
+extern const HandlerSet INT1 =
+    always(thenTransfer<noted<RecordKind::kSoftwareInterrupt, debugInterrupt, kDb>>);
 extern const HandlerSet SYSCALL = always(enterSystem);
 extern const HandlerSet SYSRET = always(thenTransfer<systemReturn>);
 extern const HandlerSet SYSENTER = always(thenTransfer<systemEnter>);

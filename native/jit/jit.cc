@@ -40,7 +40,7 @@ void Jit::dropAll() {
 void Jit::watch(Block& block) {
   // Translated code is for 64-bit mode: no segment limits, no masks. An instruction that crosses
   // pages has to be looked up each time.
-  if (!cpu_.code64() || block.secondPage != Block::kNoPage) return;
+  if (!cpu_.code64() || block.secondPage != Block::kNoPage || cpu_.trace.everyBlock()) return;
   block.first = block.code[0].handler;
   block.code[0].handler = countVisit;
 }

@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { Cpu } from '../../src/cpu.js';
+import { FlightRecorder } from '../../src/debug/recorder.js';
 import { Exits } from '../../src/exits.js';
 import { MachineClock } from '../../src/guest-clock.js';
 import { GuestMemory } from '../../src/memory.js';
@@ -86,6 +87,8 @@ export class GuestRunner {
   private readonly native: NativeCpu;
   private readonly timers: MachineClock;
   private readonly exits: Exits;
+  /** What the guest did last. */
+  readonly recorder: FlightRecorder;
   private readonly output: number[] = [];
   private value = -1;
 
@@ -101,6 +104,8 @@ export class GuestRunner {
     this.timers = new MachineClock(this.native, 0);
     const board = this.board(ram);
     this.exits = new Exits(this.cpu, board);
+    const { recent } = this.exits;
+    this.recorder = new FlightRecorder(this.native.recorder, addon.recordLayout, recent);
     board.reset();
     this.native.reset();
     const memory = new GuestMemory({
