@@ -12,11 +12,20 @@ namespace {
 
 constexpr uint64_t kCr0Defined = cr0::kPe | cr0::kMp | cr0::kEm | cr0::kTs | cr0::kEt | cr0::kNe |
                                  cr0::kWp | cr0::kAm | cr0::kNw | cr0::kCd | cr0::kPg;
-// What CPUID reports: no SMX, VMX, LA57, PKU, CET.
-constexpr uint64_t kCr4Defined = cr4::kVme | cr4::kPvi | cr4::kTsd | cr4::kDe | cr4::kPse |
-                                 cr4::kPae | cr4::kMce | cr4::kPge | cr4::kPce | cr4::kOsfxsr |
-                                 cr4::kOsxmmexcpt | cr4::kUmip | cr4::kFsgsbase | cr4::kPcide |
-                                 cr4::kOsxsave | cr4::kSmep | cr4::kSmap;
+// What every model has; the rest follows CPUID. No SMX, VMX, LA57, PKU, CET.
+constexpr uint64_t kCr4Baseline = cr4::kVme | cr4::kPvi | cr4::kTsd | cr4::kDe | cr4::kPse |
+                                  cr4::kPae | cr4::kMce | cr4::kPge | cr4::kPce | cr4::kOsfxsr |
+                                  cr4::kOsxmmexcpt;
+
+uint64_t definedCr4(FeatureSet features) {
+  const auto offered = [&](Feature feature, uint64_t bit) {
+    return has(features, feature) ? bit : 0;
+  };
+  return kCr4Baseline | offered(Feature::kUmip, cr4::kUmip) |
+         offered(Feature::kFsgsbase, cr4::kFsgsbase) | offered(Feature::kPcid, cr4::kPcide) |
+         offered(Feature::kXsave, cr4::kOsxsave) | offered(Feature::kSmep, cr4::kSmep) |
+         offered(Feature::kSmap, cr4::kSmap);
+}
 
 constexpr uint64_t kCr0Paging = cr0::kPe | cr0::kPg | cr0::kWp;
 constexpr uint64_t kCr4Paging =
@@ -101,7 +110,7 @@ bool Cpu::writeCr3(uint64_t value) {
 bool Cpu::writeCr4(uint64_t value) {
   const uint64_t changed = value ^ cr4;
   const bool enablesPcid = changed & value & cr4::kPcide;
-  if ((value & ~kCr4Defined) || (longMode() && !(value & cr4::kPae)) ||
+  if ((value & ~definedCr4(features)) || (longMode() && !(value & cr4::kPae)) ||
       (enablesPcid && (!longMode() || (cr3 & kCr3Pcid))))
     return raise(kGp, 0);
   uint64_t entries[4];

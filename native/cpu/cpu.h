@@ -9,6 +9,7 @@
 #include "cpu/apic.h"
 #include "cpu/clock.h"
 #include "cpu/exit_block.h"
+#include "cpu/features.h"
 #include "cpu/replay_log.h"
 #include "cpu/state.h"
 #include "debug/recorder.h"
@@ -228,6 +229,8 @@ class Cpu : public CpuState {
   };
   CpuidResult cpuid(uint32_t leaf, uint32_t subleaf) const;
   uint64_t readTsc() const;
+  // What CPUID offers and what the decoder therefore knows; set before anything runs.
+  FeatureSet features = possibleFeatures();
 
   // --- recorder and traces: debug/notes.cc
   // Keeps a record in the flight recorder, stamped with time, and in the trace that wants it.

@@ -1,5 +1,4 @@
-// CPUID. SDM volume 2, "CPUID". The processor that guests see: x86-64-v2 and what else is
-// implemented.
+// CPUID. SDM volume 2, "CPUID". What every model has is here; the rest is in decoder/features.inc.
 
 #include <cstring>
 
@@ -10,6 +9,8 @@
 namespace nodevm {
 
 namespace {
+
+using enum CpuidRegister;
 
 constexpr uint32_t bit(unsigned n) { return uint32_t{1} << n; }
 
@@ -28,9 +29,6 @@ constexpr char kBrand[49] = "nodevm virtual CPU";
 constexpr unsigned kLineBytes = 64;
 constexpr uint32_t kMegahertz = static_cast<uint32_t>(kTscHz / 1'000'000);
 
-// SSE3 SSSE3 CX16 PCID SSE4.1 SSE4.2 x2APIC POPCNT TSC-deadline XSAVE RDRAND hypervisor
-constexpr uint32_t kFeaturesEcx = bit(0) | bit(9) | bit(13) | bit(17) | bit(19) | bit(20) |
-                                  bit(21) | bit(23) | bit(24) | bit(26) | bit(30) | bit(31);
 constexpr uint32_t kOsxsave = bit(27);
 // FPU VME DE PSE TSC MSR PAE MCE CX8 SEP MTRR PGE MCA CMOV PAT PSE36 CLFLUSH MMX FXSR SSE SSE2
 constexpr uint32_t kFeaturesEdx = bit(0) | bit(1) | bit(2) | bit(3) | bit(4) | bit(5) | bit(6) |
@@ -39,15 +37,10 @@ constexpr uint32_t kFeaturesEdx = bit(0) | bit(1) | bit(2) | bit(3) | bit(4) | b
                                   bit(25) | bit(26);
 constexpr uint32_t kApic = bit(9);
 constexpr uint64_t kApicBaseEnable = 1 << 11;
-// Leaf 7. EBX: FSGSBASE TSC_ADJUST SMEP ERMS INVPCID RDSEED SMAP
-constexpr uint32_t kExtendedEbx = bit(0) | bit(1) | bit(7) | bit(9) | bit(10) | bit(18) | bit(20);
-constexpr uint32_t kExtendedEcx = bit(2);  // UMIP
-// EDX: fast short REP MOVSB, ARCH_CAPABILITIES. No IBRS, IBPB, STIBP: there is no predictor to
-// control.
-constexpr uint32_t kExtendedEdx = bit(4) | bit(29);
-// Leaf 80000001H. ECX: LAHF in 64-bit mode. EDX: SYSCALL, NX, 1-GiB pages, RDTSCP, long mode.
+// Of leaf 7, IBRS, IBPB and STIBP are not offered: there is no predictor to control.
+// Leaf 80000001H. ECX: LAHF in 64-bit mode. EDX: SYSCALL, NX, 1-GiB pages, long mode.
 constexpr uint32_t kAmdEcx = bit(0);
-constexpr uint32_t kAmdEdx = bit(11) | bit(20) | bit(26) | bit(27) | bit(29);
+constexpr uint32_t kAmdEdx = bit(11) | bit(20) | bit(26) | bit(29);
 
 uint32_t word(const char* text, unsigned index) {
   uint32_t value;
@@ -57,7 +50,7 @@ uint32_t word(const char* text, unsigned index) {
 
 Cpu::CpuidResult featureLeaf(const Cpu& cpu) {
   return {kSignature, kInitialApicId << 24 | 1 << 16 | (kLineBytes / 8) << 8,
-          kFeaturesEcx | ((cpu.cr4 & cr4::kOsxsave) ? kOsxsave : 0),
+          cpuidBits(cpu.features, 1, 0, kEcx) | ((cpu.cr4 & cr4::kOsxsave) ? kOsxsave : 0),
           kFeaturesEdx | ((cpu.msr.apicBase & kApicBaseEnable) ? kApic : 0)};
 }
 
@@ -88,25 +81,35 @@ Cpu::CpuidResult topologyLeaf(uint32_t subleaf) {
   }
 }
 
-// Processor extended state enumeration: x87 and SSE have no leaves of their own.
-Cpu::CpuidResult stateLeaf(uint32_t subleaf) {
-  constexpr uint32_t kXsaveoptXsavecXgetbv1Xsaves = 0xf;
+// Processor extended state enumeration.
+Cpu::CpuidResult stateLeaf(const Cpu& cpu, uint32_t subleaf) {
+  if (!has(cpu.features, Feature::kXsave)) return {0, 0, 0, 0};
+  const uint64_t supported = supportedXcr0(cpu.features);
   switch (subleaf) {
     case 0:
-      return {static_cast<uint32_t>(kXcr0Supported), kXsaveAreaBytes, kXsaveAreaBytes, 0};
-    case 1:
-      return {kXsaveoptXsavecXgetbv1Xsaves, kXsaveAreaBytes, 0, 0};
-    default:
-      return {0, 0, 0, 0};
+      return {static_cast<uint32_t>(supported), xsaveBytes(cpu.xcr0, false),
+              xsaveBytes(supported, false), static_cast<uint32_t>(supported >> 32)};
+    case 1: {
+      const bool compacts = has(cpu.features, Feature::kXsavec);
+      return {cpuidBits(cpu.features, 0xd, 1, kEax), compacts ? xsaveBytes(cpu.xcr0, true) : 0, 0,
+              0};
+    }
+    default: {
+      // x87 and SSE, in the legacy region, have no leaves of their own.
+      const XsaveComponent* component = xsaveComponent(subleaf);
+      if (!component || !(supported >> subleaf & 1)) return {0, 0, 0, 0};
+      return {component->bytes, component->offset, 0, 0};
+    }
   }
 }
 
-Cpu::CpuidResult extendedLeaf(uint32_t leaf) {
+Cpu::CpuidResult extendedLeaf(const Cpu& cpu, uint32_t leaf) {
   switch (leaf) {
     case 0x80000000:
       return {kMaxExtendedLeaf, 0, 0, 0};
     case 0x80000001:
-      return {0, 0, kAmdEcx, kAmdEdx};
+      return {0, 0, kAmdEcx | cpuidBits(cpu.features, 0x80000001, 0, kEcx),
+              kAmdEdx | cpuidBits(cpu.features, 0x80000001, 0, kEdx)};
     case 0x80000002:
     case 0x80000003:
     case 0x80000004: {
@@ -137,12 +140,12 @@ Cpu::CpuidResult basicLeaf(const Cpu& cpu, uint32_t leaf, uint32_t subleaf) {
     case 0x6:
       return {bit(2), 0, 0, 0};  // the APIC timer always runs (ARAT)
     case 0x7:
-      return subleaf == 0 ? Cpu::CpuidResult{0, kExtendedEbx, kExtendedEcx, kExtendedEdx}
-                          : Cpu::CpuidResult{0, 0, 0, 0};
+      return {0, cpuidBits(cpu.features, 7, subleaf, kEbx),
+              cpuidBits(cpu.features, 7, subleaf, kEcx), cpuidBits(cpu.features, 7, subleaf, kEdx)};
     case 0xb:
       return topologyLeaf(subleaf);
     case 0xd:
-      return stateLeaf(subleaf);
+      return stateLeaf(cpu, subleaf);
     // TSC / crystal = 1/1, and the crystal also drives the APIC timer.
     case 0x15:
       return {1, 1, static_cast<uint32_t>(kTscHz), 0};
@@ -156,11 +159,12 @@ Cpu::CpuidResult basicLeaf(const Cpu& cpu, uint32_t leaf, uint32_t subleaf) {
 }  // namespace
 
 Cpu::CpuidResult Cpu::cpuid(uint32_t leaf, uint32_t subleaf) const {
-  if (leaf >= kFirstHypervisorLeaf && leaf <= kLastHypervisorLeaf) {
+  const bool hypervisor = has(features, Feature::kHypervisor);
+  if (hypervisor && leaf >= kFirstHypervisorLeaf && leaf <= kLastHypervisorLeaf) {
     if (leaf != kFirstHypervisorLeaf) return {0, 0, 0, 0};
     return {kFirstHypervisorLeaf, word(kHypervisor, 0), word(kHypervisor, 1), word(kHypervisor, 2)};
   }
-  if (leaf >= 0x80000000 && leaf <= kMaxExtendedLeaf) return extendedLeaf(leaf);
+  if (leaf >= 0x80000000 && leaf <= kMaxExtendedLeaf) return extendedLeaf(*this, leaf);
   // Beyond the last leaf Intel processors answer with the highest basic one.
   return basicLeaf(*this, leaf <= kMaxBasicLeaf ? leaf : kMaxBasicLeaf, subleaf);
 }

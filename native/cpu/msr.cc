@@ -62,6 +62,27 @@ bool isX2apic(uint32_t index) { return index >= kX2apicFirst && index <= kX2apic
 // SDM volume 3, "x2APIC Register Address Space": MSR 800H + offset / 16.
 uint32_t apicOffset(uint32_t index) { return (index - kX2apicFirst) << 4; }
 
+// MSRs that exist only with a feature; kBaseline for all others.
+Feature featureOf(uint32_t index) {
+  switch (index) {
+    case kTscAdjust:
+      return Feature::kTscAdjust;
+    case kTscDeadline:
+      return Feature::kTscDeadline;
+    case kArchCapabilities:
+      return Feature::kArchCaps;
+    case kXss:
+      return Feature::kXsaves;
+    default:
+      return Feature::kBaseline;
+  }
+}
+// IA32_TSC_AUX comes with either instruction that reads it.
+bool exists(const Cpu& cpu, uint32_t index) {
+  if (index == kTscAux && has(cpu.features, Feature::kRdpid)) return true;
+  return has(cpu.features, index == kTscAux ? Feature::kRdtscp : featureOf(index));
+}
+
 bool x2apicEnabled(const Cpu& cpu) {
   constexpr uint64_t both = kApicEnable | kApicX2;
   return (cpu.msr.apicBase & both) == both;
@@ -89,8 +110,8 @@ bool writeApicBase(Cpu& cpu, uint64_t value) {
   constexpr uint64_t reserved = 0x2ff | kAboveMaxPhysical;
   const bool enabled = value & kApicEnable, x2apic = value & kApicX2;
   const bool wasEnabled = cpu.msr.apicBase & kApicEnable, wasX2apic = cpu.msr.apicBase & kApicX2;
-  const bool illegal = (x2apic && !enabled) || (wasX2apic && enabled && !x2apic) ||
-                       (!wasEnabled && enabled && x2apic);
+  const bool illegal = (x2apic && !has(cpu.features, Feature::kX2apic)) || (x2apic && !enabled) ||
+                       (wasX2apic && enabled && !x2apic) || (!wasEnabled && enabled && x2apic);
   if ((value & reserved) || illegal) return cpu.raise(kGp, 0);
   cpu.msr.apicBase = value;
   cpu.apic.setMode(enabled, x2apic);
@@ -149,6 +170,7 @@ bool writeX2apic(Cpu& cpu, uint32_t index, uint64_t value) {
 }  // namespace
 
 bool Cpu::readMsr(uint32_t index, uint64_t& value) {
+  if (!exists(*this, index)) return raise(kGp, 0);
   if (isX2apic(index)) {
     return (x2apicEnabled(*this) && apic.read(apicOffset(index), true, nowNs(), value)) ||
            raise(kGp, 0);
@@ -247,6 +269,7 @@ bool Cpu::readMsr(uint32_t index, uint64_t& value) {
 }
 
 bool Cpu::writeMsr(uint32_t index, uint64_t value) {
+  if (!exists(*this, index)) return raise(kGp, 0);
   if (isX2apic(index)) return writeX2apic(*this, index, value);
   if (isVariableMtrr(index) || fixedMtrr(msr, index)) return writeMtrr(*this, index, value);
   const bool narrow = (value & kHighHalf) == 0;

@@ -147,6 +147,48 @@ void restoreXmm(Cpu& cpu, const LegacyImage& image, bool present) {
   takeXmm(cpu, present ? image : LegacyImage{}, xmmBytes(cpu));
 }
 
+// --- the AVX component: the upper halves of the YMM registers
+
+constexpr unsigned kUpperHalf = 16;
+constexpr XsaveComponent kAvxComponent = {.offset = 576, .bytes = 16 * kSlot};
+
+struct AvxImage {
+  uint8_t bytes[kAvxComponent.bytes] = {};
+};
+
+// Where the component lies: it is the only one behind the header, and so the first in either form.
+static_assert(kAvxComponent.offset == kLegacyBytes + kHeaderBytes);
+
+bool storeAvx(Cpu& cpu, uint8_t seg, uint64_t ea) {
+  AvxImage image;
+  for (unsigned n = 0; n < 16; ++n)
+    std::memcpy(image.bytes + n * kSlot, cpu.vector[n].bytes + kUpperHalf, kSlot);
+  return storeRange(cpu, seg, ea + kAvxComponent.offset, image.bytes, xmmBytes(cpu));
+}
+
+void restoreAvx(Cpu& cpu, const AvxImage& image) {
+  for (unsigned n = 0; n < xmmBytes(cpu) / kSlot; ++n)
+    std::memcpy(cpu.vector[n].bytes + kUpperHalf, image.bytes + n * kSlot, kSlot);
+}
+
+// --- the init optimization
+
+bool isInitial(const X87State& x87) {
+  const X87State initial;
+  bool same = x87.control == initial.control && x87.status == 0 && x87.validTags == 0 &&
+              x87.lastOpcode == 0 && x87.instructionPointer == 0 && x87.dataPointer == 0 &&
+              x87.instructionSegment == 0 && x87.dataSegment == 0;
+  for (const Float80& st : x87.registers) same &= st.mantissa == 0 && st.signExponent == 0;
+  return same;
+}
+
+bool isZero(const Cpu& cpu, unsigned half) {
+  uint8_t bits = 0;
+  for (unsigned n = 0; n < xmmBytes(cpu) / kSlot; ++n)
+    for (unsigned byte = 0; byte < kSlot; ++byte) bits |= cpu.vector[n].bytes[half + byte];
+  return bits == 0;
+}
+
 }  // namespace
 
 void toFxsaveImage(const Cpu& cpu, uint8_t* image) {
@@ -185,31 +227,61 @@ bool fxrstor(Cpu& cpu, uint8_t seg, uint64_t ea, bool wide) {
   return true;
 }
 
-// Both components count as always in use (XINUSE), which the init optimization permits.
+uint64_t supportedXcr0(FeatureSet features) {
+  return xstate::kX87 | xstate::kSse | (has(features, Feature::kAvx) ? xstate::kAvx : 0);
+}
+
+const XsaveComponent* xsaveComponent(uint32_t number) {
+  return number == 2 ? &kAvxComponent : nullptr;
+}
+
+uint32_t xsaveBytes(uint64_t components, bool) {
+  return kLegacyBytes + kHeaderBytes + (components & xstate::kAvx ? kAvxComponent.bytes : 0);
+}
+
+// By value, for which the SDM leaves room (volume 1, "Processor Tracking of XSAVE-Managed State").
+uint64_t componentsInUse(Cpu& cpu) {
+  const uint64_t used = (isInitial(cpu.x87) ? 0 : xstate::kX87) |
+                        (isZero(cpu, 0) ? 0 : xstate::kSse) |
+                        (isZero(cpu, kUpperHalf) ? 0 : xstate::kAvx);
+  return used & cpu.xcr0;
+}
+
+// SDM volume 1, "Operation of XSAVE", "... XSAVEOPT", "... XSAVEC" and "... XSAVES". The modified
+// optimization, which a processor may leave out, is left out.
 bool xsave(Cpu& cpu, uint8_t seg, uint64_t ea, uint64_t requested, XsaveForm form) {
-  const uint64_t saved = requested & cpu.xcr0;
-  if (!checkAlignment(cpu, seg, ea, 64) || !cpu.probeWrite(seg, ea, kXsaveAreaBytes)) return false;
-  uint64_t present = saved;
+  const uint64_t asked = requested & cpu.xcr0;
+  if (!checkAlignment(cpu, seg, ea, 64) ||
+      !cpu.probeWrite(seg, ea, xsaveBytes(asked, form.compact)))
+    return false;
+  const uint32_t control = readMxcsr(cpu);
+  uint64_t used = componentsInUse(cpu);
+  // The compacted form counts MXCSR in.
+  if (form.compact && control != mxcsr::kDefault) used |= xstate::kSse;
+  const uint64_t written = form.optimize ? asked & used : asked;
+  uint64_t present = asked & used;
   if (!form.compact) {
     const Loaded<uint64_t> old = cpu.load<uint64_t>(seg, ea + kHeader + kXstateBv);
     if (!old.ok) return false;
-    present |= old.value & ~saved;
+    present |= old.value & ~asked;
   }
   LegacyImage image;
-  if (saved & xstate::kX87) {
+  if (written & xstate::kX87) {
     putX87(cpu, image, form.wide);
     if (!storeRange(cpu, seg, ea, image.bytes, kMxcsr) ||
         !storeRange(cpu, seg, ea + kX87Registers, image.bytes + kX87Registers, 8 * kSlot))
       return false;
   }
-  if (saved & xstate::kSse) {
-    putMxcsr(image, readMxcsr(cpu));
+  const bool withMxcsr =
+      form.compact ? written & xstate::kSse : asked & (xstate::kSse | xstate::kAvx);
+  putMxcsr(image, control);
+  if (withMxcsr && !storeRange(cpu, seg, ea + kMxcsr, image.bytes + kMxcsr, 8)) return false;
+  if (written & xstate::kSse) {
     putXmm(cpu, image);
-    if (!storeRange(cpu, seg, ea + kMxcsr, image.bytes + kMxcsr, 8) ||
-        !storeRange(cpu, seg, ea + kXmm, image.bytes + kXmm, xmmBytes(cpu)))
-      return false;
+    if (!storeRange(cpu, seg, ea + kXmm, image.bytes + kXmm, xmmBytes(cpu))) return false;
   }
-  return (!form.compact || cpu.store<uint64_t>(seg, ea + kHeader + kXcompBv, saved | kCompact)) &&
+  if ((written & xstate::kAvx) && !storeAvx(cpu, seg, ea)) return false;
+  return (!form.compact || cpu.store<uint64_t>(seg, ea + kHeader + kXcompBv, asked | kCompact)) &&
          cpu.store<uint64_t>(seg, ea + kHeader + kXstateBv, present);
 }
 
@@ -217,20 +289,25 @@ bool xrstor(Cpu& cpu, uint8_t seg, uint64_t ea, uint64_t requested, bool wide, b
   const uint64_t restored = requested & cpu.xcr0;
   LegacyImage image;
   Header header;
+  AvxImage avx;
   if (!checkAlignment(cpu, seg, ea, 64) || !loadRange(cpu, seg, ea, image.bytes, kLegacyBytes) ||
       !loadRange(cpu, seg, ea + kHeader, reinterpret_cast<uint8_t*>(header.words), kHeaderBytes) ||
       !checkHeader(cpu, header, compactOnly))
     return false;
-  // The compacted form initializes MXCSR with the SSE component; the standard form always loads it.
-  const bool sse = restored & xstate::kSse;
-  const bool fromImage = !(header.layout() & kCompact) || (header.present() & xstate::kSse);
-  if (sse && fromImage && !checkMxcsr(cpu, image)) return false;
+  const uint64_t loaded = restored & header.present();
+  if ((loaded & xstate::kAvx) &&
+      !loadRange(cpu, seg, ea + kAvxComponent.offset, avx.bytes, xmmBytes(cpu)))
+    return false;
+  // The compacted form has MXCSR in the SSE component; the standard form loads it with SSE and AVX.
+  const bool compact = header.layout() & kCompact;
+  const bool mxcsrAsked = restored & (compact ? xstate::kSse : xstate::kSse | xstate::kAvx);
+  const bool mxcsrLoaded = compact ? loaded & xstate::kSse : mxcsrAsked;
+  if (mxcsrLoaded && !checkMxcsr(cpu, image)) return false;
 
-  if (restored & xstate::kX87) restoreX87(cpu, image, header.present() & xstate::kX87, wide);
-  if (sse) {
-    restoreXmm(cpu, image, header.present() & xstate::kSse);
-    writeMxcsr(cpu, fromImage ? image.get<uint32_t>(kMxcsr) : mxcsr::kDefault);
-  }
+  if (restored & xstate::kX87) restoreX87(cpu, image, loaded & xstate::kX87, wide);
+  if (mxcsrAsked) writeMxcsr(cpu, mxcsrLoaded ? image.get<uint32_t>(kMxcsr) : mxcsr::kDefault);
+  if (restored & xstate::kSse) restoreXmm(cpu, image, loaded & xstate::kSse);
+  if (restored & xstate::kAvx) restoreAvx(cpu, avx);
   return true;
 }
 

@@ -8,23 +8,37 @@ namespace nodevm {
 
 // State components that XCR0 can enable, in its bit numbers.
 namespace xstate {
-inline constexpr uint64_t kX87 = 1, kSse = 2;
+inline constexpr uint64_t kX87 = 1, kSse = 2, kAvx = 4;
 }
-inline constexpr uint64_t kXcr0Supported = xstate::kX87 | xstate::kSse;
-inline constexpr uint32_t kXsaveAreaBytes = 512 + 64;  // legacy region and header
+// Those that a model offers.
+uint64_t supportedXcr0(FeatureSet features);
+
+// A component outside of the legacy region.
+struct XsaveComponent {
+  uint32_t offset, bytes;  // offset in the standard form
+};
+// Component by number, nullptr where there is none with a place of its own.
+const XsaveComponent* xsaveComponent(uint32_t number);
+// Bytes of an XSAVE area with these components.
+uint32_t xsaveBytes(uint64_t components, bool compact);
+
 // MXCSR_MASK of FXSAVE: DAZ is supported.
 inline constexpr uint32_t kMxcsrMask = 0xffff;
 
 // How an image is written.
 struct XsaveForm {
-  bool wide = false;     // REX.W: 64-bit FIP and FDP
-  bool compact = false;  // XSAVEC, XSAVES
+  bool wide = false;      // REX.W: 64-bit FIP and FDP
+  bool compact = false;   // XSAVEC, XSAVES
+  bool optimize = false;  // components in their initial state are left out of memory
 };
 
 // The FXSAVE64 image (512 bytes, 16 XMM registers) outside of guest memory. MXCSR is cpu.mxcsr, so
 // run() must not be active. Reserved MXCSR bits of an image are dropped.
 void toFxsaveImage(const Cpu& cpu, uint8_t* image);
 void fromFxsaveImage(Cpu& cpu, const uint8_t* image);
+
+// The components of XCR0 that are not in their initial state (XINUSE).
+uint64_t componentsInUse(Cpu& cpu);
 
 // The instructions' work on guest memory at seg:ea, while run() is active. Each faults before it
 // commits.

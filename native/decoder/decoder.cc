@@ -342,11 +342,12 @@ void readImmediates(const Row& row, Reader& reader, Instruction& i) {
 }
 
 const Row* findRow(const RowIndex::Candidates& candidates, const Prefixes& prefixes, CodeMode mode,
-                   uint8_t modrm, uint16_t& number) {
+                   FeatureSet features, uint8_t modrm, uint16_t& number) {
   for (const uint16_t candidate : candidates) {
     const Row& row = kRows[candidate];
     if (!prefixMatches(row, prefixes) || row.has(mode == CodeMode::k64 ? kInvalid64 : kOnly64))
       continue;
+    if (!has(features, row.feature())) continue;
     if (rowHasModRm(row) && !modRmMatches(row.modrm, modrm)) continue;
     number = candidate;
     return &row;
@@ -398,8 +399,8 @@ OpcodeMap readOpcode(Reader& reader, uint8_t& opcode) {
 
 }  // namespace
 
-DecodeStatus decode(const uint8_t* bytes, size_t available, CodeMode mode, uint8_t offset,
-                    Decoded& out) {
+DecodeStatus decode(const uint8_t* bytes, size_t available, CodeMode mode, FeatureSet features,
+                    uint8_t offset, Decoded& out) {
   Reader reader(bytes, available);
   const Prefixes prefixes = readPrefixes(reader, mode);
   uint8_t opcode = 0;
@@ -413,7 +414,7 @@ DecodeStatus decode(const uint8_t* bytes, size_t available, CodeMode mode, uint8
     if (!reader.ok()) return reader.failure();
   }
   out = Decoded{};
-  const Row* row = findRow(candidates, prefixes, mode, modrm, out.row);
+  const Row* row = findRow(candidates, prefixes, mode, features, modrm, out.row);
   if (!row) return DecodeStatus::kUndefined;
 
   Instruction& i = out.instruction;

@@ -31,8 +31,9 @@ struct Decoded {
 };
 
 // Decodes one instruction of `available` bytes at most. `offset`: its distance from the start of
-// the block, which RIP-relative operands are rebased by.
+// the block, which RIP-relative operands are rebased by. Rows of a feature that `features` lacks do
+// not exist.
 [[nodiscard]] DecodeStatus decode(const uint8_t* bytes, size_t available, CodeMode mode,
-                                  uint8_t offset, Decoded& out);
+                                  FeatureSet features, uint8_t offset, Decoded& out);
 
 }  // namespace nodevm

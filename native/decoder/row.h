@@ -4,6 +4,8 @@
 
 #include <cstdint>
 
+#include "decoder/feature.h"
+
 namespace nodevm {
 
 // SDM volume 2 appendix A, "Opcode Map": one-byte, 0F, 0F 38 and 0F 3A.
@@ -117,7 +119,7 @@ enum class Operand : uint8_t {
 };
 
 // Attributes, or-ed.
-enum Attribute : uint32_t {
+enum Attribute : uint64_t {
   kByte = 1u << 0,       // operand size is 8 bits
   kPlusReg = 1u << 1,    // the row stands for opcode..opcode+7, the register in the low three bits
   kPlusCond = 1u << 2,   // the row stands for opcode..opcode+15, the condition in the low four bits
@@ -142,6 +144,12 @@ enum Attribute : uint32_t {
   kVex = 1u << 19,  // reached by a VEX prefix only
 };
 
+// As an attribute: the row exists only where the processor model has the feature.
+inline constexpr unsigned kFeatureShift = 56;
+constexpr uint64_t needs(Feature feature) {
+  return static_cast<uint64_t>(feature) << kFeatureShift;
+}
+
 struct Row {
   const char* name;  // identifier of the handler set
   OpcodeMap map;
@@ -149,10 +157,11 @@ struct Row {
   Mandatory prefix;
   ModRmRule modrm;
   const char* mnemonic;  // lower case, Intel syntax; condition codes as "j%c"
-  uint32_t attributes;
+  uint64_t attributes;
   Operand operands[4];
 
-  constexpr bool has(uint32_t attribute) const { return (attributes & attribute) != 0; }
+  constexpr bool has(uint64_t attribute) const { return (attributes & attribute) != 0; }
+  constexpr Feature feature() const { return static_cast<Feature>(attributes >> kFeatureShift); }
 };
 
 extern const Row kRows[];

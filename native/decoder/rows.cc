@@ -6,6 +6,7 @@ namespace {
 using enum Operand;
 using enum OpcodeMap;
 using enum Mandatory;
+using enum Feature;
 }  // namespace
 
 const Row kRows[] = {

@@ -26,6 +26,9 @@ extern const HandlerSet ADC_Eb_Ib_82 = ADC_Eb_Ib;
 extern const HandlerSet ADC_Ev_Iz = wideSet<ToRm<AddCarry, FromImmediate>>();
 extern const HandlerSet ADC_Ev_Is = ADC_Ev_Iz;
 
+extern const HandlerSet ADCX_Gy_Ey = wideSet<ToReg<AddWithCf>>();
+extern const HandlerSet ADOX_Gy_Ey = wideSet<ToReg<AddWithOf>>();
+
 extern const HandlerSet SUB_Eb_Gb = byteSet<ToRm<Subtract, FromReg>>();
 extern const HandlerSet SUB_Ev_Gv = wideSet<ToRm<Subtract, FromReg>>();
 extern const HandlerSet SUB_Gb_Eb = byteSet<ToReg<Subtract>>();

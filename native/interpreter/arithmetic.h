@@ -23,6 +23,28 @@ struct AddCarry {
   }
 };
 
+// ADCX and ADOX: the sum with one flag as its carry in and out, all others left alone.
+struct AddWithCf {
+  static constexpr bool kWrites = true;
+  template <class T>
+  static Result<T> apply(T a, T b, const Flags& flags) {
+    T sum;
+    const bool low = __builtin_add_overflow(a, b, &sum);
+    const bool carry = low | __builtin_add_overflow(sum, T{flags.cf()}, &sum);
+    return {sum, flags.withCarry(carry)};
+  }
+};
+struct AddWithOf {
+  static constexpr bool kWrites = true;
+  template <class T>
+  static Result<T> apply(T a, T b, const Flags& flags) {
+    T sum;
+    const bool low = __builtin_add_overflow(a, b, &sum);
+    const bool carry = low | __builtin_add_overflow(sum, T{flags.of()}, &sum);
+    return {sum, flags.withCarryOverflow(flags.cf(), carry)};
+  }
+};
+
 struct Subtract {
   static constexpr bool kWrites = true;
   template <class T>

@@ -1,5 +1,5 @@
-// BT, BTS, BTR, BTC, BSF, BSR, POPCNT, CRC32. SDM volume 1, "Bit and Byte Instructions".
-// Flags that the SDM leaves undefined are those of the AMD Zen family.
+// BT, BTS, BTR, BTC, BSF, BSR, TZCNT, LZCNT, POPCNT, CRC32. SDM volume 1, "Bit and Byte
+// Instructions". Flags that the SDM leaves undefined are those of the AMD Zen family.
 
 #include <array>
 #include <bit>
@@ -136,6 +136,40 @@ struct PopulationCount {
   }
 };
 
+// The width for a source of 0, which sets CF; ZF says whether the count is 0. OF stays as it was.
+struct TrailingZeros {
+  template <class T>
+  static T count(T value) {
+    return static_cast<T>(std::countr_zero(value));
+  }
+};
+struct LeadingZeros {
+  template <class T>
+  static T count(T value) {
+    return static_cast<T>(std::countl_zero(value));
+  }
+};
+template <class Direction>
+struct CountZeros {
+  template <class T>
+  static void use(Cpu& cpu, const Instruction* i, T value) {
+    const T count = Direction::template count<T>(value);
+    cpu.setReg<T>(i->reg, count);
+    setFlags(
+        cpu,
+        Flags::unpack(count == 0 ? eflags::kZf : 0).withCarryOverflow(value == 0, cpu.flags.of()));
+  }
+  template <class T>
+  static void reg(Cpu& cpu, const Instruction* i) {
+    use<T>(cpu, i, cpu.reg<T>(i->rm));
+    return next(cpu, i);
+  }
+  template <class T>
+  static void mem(Cpu& cpu, const Instruction* i) {
+    return loadOperand<T, AnyAddress, &use<T>>(cpu, i);
+  }
+};
+
 // CRC-32C (SDM volume 2, CRC32), with bits reflected, a byte at a time.
 constexpr uint32_t kCastagnoliReflected = 0x82f63b78;
 constexpr std::array<uint32_t, 256> makeCrcTable() {
@@ -181,6 +215,8 @@ extern const HandlerSet BTR_Ev_Ib = wideSet<BitOperation<ResetBit, FromImmediate
 extern const HandlerSet BTC_Ev_Ib = wideSet<BitOperation<ComplementBit, FromImmediate>>();
 extern const HandlerSet BSF_Gv_Ev = wideSet<Scan<ScanForward>>();
 extern const HandlerSet BSR_Gv_Ev = wideSet<Scan<ScanReverse>>();
+extern const HandlerSet TZCNT_Gv_Ev = wideSet<CountZeros<TrailingZeros>>();
+extern const HandlerSet LZCNT_Gv_Ev = wideSet<CountZeros<LeadingZeros>>();
 extern const HandlerSet POPCNT_Gv_Ev = wideSet<PopulationCount>();
 // The operand size is the source's; the destination is 32 bits, zero-extended with REX.W.
 extern const HandlerSet CRC32_Gy_Eb =

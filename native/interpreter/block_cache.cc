@@ -97,7 +97,7 @@ bool BlockCache::decodeInto(Cpu& cpu, uint64_t gpa, unsigned limit, Draft& draft
     if (!fetch(cpu, gpa, draft.bytes, false, draft, available)) return false;
     const auto offset = static_cast<uint8_t>(draft.bytes);
     Decoded decoded;
-    DecodeStatus status = decode(draft.window, available, mode, offset, decoded);
+    DecodeStatus status = decode(draft.window, available, mode, cpu.features, offset, decoded);
     if (status == DecodeStatus::kTruncated) {
       // Crosses into the next page: such an instruction has a block of its own.
       if (draft.count > 0) {
@@ -105,7 +105,7 @@ bool BlockCache::decodeInto(Cpu& cpu, uint64_t gpa, unsigned limit, Draft& draft
         return true;
       }
       if (!fetch(cpu, gpa, 0, true, draft, available)) return false;
-      status = decode(draft.window, available, mode, 0, decoded);
+      status = decode(draft.window, available, mode, cpu.features, 0, decoded);
       limit = 1;
     }
     if (status != DecodeStatus::kOk) {

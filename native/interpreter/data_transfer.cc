@@ -81,6 +81,36 @@ struct ByteSwap {
   }
 };
 
+// MOVBE. Its opcode with a REP prefix is no instruction.
+template <class T>
+T bytesReversed(T value) {
+  if constexpr (sizeof(T) == 2) return __builtin_bswap16(value);
+  if constexpr (sizeof(T) == 4) return __builtin_bswap32(value);
+  if constexpr (sizeof(T) == 8) return __builtin_bswap64(value);
+}
+struct LoadReversed {
+  template <class T>
+  static void use(Cpu& cpu, const Instruction* i, T value) {
+    cpu.setReg<T>(i->reg, bytesReversed<T>(value));
+  }
+  template <class T>
+  static void mem(Cpu& cpu, const Instruction* i) {
+    if (i->hasRep()) return raise(cpu, i, kUd);
+    return loadOperand<T, AnyAddress, &use<T>>(cpu, i);
+  }
+};
+struct StoreReversed {
+  template <class T>
+  static T value(const Cpu& cpu, const Instruction* i) {
+    return bytesReversed<T>(cpu.reg<T>(i->reg));
+  }
+  template <class T>
+  static void mem(Cpu& cpu, const Instruction* i) {
+    if (i->hasRep()) return raise(cpu, i, kUd);
+    return storeOperand<T, AnyAddress, &value<T>>(cpu, i);
+  }
+};
+
 template <class T>
 T signExtendHalf(T value) {
   constexpr unsigned half = sizeof(T) * 4;
@@ -129,6 +159,8 @@ extern const HandlerSet MOV_Zb_Ib = byteOnly<MoveImmediate>();
 extern const HandlerSet MOV_Zv_Iv = wideOnly<MoveImmediate>();
 // Non-temporal only as a hint: SDM volume 1, "Cacheability Control Instructions".
 extern const HandlerSet MOVNTI_My_Gy = wideMemorySet<MoveToRm<FromReg>>();
+extern const HandlerSet MOVBE_Gv_Mv = wideMemorySet<LoadReversed>();
+extern const HandlerSet MOVBE_Mv_Gv = wideMemorySet<StoreReversed>();
 
 extern const HandlerSet MOVZX_Gv_Eb = wideSet<MoveExtended<uint8_t>>();
 extern const HandlerSet MOVZX_Gv_Ew = wideSet<MoveExtended<uint16_t>>();

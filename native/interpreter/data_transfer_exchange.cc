@@ -99,6 +99,7 @@ void setZero(Cpu& cpu, bool zero) {
 template <class T>
 [[gnu::noinline]] bool compareExchangePair(Cpu& cpu, const Instruction* i) {
   const uint64_t ea = effectiveAddress(cpu, i);
+  if (sizeof(T) == 8 && !has(cpu.features, Feature::kCx16)) return cpu.raise(kUd);
   if (sizeof(T) == 8 && (((ea + cpu.segmentBase[i->segment]) & 15) != 0)) return cpu.raise(kGp, 0);
   const Loaded<uint64_t> low = cpu.loadForWrite(i->segment, ea, sizeof(T));
   if (!low.ok) return false;

@@ -84,6 +84,8 @@ extern const HandlerSet LFENCE = alwaysSet(noOperation);
 extern const HandlerSet MFENCE = alwaysSet(noOperation);
 extern const HandlerSet SFENCE = alwaysSet(noOperation);
 extern const HandlerSet CLFLUSH_Mb = alwaysSet(flushCacheLine);
+extern const HandlerSet CLFLUSHOPT_Mb = alwaysSet(flushCacheLine);
+extern const HandlerSet CLWB_Mb = alwaysSet(flushCacheLine);
 
 extern const HandlerSet UD0_Gv_Ev = alwaysSet(undefined);
 extern const HandlerSet UD1_Gv_Ev = alwaysSet(undefined);

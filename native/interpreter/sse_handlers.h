@@ -242,6 +242,20 @@ template <Path kPath, bool kMemory, Source kSource, Target kTarget, Tiny kTiny, 
   return next(cpu, i);
 }
 
+// kOp(destination, source, XMM0).
+template <Path kPath, bool kMemory, auto kOp>
+[[gnu::noinline]] void executeWithXmm0(Cpu& cpu, const Instruction* i) {
+  constexpr Handler kOtherwise =
+      kPath == Path::kFast ? executeWithXmm0<Path::kSlow, kMemory, kOp> : fault;
+  if (!available<kPath, true, false>(cpu)) [[unlikely]]
+    return kOtherwise(cpu, i);
+  Xmm source;
+  if (!fetch<kPath, kMemory, Source::kXmm>(cpu, i, source)) [[unlikely]]
+    return kOtherwise(cpu, i);
+  setXmm(cpu, i->reg, kOp(xmm(cpu, i->reg), source, xmm(cpu, 0)));
+  return next(cpu, i);
+}
+
 // What a store with ModRM.rm as its destination writes.
 enum class Stored : uint8_t { kAligned, kUnaligned, kLow32, kLow64, kHigh64, kMm };
 
@@ -319,6 +333,10 @@ template <auto kOp, Tiny kTiny = Tiny::kNever, Source kSource = Source::kXmm,
 constexpr HandlerSet floating() {
   return forms(executeFloat<Path::kFast, false, kSource, kTarget, kTiny, kOp>,
                executeFloat<Path::kFast, true, kSource, kTarget, kTiny, kOp>);
+}
+template <auto kOp>
+constexpr HandlerSet withXmm0() {
+  return forms(executeWithXmm0<Path::kFast, false, kOp>, executeWithXmm0<Path::kFast, true, kOp>);
 }
 // `store` in memory, kOp between registers.
 template <Stored kStored, auto kOp>

@@ -6,28 +6,6 @@ namespace nodevm {
 
 using namespace simd;
 
-namespace {
-
-// The blends whose mask is the implicit XMM0.
-template <Path kPath, bool kMemory, auto kOp>
-[[gnu::noinline]] void blendByXmm0(Cpu& cpu, const Instruction* i) {
-  constexpr Handler kOtherwise =
-      kPath == Path::kFast ? blendByXmm0<Path::kSlow, kMemory, kOp> : fault;
-  if (!available<kPath, true, false>(cpu)) [[unlikely]]
-    return kOtherwise(cpu, i);
-  Xmm source;
-  if (!fetch<kPath, kMemory, Source::kXmm>(cpu, i, source)) [[unlikely]]
-    return kOtherwise(cpu, i);
-  setXmm(cpu, i->reg, kOp(xmm(cpu, i->reg), source, xmm(cpu, 0)));
-  return next(cpu, i);
-}
-template <auto kOp>
-constexpr HandlerSet blending() {
-  return forms(blendByXmm0<Path::kFast, false, kOp>, blendByXmm0<Path::kFast, true, kOp>);
-}
-
-}  // namespace
-
 // Interleaving and packing
 extern const HandlerSet UNPCKLPS_Vx_Wx = vector<_mm_unpacklo_epi32>();
 extern const HandlerSet UNPCKLPD_Vx_Wx = vector<_mm_unpacklo_epi64>();
@@ -59,9 +37,9 @@ extern const HandlerSet PALIGNR_Vx_Wx_Ib = vector<palignr>();
 extern const HandlerSet BLENDPS_Vx_Wx_Ib = vector<blendps>();
 extern const HandlerSet BLENDPD_Vx_Wx_Ib = vector<blendpd>();
 extern const HandlerSet PBLENDW_Vx_Wx_Ib = vector<pblendw>();
-extern const HandlerSet PBLENDVB_Vx_Wx = blending<pblendvb>();
-extern const HandlerSet BLENDVPS_Vx_Wx = blending<blendvps>();
-extern const HandlerSet BLENDVPD_Vx_Wx = blending<blendvpd>();
+extern const HandlerSet PBLENDVB_Vx_Wx = withXmm0<pblendvb>();
+extern const HandlerSet BLENDVPS_Vx_Wx = withXmm0<blendvps>();
+extern const HandlerSet BLENDVPD_Vx_Wx = withXmm0<blendvpd>();
 
 // Widening moves
 extern const HandlerSet PMOVSXBW_Vx_Wq = vector<_mm_cvtepi8_epi16, Source::kXmm64>();

@@ -223,6 +223,11 @@ bool swapGs(Cpu& cpu, const Instruction*) {
   return true;
 }
 
+bool readProcessorId(Cpu& cpu, const Instruction* i) {
+  setRegister(cpu, i->rm, i->operandSize(), cpu.msr.tscAux);
+  return true;
+}
+
 bool requireBaseInstructions(Cpu& cpu) { return (cpu.cr4 & cr4::kFsgsbase) || cpu.raise(kUd); }
 
 template <Segment kSeg>
@@ -306,6 +311,7 @@ extern const HandlerSet RDTSC = always(thenChain<readTimeStamp>);
 extern const HandlerSet RDTSCP = always(thenChain<readTimeStampAndProcessor>);
 extern const HandlerSet RDPMC = always(thenNext<readPerformanceCounter>);
 extern const HandlerSet RDRAND_Rv = onlyRegister(thenNext<readRandom>);
+extern const HandlerSet RDPID_Rq = onlyRegister(thenNext<readProcessorId>);
 extern const HandlerSet RDSEED_Rv = onlyRegister(thenNext<readRandom>);
 
 extern const HandlerSet SWAPGS = always(thenNext<swapGs>);

@@ -31,11 +31,14 @@ bool restoreFpu(Cpu& cpu, const Instruction* i) {
   return requireFpu(cpu) && fxrstor(cpu, i->segment, effectiveAddress(cpu, i), isWide(i));
 }
 
-template <bool kCompact>
+enum class Save : uint8_t { kPlain, kOptimized, kCompacted };
+
+template <Save kForm>
 bool saveState(Cpu& cpu, const Instruction* i) {
+  const XsaveForm form = {
+      .wide = isWide(i), .compact = kForm == Save::kCompacted, .optimize = kForm != Save::kPlain};
   return requireXsave(cpu) &&
-         xsave(cpu, i->segment, effectiveAddress(cpu, i), requestedComponents(cpu),
-               {.wide = isWide(i), .compact = kCompact});
+         xsave(cpu, i->segment, effectiveAddress(cpu, i), requestedComponents(cpu), form);
 }
 
 bool restoreState(Cpu& cpu, const Instruction* i) {
@@ -45,7 +48,7 @@ bool restoreState(Cpu& cpu, const Instruction* i) {
 
 // XSAVES and XRSTORS; IA32_XSS enables nothing, so that the components are those of XCR0.
 bool saveSupervisorState(Cpu& cpu, const Instruction* i) {
-  return requireXsave(cpu) && requireLevel0(cpu) && saveState<true>(cpu, i);
+  return requireXsave(cpu) && requireLevel0(cpu) && saveState<Save::kCompacted>(cpu, i);
 }
 
 bool restoreSupervisorState(Cpu& cpu, const Instruction* i) {
@@ -68,20 +71,23 @@ bool storeMxcsr(Cpu& cpu, const Instruction* i) {
          cpu.store<uint32_t>(i->segment, effectiveAddress(cpu, i), readMxcsr(cpu));
 }
 
-// ECX = 1 reports the components in use, which are all that are enabled.
+// ECX = 1, where CPUID offers it, reports the components in use.
 bool getExtendedControl(Cpu& cpu, const Instruction*) {
   if (!(cpu.cr4 & cr4::kOsxsave)) return cpu.raise(kUd);
-  if (cpu.reg<uint32_t>(gpr::kRcx) > 1) return cpu.raise(kGp, 0);
-  cpu.setReg<uint32_t>(gpr::kRax, static_cast<uint32_t>(cpu.xcr0));
-  cpu.setReg<uint32_t>(gpr::kRdx, static_cast<uint32_t>(cpu.xcr0 >> 32));
+  const uint32_t index = cpu.reg<uint32_t>(gpr::kRcx);
+  if (index > (has(cpu.features, Feature::kXgetbv1) ? 1 : 0)) return cpu.raise(kGp, 0);
+  const uint64_t value = index == 0 ? cpu.xcr0 : componentsInUse(cpu);
+  cpu.setReg<uint32_t>(gpr::kRax, static_cast<uint32_t>(value));
+  cpu.setReg<uint32_t>(gpr::kRdx, static_cast<uint32_t>(value >> 32));
   return true;
 }
 
 bool setExtendedControl(Cpu& cpu, const Instruction*) {
   if (!(cpu.cr4 & cr4::kOsxsave)) return cpu.raise(kUd);
   const uint64_t value = requestedComponents(cpu);
-  if (cpu.cpl != 0 || cpu.reg<uint32_t>(gpr::kRcx) != 0 || (value & ~kXcr0Supported) ||
-      !(value & xstate::kX87))
+  const bool avxWithoutSse = (value & (xstate::kSse | xstate::kAvx)) == xstate::kAvx;
+  if (cpu.cpl != 0 || cpu.reg<uint32_t>(gpr::kRcx) != 0 || (value & ~supportedXcr0(cpu.features)) ||
+      !(value & xstate::kX87) || avxWithoutSse)
     return cpu.raise(kGp, 0);
   cpu.xcr0 = value;
   cpu.updateMode();
@@ -94,10 +100,10 @@ extern const HandlerSet FXSAVE_M = onlyMemory(thenNext<saveFpu>);
 extern const HandlerSet FXRSTOR_M = onlyMemory(thenNext<restoreFpu>);
 extern const HandlerSet LDMXCSR_Md = onlyMemory(thenNext<loadMxcsr>);
 extern const HandlerSet STMXCSR_Md = onlyMemory(thenNext<storeMxcsr>);
-extern const HandlerSet XSAVE_M = onlyMemory(thenNext<saveState<false>>);
+extern const HandlerSet XSAVE_M = onlyMemory(thenNext<saveState<Save::kPlain>>);
 extern const HandlerSet XRSTOR_M = onlyMemory(thenNext<restoreState>);
-extern const HandlerSet XSAVEOPT_M = onlyMemory(thenNext<saveState<false>>);
-extern const HandlerSet XSAVEC_M = onlyMemory(thenNext<saveState<true>>);
+extern const HandlerSet XSAVEOPT_M = onlyMemory(thenNext<saveState<Save::kOptimized>>);
+extern const HandlerSet XSAVEC_M = onlyMemory(thenNext<saveState<Save::kCompacted>>);
 extern const HandlerSet XSAVES_M = onlyMemory(thenNext<saveSupervisorState>);
 extern const HandlerSet XRSTORS_M = onlyMemory(thenNext<restoreSupervisorState>);
 extern const HandlerSet XGETBV = always(thenNext<getExtendedControl>);

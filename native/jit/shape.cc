@@ -283,8 +283,8 @@ class Describer {
         shape_.opcode.prefix = 0xf3;
         return flags(FlagEffect::kAll, renamed(kWrite, kRead));
       case 0xbc:
-      case 0xbd:
-        return flags(FlagEffect::kAll, renamed(kBoth, kRead));
+      case 0xbd:  // not TZCNT and LZCNT, which the host may lack
+        return row_.prefix == Mandatory::kAny && flags(FlagEffect::kAll, renamed(kBoth, kRead));
       case 0xc0:
       case 0xc1:  // of two destinations in one register, the sum wins: left to the interpreter
         return (shape_.memory || i_.reg != i_.rm) && flags(FlagEffect::kAll, renamed(kBoth, kBoth));

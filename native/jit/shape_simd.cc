@@ -128,7 +128,7 @@ bool hasImpliedOperands(const Row& row) {
   if (row.map == OpcodeMap::k0F)
     return row.opcode == 0xf7 || row.opcode == 0xae;  // MASKMOVDQU, LDMXCSR
   if (row.map == OpcodeMap::k0F38)
-    return row.opcode == 0x10 || row.opcode == 0x14 || row.opcode == 0x15;
+    return row.opcode == 0x10 || row.opcode == 0x14 || row.opcode == 0x15 || row.opcode == 0xcb;
   return row.opcode >= 0x60 && row.opcode <= 0x63;
 }
 

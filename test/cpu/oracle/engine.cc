@@ -23,6 +23,8 @@ constexpr unsigned kHandlerSpacing = 16;
 Engine::Engine(bool jit)
     : ram_(std::make_unique<GuestRam>(16 << 20, 0)),
       cpu_(std::make_unique<Cpu>(*ram_, ClockSource::kIcount, exitBlock_)) {
+  // As the host: what it lacks is another instruction, or none, there.
+  cpu_->features = hostFeatures();
   if (jit) cpu_->jit = Jit::create(*cpu_, {.threshold = 0});
   buildTables();
 }

@@ -4,6 +4,7 @@
 #include <iterator>
 #include <string_view>
 
+#include "cpu/features.h"
 #include "decoder/row_index.h"
 
 namespace nodevm::oracle {
@@ -29,7 +30,7 @@ constexpr std::string_view kExcluded[] = {
     "str",      "smsw",     "lar",    "lsl",    "verr",    "verw",     "fxsave",   "fxrstor",
     "xsave",    "xrstor",   "fnsave", "frstor", "fnstenv", "fldenv",   "sti",      "cli",
     "in",       "out",      "ins",    "outs",   "popf",    "rdfsbase", "rdgsbase", "wrfsbase",
-    "wrgsbase", "xsaveopt", "xsavec", "xsaves", "xrstors"};
+    "wrgsbase", "xsaveopt", "xsavec", "xsaves", "xrstors", "rdpid"};
 
 bool listed(std::string_view mnemonic, const std::string_view* begin, const std::string_view* end) {
   return std::find(begin, end, mnemonic) != end;
@@ -51,7 +52,7 @@ constexpr uint64_t kCorners[] = {
 
 bool Generator::covers(const Row& row) {
   const std::string_view mnemonic = row.mnemonic;
-  if (row.has(kInvalid64)) return false;
+  if (row.has(kInvalid64) || !has(hostFeatures(), row.feature())) return false;
   if (listed(mnemonic, std::begin(kExcluded), std::end(kExcluded))) return false;
   using enum Operand;
   for (const Operand segment : {Sw, ES, SS, DS, FS, GS, CS})
