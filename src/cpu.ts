@@ -63,6 +63,11 @@ export class Cpu {
     this.block.setUint32(this.layout.dataHigh, value, LITTLE_ENDIAN);
   }
 
+  /** What a debug exit is about: a DebugCause of native.ts. */
+  get debugCause(): number {
+    return this.block.getUint32(this.layout.debugCause, LITTLE_ENDIAN);
+  }
+
   /** Guest physical address of the MMIO access in hand. */
   get gpa(): number {
     return this.block.getFloat64(this.layout.gpa, LITTLE_ENDIAN);

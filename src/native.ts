@@ -25,10 +25,44 @@ export const enum ExitReason {
   InterruptAcknowledge = 8,
   /** The local APIC broadcasts an EOI for a level-triggered vector (`data`) to the I/O APIC. */
   EndOfInterrupt = 9,
-  /** A debug event of the host's (breakpoint, single step). */
+  /** A breakpoint, a watchpoint or a single step of the host's: `debugCause`, address in `data`/`dataHigh`. */
   Debug = 10,
   /** The trace buffer wants to be read: it is full, or a block is about to run that was asked for. */
   Trace = 11,
+}
+
+/** What an {@link ExitReason.Debug} exit is about. */
+export const enum DebugCause {
+  /** RIP (linear) is at an execution breakpoint, whose instruction has not run. */
+  Breakpoint = 0,
+  /** A single step is done. */
+  Step = 1,
+  /** The instruction before RIP met a watchpoint, whose address is given. */
+  WriteWatch = 2,
+  ReadWatch = 3,
+  AccessWatch = 4,
+}
+
+/** Kinds of breakpoints and watchpoints. */
+export const enum BreakpointKind {
+  /** Execution at a linear address. */
+  Linear = 0,
+  /** Execution at a guest physical address. */
+  Physical = 1,
+  /** Writes to a range of linear addresses. */
+  Write = 2,
+  /** Reads of it. */
+  Read = 3,
+  /** Both. */
+  Access = 4,
+}
+
+/** A breakpoint or watchpoint of the host's: the guest's memory and debug registers know nothing of it. */
+export interface NativeBreakpoint {
+  readonly kind: BreakpointKind;
+  readonly address: bigint;
+  /** Bytes that are watched, at least 1; of no meaning for execution. */
+  readonly length: number;
 }
 
 /** Byte offsets into the shared exit block (exported by C++, never written down twice). */
@@ -41,6 +75,8 @@ export interface ExitBlockLayout {
   readonly data: number;
   /** uint32: high half (8-byte MMIO). */
   readonly dataHigh: number;
+  /** uint32: a {@link DebugCause}. */
+  readonly debugCause: number;
   /** float64: guest physical address of an MMIO access (below 2^52, so exact). */
   readonly gpa: number;
   /** float64: instructions retired since power-on. */
@@ -180,7 +216,24 @@ export type RegisterName =
   | 'cr2'
   | 'cr3'
   | 'cr4'
+  | 'cr8'
+  | 'dr0'
+  | 'dr1'
+  | 'dr2'
+  | 'dr3'
+  | 'dr6'
+  | 'dr7'
+  | 'xcr0'
   | 'efer'
+  | 'star'
+  | 'lstar'
+  | 'cstar'
+  | 'sfmask'
+  | 'kernelGsBase'
+  | 'sysenterCs'
+  | 'sysenterEsp'
+  | 'sysenterEip'
+  | 'apicBase'
   | 'mtrrDefType'
   | 'mtrrPhysBase0'
   | 'mtrrPhysMask0'
@@ -245,6 +298,31 @@ export interface NativeCpu {
   setRegister(name: RegisterName, value: bigint): void;
   getSegment(name: SegmentName): SegmentValue;
   setSegment(name: SegmentName, value: SegmentValue): void;
+  /**
+   * x87, SSE and AVX state: an image of 512 bytes as FXSAVE64 writes it, then the upper halves of
+   * YMM0 to YMM15, 16 bytes each.
+   */
+  readFpu(): Uint8Array;
+  /** Sets all of it from such an image. */
+  writeFpu(image: Uint8Array): void;
+  /** A register of the local APIC by its xAPIC offset (a multiple of 16 below 0x400), without side effects. */
+  readApic(offset: number): number;
+  /** Whether the processor is in HLT. */
+  readonly halted: boolean;
+  /**
+   * Replaces all breakpoints and watchpoints. run() leaves with {@link ExitReason.Debug} before the
+   * instruction at a breakpoint, and after one that met a watchpoint; it then goes on from where it left
+   * without meeting the same breakpoint again.
+   */
+  setBreakpoints(breakpoints: readonly NativeBreakpoint[]): void;
+  /**
+   * The next run(), or several where devices are asked in between, leaves with {@link ExitReason.Debug} once
+   * an instruction is complete or an exception's handler is entered.
+   * @param maskInterrupts keeps interrupts away meanwhile, unless the processor is in HLT
+   */
+  beginStep(maskInterrupts: boolean): void;
+  /** Host time only: makes guest time stand still (true), or go on from there (false). */
+  holdClock(held: boolean): void;
   /** Translates a linear address by the current page tables without side effects; -1 when not mapped. */
   translate(linear: bigint): number;
   /**

@@ -19,6 +19,7 @@ Napi::Object exitBlockLayout(Napi::Env env) {
   field("size", offsetof(ExitBlock, size));
   field("data", offsetof(ExitBlock, data));
   field("dataHigh", offsetof(ExitBlock, dataHigh));
+  field("debugCause", offsetof(ExitBlock, debugCause));
   field("gpa", offsetof(ExitBlock, gpa));
   field("instructions", offsetof(ExitBlock, instructions));
   field("now", offsetof(ExitBlock, now));

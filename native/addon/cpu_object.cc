@@ -61,6 +61,13 @@ Napi::Function CpuObject::constructorFunction(Napi::Env env) {
                    InstanceMethod<&Self::setRegister>("setRegister"),
                    InstanceMethod<&Self::getSegment>("getSegment"),
                    InstanceMethod<&Self::setSegment>("setSegment"),
+                   InstanceMethod<&Self::readFpu>("readFpu"),
+                   InstanceMethod<&Self::writeFpu>("writeFpu"),
+                   InstanceMethod<&Self::readApic>("readApic"),
+                   InstanceAccessor<&Self::halted>("halted"),
+                   InstanceMethod<&Self::setBreakpoints>("setBreakpoints"),
+                   InstanceMethod<&Self::beginStep>("beginStep"),
+                   InstanceMethod<&Self::holdClock>("holdClock"),
                    InstanceMethod<&Self::translate>("translate"),
                    InstanceMethod<&Self::checkInvariants>("checkInvariants"),
                    InstanceMethod<&Self::statistics>("statistics")});
@@ -212,6 +219,52 @@ void CpuObject::setSegment(const Napi::CallbackInfo& info) {
   found->limit = object.Get("limit").As<Napi::Number>().Uint32Value();
   found->access = static_cast<uint16_t>(object.Get("access").As<Napi::Number>().Uint32Value());
   bundle_->cpu.updateMode();
+}
+
+Napi::Value CpuObject::readFpu(const Napi::CallbackInfo& info) {
+  Napi::Uint8Array image = Napi::Uint8Array::New(info.Env(), kFpuImageBytes);
+  readFpuImage(bundle_->cpu, image.Data());
+  return image;
+}
+
+void CpuObject::writeFpu(const Napi::CallbackInfo& info) {
+  const Napi::Uint8Array image = info[0].As<Napi::Uint8Array>();
+  if (image.ByteLength() == kFpuImageBytes) writeFpuImage(bundle_->cpu, image.Data());
+}
+
+Napi::Value CpuObject::readApic(const Napi::CallbackInfo& info) {
+  Cpu& cpu = bundle_->cpu;
+  uint64_t value = 0;
+  const bool known =
+      cpu.apic.read(info[0].As<Napi::Number>().Uint32Value(), false, cpu.nowNs(), value);
+  return Napi::Number::New(info.Env(), known ? static_cast<double>(value) : 0);
+}
+
+Napi::Value CpuObject::halted(const Napi::CallbackInfo& info) {
+  return Napi::Boolean::New(info.Env(), bundle_->cpu.halted);
+}
+
+// --- debuggers
+
+void CpuObject::setBreakpoints(const Napi::CallbackInfo& info) {
+  const Napi::Array list = info[0].As<Napi::Array>();
+  std::vector<Breakpoint> wanted;
+  for (uint32_t n = 0; n < list.Length(); ++n) {
+    const Napi::Object row = list.Get(n).As<Napi::Object>();
+    const uint32_t kind = row.Get("kind").As<Napi::Number>().Uint32Value();
+    wanted.push_back({.kind = static_cast<BreakpointKind>(kind),
+                      .address = bigToUint64(row.Get("address")),
+                      .length = toUint64(row.Get("length"))});
+  }
+  bundle_->cpu.setBreakpoints(std::move(wanted));
+}
+
+void CpuObject::beginStep(const Napi::CallbackInfo& info) {
+  bundle_->cpu.beginStep(info[0].As<Napi::Boolean>().Value());
+}
+
+void CpuObject::holdClock(const Napi::CallbackInfo& info) {
+  bundle_->cpu.clock.hold(info[0].As<Napi::Boolean>().Value());
 }
 
 Napi::Value CpuObject::checkInvariants(const Napi::CallbackInfo& info) {

@@ -43,6 +43,13 @@ class CpuObject : public Napi::ObjectWrap<CpuObject> {
   void setRegister(const Napi::CallbackInfo& info);
   Napi::Value getSegment(const Napi::CallbackInfo& info);
   void setSegment(const Napi::CallbackInfo& info);
+  Napi::Value readFpu(const Napi::CallbackInfo& info);
+  void writeFpu(const Napi::CallbackInfo& info);
+  Napi::Value readApic(const Napi::CallbackInfo& info);
+  Napi::Value halted(const Napi::CallbackInfo& info);
+  void setBreakpoints(const Napi::CallbackInfo& info);
+  void beginStep(const Napi::CallbackInfo& info);
+  void holdClock(const Napi::CallbackInfo& info);
   Napi::Value translate(const Napi::CallbackInfo& info);
   Napi::Value checkInvariants(const Napi::CallbackInfo& info);
   Napi::Value statistics(const Napi::CallbackInfo& info);

@@ -17,7 +17,18 @@ class GuestClock {
   ClockSource source() const { return source_; }
   // `retired`: instructions since power-on, which is the time under icount but for the jumps.
   uint64_t now(uint64_t retired) const {
-    return source_ == ClockSource::kIcount ? retired + skipped_ : hostNs() - origin_;
+    if (source_ == ClockSource::kIcount) return retired + skipped_;
+    return (held_ ? heldAt_ : hostNs()) - origin_;
+  }
+  // Host time: stands still while a debugger has the machine stopped.
+  void hold(bool held) {
+    if (held == held_) return;
+    if (held) {
+      heldAt_ = hostNs();
+    } else {
+      origin_ += hostNs() - heldAt_;
+    }
+    held_ = held;
   }
   // icount: moves time forward (HLT jumps to the next event).
   void advanceTo(uint64_t deadline, uint64_t retired) {
@@ -30,6 +41,8 @@ class GuestClock {
   ClockSource source_;
   uint64_t origin_;
   uint64_t skipped_ = 0;
+  uint64_t heldAt_ = 0;
+  bool held_ = false;
 };
 
 }  // namespace nodevm

@@ -27,6 +27,7 @@ void Cpu::reset() {
   exitReason = ExitReason::kBudget;
   pendingDr6_ = 0;
   replay.clear();
+  debug.stepping = debug.watchHit = debug.resuming = false;
   apic.reset(0);
   blocks->dropAll(*this);
   flushTlb(true);

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstring>
 #include <memory>
+#include <vector>
 
 #include "cpu/apic.h"
 #include "cpu/clock.h"
@@ -12,6 +13,7 @@
 #include "cpu/features.h"
 #include "cpu/replay_log.h"
 #include "cpu/state.h"
+#include "debug/breakpoints.h"
 #include "debug/recorder.h"
 #include "debug/trace.h"
 #include "jit/state.h"
@@ -252,6 +254,20 @@ class Cpu : public CpuState {
   }
   uint64_t nowNs() const;
 
+  // --- debuggers: debug/breakpoints.cc
+  DebugControl debug;
+  // Replaces all breakpoints and watchpoints; between two run()s.
+  void setBreakpoints(std::vector<Breakpoint> wanted);
+  // The next run()s execute one instruction, or deliver one exception, and then leave with kDebug.
+  void beginStep(bool masksInterrupts);
+  // At a block that may begin with a breakpoint; false: the exit is under way.
+  [[nodiscard]] bool passesBreakpoint(uint64_t gpa);
+  // REP takes one iteration at a time for the debugger, and not for the guest itself.
+  bool debugPause() const {
+    const bool guestSteps = (eflagsRest & eflags::kTf) || (dr7 & 0xff);
+    return (debug.stepping || debug.watchHit) && !guestSteps;
+  }
+
   // --- hot derived state
   int64_t remaining = 0;  // instructions left in the slice; blocks are charged on entry
   uint64_t sliceEnd = 0;  // retired() when remaining is 0
@@ -339,6 +355,8 @@ class Cpu : public CpuState {
   void noteBreakpoint(uint64_t address, unsigned size, unsigned kinds);
   void noteDataBreakpoint(uint64_t linear, unsigned size, bool write);
   void notePortBreakpoint(uint16_t port, unsigned size);
+  // Watchpoints that the access meets. False: the instruction has to be repeated alone.
+  [[nodiscard]] bool noteWatch(uint64_t linear, unsigned size, bool write);
   // Leaves the instruction so that the dispatcher repeats it alone, with time exact.
   bool needExact();
   void updateContext();
@@ -366,9 +384,17 @@ class Cpu : public CpuState {
   void deliverFault();
   bool instructionBreakpoint();
   void publish();
+  uint64_t codeLinear() const { return (rip + segmentBase[kCs]) & linearMask; }
+  // Changes with every step that completes and every event that is delivered.
+  uint64_t progress() const { return stepsCompleted_ + eventsDelivered; }
+  bool debugStopDue() const;
+  ExitReason leaveForDebugger();
+  void stopForDebugger(const DebugStop& stop, uint64_t retiredNow);
 
   bool alignmentChecked = false, dataBreakpoints = false;
   uint64_t pendingDr6_ = 0;  // breakpoints hit by the running instruction
+  uint64_t stepsCompleted_ = 0;
+  bool inBlock_ = false;     // a handler runs
   uint64_t exitAddress = 0;  // exact form of exitBlock.gpa
   uint64_t codeBase_ = 0;    // what the jump cache was filled under, in legacy modes
   uint32_t codeLimit_ = 0;

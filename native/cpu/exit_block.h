@@ -26,6 +26,8 @@ struct ExitBlock {
   uint32_t size = 0;
   uint32_t data = 0;
   uint32_t dataHigh = 0;
+  uint32_t debugCause = 0;
+  uint32_t reserved = 0;
   double gpa = 0;
   double instructions = 0;
   double now = 0;

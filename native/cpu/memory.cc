@@ -53,7 +53,7 @@ bool Cpu::linearFor(uint8_t seg, uint64_t ea, unsigned size, bool write, uint64_
   linear = (ea + segmentBase[seg]) & linearMask;
   if (alignmentChecked && size <= 8 && (linear & (size - 1)) != 0) return raise(kAc, 0);
   if (dataBreakpoints) noteDataBreakpoint(linear, size, write);
-  return true;
+  return !debug.breakpoints.watching() || noteWatch(linear, size, write);
 }
 
 // --- paging
@@ -69,13 +69,15 @@ void Cpu::fillTlb(Rights rights, uint64_t linear, const Translation& translation
                    {.write = write, .execute = execute, .user = user, .userPages = userPages},
                    ignored);
   };
+  const bool watched = debug.breakpoints.watching() && debug.breakpoints.watchesPage(page);
   if (translation.pageShift > 12) tlbs.largePages.add(linear, translation.pageShift);
   TlbEntry entry;
   entry.addend = reinterpret_cast<uintptr_t>(host) - page;
-  entry.readTag = allowed(false, false) ? page : TlbEntry::kInvalid;
-  entry.writeTag = translation.dirty && allowed(true, false) && !ram.hasCode(translation.gpa)
-                       ? page
-                       : TlbEntry::kInvalid;
+  entry.readTag = !watched && allowed(false, false) ? page : TlbEntry::kInvalid;
+  entry.writeTag =
+      !watched && translation.dirty && allowed(true, false) && !ram.hasCode(translation.gpa)
+          ? page
+          : TlbEntry::kInvalid;
   entry.executeTag = allowed(false, true) ? page : TlbEntry::kInvalid;
   tlbs.sets[rights].fill(linear, entry, translation.global);
 }
@@ -245,7 +247,8 @@ Loaded<uint64_t> Cpu::loadForWrite(uint8_t seg, uint64_t ea, unsigned size) {
   const bool ok =
       spanFor(seg, ea, size, true, span) && readSpan(span, reinterpret_cast<uint8_t*>(&value));
   if (ok) noteAccess(RecordKind::kLoad, seg, ea, span, value, size);
-  return {value, ok};
+  if (!ok || !debug.breakpoints.watching()) return {value, ok};
+  return {value, noteWatch((ea + segmentBase[seg]) & linearMask, size, false)};
 }
 
 const uint8_t* Cpu::loadBytes(uint8_t seg, uint64_t ea, unsigned size, unsigned align) {
@@ -295,6 +298,7 @@ Loaded<uint64_t> Cpu::loadSystem(uint64_t linear, unsigned size) {
     std::memcpy(&value, entry.host(linear), size);
     return {value, true};
   }
+  if (debug.breakpoints.watching() && !noteWatch(linear, size, false)) return {0, false};
   Span span;
   const bool ok = translateSpan(linear, size, systemRights(), false, span) &&
                   readSpan(span, reinterpret_cast<uint8_t*>(&value));
@@ -309,6 +313,7 @@ bool Cpu::storeSystem(uint64_t linear, uint64_t value, unsigned size) {
     std::memcpy(entry.host(linear), &value, size);
     return true;
   }
+  if (debug.breakpoints.watching() && !noteWatch(linear, size, true)) return false;
   Span span;
   return translateSpan(linear, size, systemRights(), true, span) &&
          writeSpan(span, reinterpret_cast<const uint8_t*>(&value));

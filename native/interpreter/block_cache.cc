@@ -31,6 +31,7 @@ struct BlockCache::Draft {
   Instruction* code = nullptr;
   unsigned slots = 0, count = 0, bytes = 0;
   uint64_t secondPage = Block::kNoPage;
+  bool checked = false;  // begins with a check for breakpoints
   uint8_t window[kMaxInstructionLength + 1] = {};
 
   Instruction& add(const Instruction& i, Handler handler) {
@@ -87,9 +88,12 @@ bool BlockCache::fetch(Cpu& cpu, uint64_t gpa, unsigned offset, bool second, Dra
 
 bool BlockCache::decodeInto(Cpu& cpu, uint64_t gpa, unsigned limit, Draft& draft) {
   const CodeMode mode = codeModeOf(cpu);
+  const Breakpoints& breakpoints = cpu.debug.breakpoints;
+  draft.checked = breakpoints.mayStopAt(gpa);
+  if (draft.checked) draft.addPseudo(checkBreakpoint);
   for (;;) {
-    if (draft.count == limit || draft.bytes > kMaxBytes ||
-        (draft.bytes > 0 && ((gpa + draft.bytes) & kPageOffset) == 0)) {
+    if (draft.count == limit || (draft.count > 0 && breakpoints.mayStopAt(gpa + draft.bytes)) ||
+        draft.bytes > kMaxBytes || (draft.bytes > 0 && ((gpa + draft.bytes) & kPageOffset) == 0)) {
       draft.addPseudo(fallThrough);
       return true;
     }
@@ -153,7 +157,7 @@ const Block* BlockCache::build(Cpu& cpu, uint64_t gpa, unsigned limit) {
   storage_.push_back(std::make_unique<Block>(block));
   Block& kept = *storage_.back();
   keep(cpu, kept);
-  if (cpu.jit) cpu.jit->watch(kept);
+  if (cpu.jit && !draft.checked) cpu.jit->watch(kept);
   return &kept;
 }
 
@@ -216,6 +220,16 @@ void BlockCache::invalidate(Cpu& cpu, uint64_t gpa, uint64_t length) {
   }
   // A single-instruction block made for the occasion may be running as well; it ends by itself.
   if (killed) cpu.forgetJumps();
+}
+
+void BlockCache::cutAt(Cpu& cpu, const Breakpoints::Offsets& offsets) {
+  if (offsets.none()) return;
+  std::vector<uint64_t> pages;
+  for (const auto& [page, blocks] : pages_) pages.push_back(page);
+  for (uint64_t offset = 0; offset < kPageSize; ++offset) {
+    if (!offsets[offset]) continue;
+    for (const uint64_t page : pages) invalidate(cpu, page + offset, 1);
+  }
 }
 
 Instruction* BlockCache::allocate(size_t count) {

@@ -7,6 +7,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "debug/breakpoints.h"
 #include "decoder/decoder.h"
 #include "decoder/instruction.h"
 
@@ -60,6 +61,8 @@ class BlockCache {
   // The guest or a device writes [gpa, gpa + length): blocks there die at once, the running one
   // included, whose remaining instructions turn into exits.
   void invalidate(Cpu& cpu, uint64_t gpa, uint64_t length);
+  // Kills the blocks that cover one of these offsets of any page.
+  void cutAt(Cpu& cpu, const Breakpoints::Offsets& offsets);
   void dropAll(Cpu& cpu);
   // Between blocks only: the same, and the pages take fast stores again.
   void empty(Cpu& cpu);

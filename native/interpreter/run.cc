@@ -68,6 +68,7 @@ ExitReason Cpu::loop(uint64_t end) {
       portWritePending = false;
       return ExitReason::kPortWrite;
     }
+    if (debugStopDue()) return leaveForDebugger();
     if (shutdown) return ExitReason::kShutdown;
     if (!replay.empty() || exact) {
       stepOne();
@@ -81,8 +82,8 @@ ExitReason Cpu::loop(uint64_t end) {
     if (halted) return ExitReason::kHalt;
     if (retired() >= end) return ExitReason::kBudget;
     startSlice(end);
-    const bool oneByOne =
-        interruptShadow || (dr7 & 0xff) != 0 || (eflagsRest & (eflags::kTf | eflags::kRf)) != 0;
+    const bool oneByOne = interruptShadow || debug.stepping || (dr7 & 0xff) != 0 ||
+                          (eflagsRest & (eflags::kTf | eflags::kRf)) != 0;
     if (oneByOne) {
       stepOne();
     } else {
@@ -106,6 +107,7 @@ bool Cpu::serviceEvents(ExitReason& exit) {
     reset();
     return false;
   }
+  if (debug.stepping && debug.stepMasksInterrupts && !halted) return false;
   const bool open = (eflagsRest & eflags::kIf) != 0;
   if (interruptShadow) {
     // The shadow only matters while something waits for the boundary.
@@ -153,6 +155,7 @@ void Cpu::execute(const Block& target) {
   block = &target;
   gpr[gpr::kBlockRip / 8] = rip;
   leave = Leave::kBoundary;
+  inBlock_ = true;
   target.code->handler(*this, target.code);
   if constexpr (!kTailCalls) {
     while (leave == Leave::kNext) {
@@ -160,6 +163,7 @@ void Cpu::execute(const Block& target) {
       at->handler(*this, at);
     }
   }
+  inBlock_ = false;
 }
 
 // After a chain of handlers: puts RIP right where an instruction did not complete. True: it
@@ -238,6 +242,7 @@ void Cpu::stepOne() {
   sliceEnd = retired() + 1;
   remaining = 1;
   pendingDr6_ = 0;
+  debug.watchHit = false;
   replay.rewind();
   const Block* target = findBlock(false);
   if (!target) return deliverFault();
@@ -253,7 +258,11 @@ void Cpu::stepOne() {
   const bool completed = settle();
   if (exitReason != ExitReason::kBudget) return;  // TypeScript's turn; the instruction comes again
   replay.clear();
-  if (!completed) return deliverFault();
+  if (!completed) {
+    debug.watchHit = false;
+    return deliverFault();
+  }
+  ++stepsCompleted_;
   if (shadowed) interruptShadow = false;
   if (debugQuiet) debugShadow = false;
   if ((flagsBefore & eflags::kRf) && eventsDelivered == delivered) eflagsRest &= ~eflags::kRf;

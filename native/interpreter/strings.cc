@@ -181,9 +181,12 @@ struct String {
   static void repeat(Cpu& cpu, const Instruction* i) {
     switch (repeatString<Operation, T>(cpu, i)) {
       case Progress::kDone:
+        cpu.debug.repeats = 0;
         cpu.rip = nextRip(cpu, i);
         return endBlock(cpu);
       case Progress::kPaused:
+        // One that only a debugger makes does not count as an instruction.
+        if (cpu.debugPause() && ++cpu.debug.repeats % kElementsPerTurn != 0) ++cpu.remaining;
         cpu.rip = thisRip(cpu, i);
         return leaveBlock(cpu);
       case Progress::kFaulted:

@@ -13,7 +13,7 @@ export const REGISTERS = [
 ] satisfies readonly RegisterName[];
 
 /** Values of the registers, by their SDM names. */
-export type Registers = Record<RegisterName, bigint>;
+export type Registers = Record<(typeof REGISTERS)[number], bigint>;
 
 /** A machine from a distance: in this thread or in a worker. */
 export interface MachineHandle {

@@ -84,7 +84,8 @@ const COMPARED: readonly RegisterName[] = [
 /** One machine without a kernel, on the icount clock. */
 export class GuestRunner {
   private readonly cpu: Cpu;
-  private readonly native: NativeCpu;
+  /** For tests that act as a debugger. */
+  readonly native: NativeCpu;
   private readonly timers: MachineClock;
   private readonly exits: Exits;
   /** What the guest did last. */

@@ -16,7 +16,8 @@ const layout: ExitBlockLayout = {
   port: 28,
   gpa: 32,
   instructions: 40,
-  byteLength: 48,
+  debugCause: 48,
+  byteLength: 52,
 };
 
 /** A device that remembers what was written and answers with the offset in every byte. */
@@ -191,7 +192,7 @@ describe('Cpu', () => {
   it('refuses a block that is too small for the layout', () => {
     const wrong = { ...layout, byteLength: 56 };
     expect(() => new Cpu({ exitBlock: block.buffer } as NativeCpu, wrong)).toThrow(
-      /has 48 bytes, expected 56/,
+      /has 52 bytes, expected 56/,
     );
   });
 });
