@@ -92,6 +92,8 @@ export const PROGRAMS: readonly Program[] = [
   { name: 'openssl', command: `sh ${WORKLOADS_IN_ROOT}/openssl.sh` },
   { name: 'sqlite3', command: `sqlite3 /tmp/database <${WORKLOADS_IN_ROOT}/workload.sql 2>&1` },
   { name: 'perl', command: `perl ${WORKLOADS_IN_ROOT}/workload.pl` },
+  { name: 'luajit', command: `luajit ${WORKLOADS_IN_ROOT}/workload.lua` },
+  { name: 'codecs', command: `sh ${WORKLOADS_IN_ROOT}/codecs.sh 2>&1` },
   { name: 'gcc', command: `sh ${WORKLOADS_IN_ROOT}/gcc.sh` },
   { name: 'tools', command: `sh ${WORKLOADS_IN_ROOT}/tools.sh 2>&1` },
   ...stress,

@@ -14,17 +14,47 @@ import { packInitramfs, readDirectory } from '../../src/initramfs/index.js';
 
 /** What the programs need, and what packages take for granted without naming it. */
 const PACKAGES = [
-  ...['python3', 'libpython3.11-testsuite', 'python3-numpy', 'openssl', 'sqlite3', 'perl'],
-  ...['gcc', 'libc6-dev', 'stress-ng', 'bc', 'mawk', 'gzip', 'bzip2', 'xz-utils', 'zstd'],
+  ...[
+    'python3',
+    'libpython3.11-testsuite',
+    'python3-numpy',
+    'openssl',
+    'sqlite3',
+    'perl',
+    'luajit',
+  ],
+  ...[
+    'gcc',
+    'libc6-dev',
+    'libc6-dev-i386',
+    'lib32gcc-12-dev',
+    'stress-ng',
+    'bc',
+    'mawk',
+    'gzip',
+    'bzip2',
+    'xz-utils',
+    'zstd',
+  ],
+  ...['libjpeg-turbo-progs', 'vpx-tools', 'aom-tools', 'dav1d', 'x265', 'flac'],
   ...['base-files', 'bash', 'coreutils', 'dash', 'debianutils', 'diffutils', 'findutils', 'grep'],
   ...['libc-bin', 'mount', 'sed', 'util-linux'],
 ];
 
 /** Directories of the merged /usr, which are links at the root. */
-const MERGED = ['bin', 'sbin', 'lib', 'lib64'];
+const MERGED = ['bin', 'sbin', 'lib', 'lib32', 'lib64'];
 
 /** A megabyte here is a megabyte of the guest's RAM. */
-const LEFT_OUT = ['usr/share/doc', 'usr/share/man', 'usr/share/info', 'usr/share/locale', 'boot'];
+const LEFT_OUT = [
+  ...['usr/share/doc', 'usr/share/man', 'usr/share/info', 'usr/share/locale'],
+  ...[
+    'usr/libx32',
+    'usr/lib/gcc/x86_64-linux-gnu/12/x32',
+    '*/liblsan*',
+    '*/libtsan*',
+    '*/libasan*',
+  ],
+];
 
 /** Run in the new root: what the packages' set-up would have done. */
 const SET_UP = `
@@ -33,6 +63,7 @@ printf 'root:x:0:\\n' >/etc/group
 printf '127.0.0.1 localhost\\n' >/etc/hosts
 ln -sf mawk /usr/bin/awk
 printf '%s\\n' /usr/lib/x86_64-linux-gnu/blas /usr/lib/x86_64-linux-gnu/lapack >/etc/ld.so.conf.d/blas.conf
+printf '/usr/lib32\\n' >/etc/ld.so.conf.d/lib32.conf
 ldconfig
 python3 -m compileall -qq --invalidation-mode unchecked-hash /usr/lib/python3.11 /usr/lib/python3 2>/dev/null || true
 `;
@@ -90,7 +121,7 @@ async function unpackAll(root: string): Promise<void> {
   }
   for (const name of ['dev', 'proc', 'sys', 'tmp', 'root']) await mkdir(join(root, name));
   const options = ['-C', root, '--no-same-owner', '--keep-directory-symlink'];
-  const exclusions = LEFT_OUT.map((path) => `--exclude=./${path}`);
+  const exclusions = LEFT_OUT.map((path) => `--exclude=${path.startsWith('*') ? '' : './'}${path}`);
   for (const deb of await apt.downloadWithDependencies(PACKAGES)) {
     await pipe(
       ['dpkg-deb', '--fsys-tarfile', deb],

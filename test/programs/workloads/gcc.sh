@@ -10,6 +10,9 @@ for options in -O0 -O1 -O2 -O3 -Os '-O3 -ffast-math' '-O2 -mfpmath=387' '-O2 -fs
   '-O2 -flto' '-O3 -march=x86-64-v2' '-O2 -static'; do
   build $options
 done
+for options in '-m32 -O0' '-m32 -O2' '-m32 -O3 -ffast-math' '-m32 -O3 -march=prescott -mfpmath=sse' '-m32 -O2 -static -march=i486'; do
+  gcc $options -w -o program /judge/program.c -lm && echo "== $options" && ./program
+done
 if [ "$JUDGE_V3" = 1 ]; then
   for options in '-O2 -march=x86-64-v3' '-O3 -march=x86-64-v3 -ffast-math' '-O3 -march=haswell -mprefer-vector-width=256'; do
     build $options

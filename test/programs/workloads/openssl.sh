@@ -1,7 +1,7 @@
 # openssl's command line: digests, ciphers both ways, keys and signatures. Whatever is random is only verified.
 cd /tmp || exit 1
 export OPENSSL_CONF=/dev/null
-seq 1 30000 >plain
+seq 1 3000 >plain
 head -c 1000 plain >short
 KEY=000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f2021222324252627
 IV=f0e1d2c3b4a5968778695a4b3c2d1e0f
@@ -10,7 +10,8 @@ for digest in $(openssl list -digest-commands); do
   echo "dgst $digest $(openssl dgst "-$digest" -provider default -provider legacy plain 2>&1 | sed 's/.*= //;s/^[0-9A-F]*:error/error/' | head -n 1)"
   echo "hmac $digest $(openssl dgst "-$digest" -provider default -provider legacy -hmac secret short 2>&1 | sed 's/.*= //;s/^[0-9A-F]*:error/error/' | head -n 1)"
 done
-for cipher in $(openssl enc -list | sed 1d); do
+# Triple DES key wrap chooses its own initial vector.
+for cipher in $(openssl enc -list | sed 1d | tr ' ' '\n' | grep -v -i des.*wrap); do
   openssl enc "$cipher" -e -provider default -provider legacy -K $KEY -iv $IV -in plain -out sealed 2>/dev/null
   status=$?
   echo "enc $cipher $status $(sha256sum <sealed)"

@@ -97,10 +97,12 @@ static void functions(void) {
 }
 
 static void wide(void) {
+#ifndef __i386__
   unsigned __int128 product = (unsigned __int128)next() * next(), quotient = product / (next() >> 20);
   __int128 remainder = -(__int128)product % (__int128)(next() >> 3);
   printf("wide %016" PRIx64 "%016" PRIx64 " %016" PRIx64 " %016" PRIx64 "\n", (uint64_t)(product >> 64), (uint64_t)product,
          (uint64_t)quotient, (uint64_t)remainder);
+#endif
   long double l = 1;
   for (int i = 1; i < 60; i++) l = l * i / (i + 1.5L) + 1 / (long double)i;
   __float128 q = 1;
