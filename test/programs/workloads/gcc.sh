@@ -7,7 +7,7 @@ build() {
   ./program
 }
 for options in -O0 -O1 -O2 -O3 -Os '-O3 -ffast-math' '-O2 -mfpmath=387' '-O2 -fsanitize=undefined -static-libubsan' \
-  '-O2 -flto' '-O3 -march=x86-64-v2' '-O2 -static'; do
+  '-O2 -flto -frandom-seed=1' '-O3 -march=x86-64-v2' '-O2 -static'; do
   build $options
 done
 for options in '-m32 -O0' '-m32 -O2' '-m32 -O3 -ffast-math' '-m32 -O3 -march=prescott -mfpmath=sse' '-m32 -O2 -static -march=i486'; do

@@ -10,7 +10,7 @@ sha256sum <numbers
 sort numbers | sha256sum; sort -n numbers | sha256sum; sort -g -r -k2 numbers | sha256sum; sort -u -k1,1 numbers | wc -l
 cut -d' ' -f1 numbers | sort | uniq -c | sort -rn | head -n 20
 sort -R --random-source=numbers numbers | sha256sum; shuf --random-source=numbers numbers | sha256sum
-for tool in 'gzip -1' 'gzip -6' 'gzip -9' 'bzip2 -9' 'xz -1' 'xz -6 -T1' 'xz --x86 --lzma2=preset=3' 'xz --format=lzma -2' \
+for tool in 'gzip -n -1' 'gzip -n -6' 'gzip -n -9' 'bzip2 -9' 'xz -1' 'xz -6 -T1' 'xz --x86 --lzma2=preset=3' 'xz --format=lzma -2' \
   'zstd -q -1 --single-thread' 'zstd -q -9 --single-thread' 'zstd -q -19 --single-thread'; do
   echo "$tool"
   head -c 400000 numbers >input && $tool -c <input | tee packed | sha256sum && ${tool%% *} -q -d -c <packed | sums input
