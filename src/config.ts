@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 
 import { readSymbolFile, readSymtab } from './debug/symbol-files.js';
 import type { SymbolTable } from './debug/symbol-table.js';
+import { DEFAULT_CPU } from './cpu-model.js';
 import { NodevmError } from './errors.js';
 import { DEBUG_EXIT, SERIAL_PORTS, splitRam } from './layout.js';
 import { loadInitrd } from './initramfs/source.js';
@@ -66,6 +67,11 @@ export interface MachineConfig {
    */
   readonly accel?: Accel | undefined;
   /**
+   * Processor model in QEMU's spelling: `max` (default), `v1`, `v2`, `v3` or a name, then `,+feature` and
+   * `,-feature`. A run under icount repeats on other hosts only with a model that they all have.
+   */
+  readonly cpu?: string | undefined;
+  /**
    * Wall-clock time at power-on, milliseconds since the Unix epoch (UTC). Default: the host's, and
    * under icount the first of January 2026, so that a run is a function of its inputs alone.
    */
@@ -103,6 +109,7 @@ export interface ResolvedConfig {
   readonly memory: number;
   readonly clock: ClockSource;
   readonly engine: Engine;
+  readonly cpu: string;
   readonly epochMs: number;
   readonly serialPorts: number;
   readonly debugExit: Readonly<Required<Record<keyof DebugExitConfig, number>>> | undefined;
@@ -143,6 +150,7 @@ export async function resolveConfig(config: MachineConfig): Promise<ResolvedConf
     memory,
     clock,
     engine: checkedEngine(config.accel ?? 'auto'),
+    cpu: config.cpu ?? DEFAULT_CPU,
     epochMs: integer('epochMs', config.epochMs ?? defaultEpoch(clock), 0, 8.64e15),
     serialPorts: integer(
       'serialPorts',

@@ -1,6 +1,7 @@
 import { resolveConfig, type MachineConfig, type ResolvedConfig } from './config.js';
 import { SerialConsole, type ConsolePort } from './console.js';
 import { Cpu } from './cpu.js';
+import { featuresOfModel } from './cpu-model.js';
 import type { GuestClock } from './clock.js';
 import { GuestView } from './debug/guest-view.js';
 import { Symbols } from './debug/symbols.js';
@@ -534,8 +535,10 @@ function createCpu(
   ram: RamSplit,
   entropySeed: bigint,
 ): NativeCpu {
+  const { clock, engine } = config;
+  const features = featuresOfModel(config.cpu, addon.cpuFeatures);
   try {
-    return addon.createCpu({ ...ram, clock: config.clock, engine: config.engine, entropySeed });
+    return addon.createCpu({ ...ram, clock, engine, features, entropySeed });
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new NodevmError(

@@ -178,6 +178,18 @@ export interface JitOptions {
   readonly link?: boolean;
 }
 
+/** A feature that a processor model may have or lack. */
+export interface CpuFeature {
+  /** QEMU's name. */
+  readonly name: string;
+  /** Its bit in {@link NativeCpuOptions.features}. */
+  readonly bit: bigint;
+  /** Bits of what it builds on. */
+  readonly needs: bigint;
+  /** Whether it is implemented and this host can execute it. */
+  readonly possible: boolean;
+}
+
 /** Native options; validated by TypeScript before they get here. */
 export interface NativeCpuOptions {
   /** Bytes of RAM below 4 GiB, starting at 0 (page multiple). */
@@ -188,6 +200,8 @@ export interface NativeCpuOptions {
   /** Default `interpreter`, which also serves where the host gives no executable memory. */
   readonly engine?: Engine;
   readonly jit?: JitOptions;
+  /** Bits of {@link NativeAddon.cpuFeatures} that the processor has; default all that are possible. */
+  readonly features?: bigint;
   /** Seed of the guest-visible entropy (RDRAND, RDSEED); a fixed one when absent. */
   readonly entropySeed?: bigint;
 }
@@ -337,5 +351,7 @@ export interface NativeCpu {
 export interface NativeAddon {
   readonly exitBlockLayout: ExitBlockLayout;
   readonly recordLayout: RecordLayout;
+  /** All features that processor models are made of. */
+  readonly cpuFeatures: readonly CpuFeature[];
   createCpu(options: NativeCpuOptions): NativeCpu;
 }

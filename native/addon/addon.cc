@@ -54,9 +54,25 @@ Napi::Object recordLayout(Napi::Env env) {
   return layout;
 }
 
+// [{ name, bit, needs, possible }], src/native.ts: CpuFeature.
+Napi::Array cpuFeatures(Napi::Env env) {
+  Napi::Array features = Napi::Array::New(env, kFeatureRowCount);
+  for (uint32_t n = 0; n < kFeatureRowCount; ++n) {
+    const auto feature = static_cast<Feature>(n + 1);
+    Napi::Object row = Napi::Object::New(env);
+    row.Set("name", Napi::String::New(env, kFeatureRows[n].name));
+    row.Set("bit", Napi::BigInt::New(env, setOf(feature)));
+    row.Set("needs", Napi::BigInt::New(env, kFeatureRows[n].needs));
+    row.Set("possible", Napi::Boolean::New(env, has(possibleFeatures(), feature)));
+    features.Set(n, row);
+  }
+  return features;
+}
+
 Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("exitBlockLayout", exitBlockLayout(env));
   exports.Set("recordLayout", recordLayout(env));
+  exports.Set("cpuFeatures", cpuFeatures(env));
   exports.Set("createCpu", CpuObject::constructorFunction(env));
   return exports;
 }

@@ -94,6 +94,9 @@ CpuObject::CpuObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<CpuObjec
   const Napi::Value engine = options.Get("engine");
   if (engine.IsString() && engine.As<Napi::String>().Utf8Value() == "jit")
     bundle_->cpu.jit = Jit::create(bundle_->cpu, jitOptions(options.Get("jit")));
+  const Napi::Value features = options.Get("features");
+  if (features.IsBigInt())
+    bundle_->cpu.features = bigToUint64(features) | setOf(Feature::kBaseline);
   const Napi::Value seed = options.Get("entropySeed");
   if (seed.IsBigInt()) bundle_->cpu.seedEntropy(bigToUint64(seed));
 }

@@ -1,8 +1,10 @@
 import { Command, CommanderError } from 'commander';
 
 import { DEFAULT_CMDLINE, DEFAULT_MEMORY } from '../config.js';
+import { DEFAULT_CPU, describeModels } from '../cpu-model.js';
 import { NodevmError } from '../errors.js';
 import { exitStatusRows } from '../exit-status.js';
+import { loadNative } from '../native-loader.js';
 import type { BootProtocol } from '../loader/protocol.js';
 import type { Accel } from '../config.js';
 import type { ClockSource } from '../native.js';
@@ -49,6 +51,8 @@ export interface CliOptions {
   clock: ClockSource;
   verbose: boolean;
   accel: Accel;
+  /** Processor model. */
+  cpu: string;
   json: boolean;
   /** QEMU flags that were accepted and mean nothing here, as they were written; each once. */
   ignored: Set<string>;
@@ -193,6 +197,13 @@ export const optionRows: readonly OptionRow[] = [
     apply: setAccel,
   },
   {
+    name: 'cpu',
+    argument: 'model',
+    fallback: DEFAULT_CPU,
+    help: 'processor: max, v1, v2, v3 or a name, with ,+feature and ,-feature; help lists them',
+    apply: (options, value) => (options.cpu = value),
+  },
+  {
     name: 'json',
     help: 'print how the run ended as one line of JSON on stderr',
     apply: (options) => (options.json = true),
@@ -238,7 +249,6 @@ export const ignoredFlags: readonly string[] = [
 export const ignoredWithArgument: readonly string[] = [
   'M',
   'boot',
-  'cpu',
   'display',
   'global',
   'icount',
@@ -401,6 +411,7 @@ export function parseCommandLine(argv: readonly string[], version: string): CliR
     clock: 'host',
     verbose: false,
     accel: 'auto',
+    cpu: DEFAULT_CPU,
     json: false,
     ignored: new Set(),
   };
@@ -413,6 +424,9 @@ export function parseCommandLine(argv: readonly string[], version: string): CliR
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode === 0) return { kind: 'print', text };
     throw new NodevmError('E_USAGE', error.message.replace(/^error: /, ''), { cause: error });
+  }
+  if (options.cpu === 'help' || options.cpu === '?') {
+    return { kind: 'print', text: describeModels(loadNative().cpuFeatures) };
   }
   return { kind: 'run', options };
 }

@@ -67,6 +67,8 @@ export async function runCommand(options: CliOptions, command: readonly string[]
     append: options.append,
     memory: options.memory,
     clock: options.clock,
+    accel: options.accel,
+    cpu: options.cpu,
     debugExit: options.debugExit,
     noReboot: options.noReboot,
     timeout: options.timeoutMs,

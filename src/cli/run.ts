@@ -56,6 +56,7 @@ async function machineConfig(options: CliOptions): Promise<MachineConfig> {
     memory: options.memory,
     clock: options.clock,
     accel: options.accel,
+    cpu: options.cpu,
     serialPorts: Math.max(1, serialTargets(options).length),
     debugExit: options.debugExit,
     noReboot: options.noReboot,

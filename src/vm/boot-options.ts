@@ -17,6 +17,8 @@ export interface BootOptions {
   readonly clock?: ClockSource | undefined;
   /** What executes the guest: `interp`, `jit`, or `auto` (default). */
   readonly accel?: Accel | undefined;
+  /** Processor model, as for QEMU's `-cpu`: `max` (default), `v2`, `v3`, a name; `+feature`, `-feature`. */
+  readonly cpu?: string | undefined;
   /** Wall-clock time at power-on, milliseconds since the Unix epoch. */
   readonly epochMs?: number | undefined;
   /** Ends the run with reason `timeout` after that much host time, in milliseconds. */
@@ -60,6 +62,7 @@ export async function machineConfigOf(options: BootOptions): Promise<MachineConf
     memory: options.memory,
     clock: options.clock,
     accel: options.accel,
+    cpu: options.cpu,
     epochMs: options.epochMs,
     timeoutMs: options.timeout,
     guestTimeoutMs: options.guestTimeout,

@@ -95,9 +95,12 @@ export class GuestRunner {
 
   /**
    * @param image flat image for {@link GUEST_BASE}
-   * @param engine what executes it; the interpreter when absent
+   * @param engine what executes it (the interpreter when absent), and the features of the processor
    */
-  constructor(image: Uint8Array, engine: Pick<NativeCpuOptions, 'engine' | 'jit'> = {}) {
+  constructor(
+    image: Uint8Array,
+    engine: Pick<NativeCpuOptions, 'engine' | 'jit' | 'features'> = {},
+  ) {
     const addon = loadNative();
     const ram = { lowRam: RAM, highRam: 0 };
     this.native = addon.createCpu({ ...ram, clock: 'icount', ...engine });

@@ -47,6 +47,7 @@ describe('options', () => {
       clock: 'host',
       verbose: false,
       accel: 'auto',
+      cpu: 'max',
       json: false,
       ignored: new Set(),
     });
@@ -154,22 +155,8 @@ describe('options', () => {
   });
 
   it('collects QEMU flags that mean nothing here, each once', () => {
-    const argv = [
-      '-enable-kvm',
-      '-machine',
-      'q35',
-      '-cpu',
-      'host',
-      '--enable-kvm',
-      '-accel',
-      'tcg',
-    ];
-    expect([...parse(...argv).ignored]).toEqual([
-      '--enable-kvm',
-      '--machine q35',
-      '--cpu host',
-      '--accel tcg',
-    ]);
+    const argv = ['-enable-kvm', '-machine', 'q35', '--enable-kvm', '-accel', 'tcg'];
+    expect([...parse(...argv).ignored]).toEqual(['--enable-kvm', '--machine q35', '--accel tcg']);
   });
 
   it('says nothing about flags that ask for what is so anyway', () => {
