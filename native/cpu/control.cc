@@ -93,6 +93,7 @@ bool Cpu::writeCr0(uint64_t value) {
 }
 
 bool Cpu::writeCr3(uint64_t value) {
+  const bool keep = (cr4 & cr4::kPcide) && (value & kCr3NoFlush);
   if (cr4 & cr4::kPcide) value &= ~kCr3NoFlush;
   if (longMode() && (value & kCr3Reserved)) return raise(kGp, 0);
   if (usesPae(cr0, cr4, msr.efer)) {
@@ -101,8 +102,7 @@ bool Cpu::writeCr3(uint64_t value) {
     std::memcpy(pdpte, entries, sizeof pdpte);
   }
   cr3 = value;
-  // The TLB has no process-context identifiers, so that "keep" cannot be honoured.
-  flushTlb(false);
+  tlbs.useAddressSpace(pcid(), keep);
   updateMode();
   return true;
 }

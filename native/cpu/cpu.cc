@@ -6,7 +6,11 @@
 namespace nodevm {
 
 Cpu::Cpu(GuestRam& guestRam, ClockSource source, ExitBlock& block)
-    : ram(guestRam), exitBlock(block), clock(source), blocks(std::make_unique<BlockCache>()) {
+    : ram(guestRam),
+      exitBlock(block),
+      clock(source),
+      blocks(std::make_unique<BlockCache>()),
+      tlbs(guestRam.pageCount()) {
   reset();
 }
 
@@ -85,8 +89,8 @@ void Cpu::updateMode() {
 
 void Cpu::updateRights() {
   const bool slow = alignmentChecked || dataBreakpoints || trace.everyAccess(), is64 = code64();
-  Tlb* const direct = &tlbs.sets[dataRights()];
-  Tlb* const checked = &tlbs.sets[kChecked];
+  Tlb* const direct = &tlbs.of(dataRights());
+  Tlb* const checked = &tlbs.of(kChecked);
   for (unsigned n = 0; n < kSegmentCount; ++n)
     segmentTlb[n] = !slow && (is64 || needsNoCheck(*this, segment[n], n == kCs)) ? direct : checked;
 }
@@ -99,9 +103,9 @@ void Cpu::updateContext() {
   if (!code64() && (segment[kCs].base != codeBase_ || segment[kCs].limit != codeLimit_)) {
     codeBase_ = segment[kCs].base;
     codeLimit_ = segment[kCs].limit;
-    ++tlbs.generation;
+    tlbs.forgetJumps();
   }
-  context = tlbs.generation << 8 | (cpl == 3 ? 0x80 : 0) | blockKey;
+  context = tlbs.generation(cpl == 3) << 8 | (cpl == 3 ? 0x80 : 0) | blockKey;
 }
 
 void Cpu::setRflags(uint64_t value) {
@@ -112,37 +116,25 @@ void Cpu::setRflags(uint64_t value) {
   if (derived) updateMode();
 }
 
+// SDM volume 3, "Process-Context Identifiers (PCIDs)": 000H as long as they are not enabled.
+uint16_t Cpu::pcid() const { return (cr4 & cr4::kPcide) ? static_cast<uint16_t>(cr3 & 0xfff) : 0; }
+
 void Cpu::flushTlb(bool includingGlobal) {
-  for (unsigned rights = 0; rights < kChecked; ++rights) {
-    if (includingGlobal) {
-      tlbs.sets[rights].flushAll();
-    } else {
-      tlbs.sets[rights].flushLocal();
-    }
+  if (includingGlobal) {
+    tlbs.flushAll();
+    tlbs.useAddressSpace(pcid(), true);
+  } else {
+    tlbs.flushLocal();
   }
-  noteTlb(RecordKind::kTlbFlush, 0, 0, includingGlobal);
-  if (includingGlobal) tlbs.largePages.clear();
-  ++tlbs.generation;
   updateContext();
 }
 
-// INVLPG drops all entries of the page, however large it is. SDM volume 3, "Invalidation of TLBs
-// and Paging-Structure Caches".
 void Cpu::flushPage(uint64_t linear) {
-  noteTlb(RecordKind::kTlbFlush, linear, 0, false);
-  if (tlbs.largePages.mayCover(linear)) return flushTlb(true);
-  for (unsigned rights = 0; rights < kChecked; ++rights) tlbs.sets[rights].at(linear) = TlbEntry{};
-  ++tlbs.generation;
+  tlbs.flushPage(linear);
   updateContext();
 }
 
-void Cpu::forbidFastStores(uint64_t gpa) {
-  const uint8_t* host = ram.page(gpa);
-  for (unsigned rights = 0; rights < kChecked; ++rights)
-    for (TlbEntry& entry : tlbs.sets[rights].entries)
-      if (entry.writeTag != TlbEntry::kInvalid && entry.host(entry.writeTag) == host)
-        entry.writeTag = TlbEntry::kInvalid;
-}
+void Cpu::forbidFastStores(uint64_t gpa) { tlbs.forbidWrites(ram.pageIndex(gpa), ram.page(gpa)); }
 
 // --- faults
 

@@ -124,6 +124,7 @@ class Cpu : public CpuState {
   void updateRights();
   void flushTlb(bool includingGlobal);
   void flushPage(uint64_t linear);
+  uint16_t pcid() const;
 
   // --- faults
   // Each records the fault and returns false, so that `return cpu.raise(kGp, 0)` reads well.
@@ -314,7 +315,7 @@ class Cpu : public CpuState {
   // up anew.
   void forbidFastStores(uint64_t gpa);
   void forgetJumps() {
-    ++tlbs.generation;
+    tlbs.forgetJumps();
     updateContext();
   }
 

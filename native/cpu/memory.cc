@@ -70,7 +70,6 @@ void Cpu::fillTlb(Rights rights, uint64_t linear, const Translation& translation
                    ignored);
   };
   const bool watched = debug.breakpoints.watching() && debug.breakpoints.watchesPage(page);
-  if (translation.pageShift > 12) tlbs.largePages.add(linear, translation.pageShift);
   TlbEntry entry;
   entry.addend = reinterpret_cast<uintptr_t>(host) - page;
   entry.readTag = !watched && allowed(false, false) ? page : TlbEntry::kInvalid;
@@ -79,7 +78,8 @@ void Cpu::fillTlb(Rights rights, uint64_t linear, const Translation& translation
           ? page
           : TlbEntry::kInvalid;
   entry.executeTag = allowed(false, true) ? page : TlbEntry::kInvalid;
-  tlbs.sets[rights].fill(linear, entry, translation.global);
+  tlbs.fill(rights, linear, entry, translation.global, translation.pageShift,
+            entry.writeTag == page ? ram.pageIndex(translation.gpa) : TlbSet::kNotWritable);
 }
 
 bool Cpu::translate(uint64_t linear, Rights rights, bool write, bool execute, uint64_t& gpa) {
@@ -293,7 +293,7 @@ Loaded<uint64_t> Cpu::loadSystem(uint64_t linear, unsigned size) {
   uint64_t value = 0;
   if (longMode() && !(isCanonical(linear) && isCanonical(linear + size - 1)))
     return {0, raise(kGp, 0)};
-  const TlbEntry& entry = tlbs.sets[systemRights()].at(linear);
+  const TlbEntry& entry = tlbs.of(systemRights()).at(linear);
   if (entry.readTag == (linear & kPageMask) && (linear & kPageOffset) + size <= kPageSize) {
     std::memcpy(&value, entry.host(linear), size);
     return {value, true};
@@ -308,7 +308,7 @@ Loaded<uint64_t> Cpu::loadSystem(uint64_t linear, unsigned size) {
 bool Cpu::storeSystem(uint64_t linear, uint64_t value, unsigned size) {
   if (!longMode()) linear &= 0xffffffff;
   if (longMode() && !(isCanonical(linear) && isCanonical(linear + size - 1))) return raise(kGp, 0);
-  const TlbEntry& entry = tlbs.sets[systemRights()].at(linear);
+  const TlbEntry& entry = tlbs.of(systemRights()).at(linear);
   if (entry.writeTag == (linear & kPageMask) && (linear & kPageOffset) + size <= kPageSize) {
     std::memcpy(entry.host(linear), &value, size);
     return true;
@@ -335,7 +335,7 @@ uint8_t* Cpu::bulkHost(uint8_t seg, uint64_t ea, unsigned size, bool write) {
 
 bool Cpu::fetchPage(uint64_t linear, uint64_t& gpa) {
   const Rights rights = cpl == 3 ? kUser : kSupervisorUserAccess;
-  const TlbEntry& entry = tlbs.sets[rights].at(linear);
+  const TlbEntry& entry = tlbs.of(rights).at(linear);
   if (entry.executeTag == (linear & kPageMask)) {
     gpa = ram.gpaOf(entry.host(linear));
     return true;

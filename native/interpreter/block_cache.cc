@@ -49,6 +49,27 @@ struct BlockCache::Draft {
   }
 };
 
+// The bytes of a block that lie on a page.
+struct BlockCache::Extent {
+  uint64_t first = 0, end = 0;
+
+  Extent(const Block& block, uint64_t page) : first(block.gpa), end(block.gpa + block.bytes) {
+    if (block.secondPage == Block::kNoPage) return;
+    const uint64_t inFirst = kPageSize - (block.gpa & kPageOffset);
+    end = block.gpa + inFirst;
+    if (page == end - kPageSize) return;
+    first = block.secondPage;
+    end = block.secondPage + block.bytes - inFirst;
+  }
+  uint64_t lines() const { return linesOf(first & kPageOffset, end - first); }
+};
+
+// A bit for each 64 bytes of a page.
+uint64_t BlockCache::linesOf(uint64_t offset, uint64_t length) {
+  const uint64_t first = offset / 64, last = std::min<uint64_t>((offset + length - 1) / 64, 63);
+  return ~uint64_t{0} >> (63 - (last - first)) << first;
+}
+
 BlockCache::BlockCache() : buckets_(kBuckets) {}
 
 Block* BlockCache::find(uint64_t gpa, uint32_t key) const {
@@ -173,7 +194,9 @@ void BlockCache::keep(Cpu& cpu, Block& block) {
 
 // The page's first block takes away its fast stores.
 void BlockCache::noteOnPage(Cpu& cpu, uint64_t gpa, Block* block) {
-  pages_[gpa].push_back(block);
+  CodePage& code = pages_[gpa];
+  code.blocks.push_back(block);
+  code.lines |= Extent(*block, gpa).lines();
   if (cpu.ram.hasCode(gpa)) return;
   cpu.ram.setCode(gpa, true);
   cpu.forbidFastStores(gpa);
@@ -185,41 +208,58 @@ void BlockCache::unlink(Block* block) {
   if (*link) *link = block->nextInBucket;
   for (const uint64_t page : {block->gpa & kPageMask, block->secondPage}) {
     const auto found = pages_.find(page);
-    if (found != pages_.end()) std::erase(found->second, block);
+    if (found != pages_.end()) std::erase(found->second.blocks, block);
   }
+}
+
+void BlockCache::cacheJump(uint64_t rip, uint64_t context, const Block& block) {
+  jumpCache(rip) = {rip, context, &block, block.translation};
+  block.severalRips |= block.jumpRip != rip && block.jumpRip != Block::kNoRip;
+  block.jumpRip = rip;
+}
+
+void BlockCache::forgetJumpsTo(Cpu& cpu, const Block& block) {
+  if (block.severalRips) return cpu.forgetJumps();
+  JumpCacheEntry& entry = jumpCache(block.jumpRip);
+  if (entry.block == &block) entry = {};
 }
 
 void BlockCache::kill(Cpu& cpu, Block* block) {
   unlink(block);
+  forgetJumpsTo(cpu, *block);
   if (cpu.jit) cpu.jit->forget(*block);
   for (unsigned n = 0; n < block->slots; ++n) block->code[n].handler = leaveDeadBlock;
   --live_;
 }
 
 void BlockCache::invalidate(Cpu& cpu, uint64_t gpa, uint64_t length) {
+  if (length == 0) return;
   const uint64_t end = gpa + length;
-  bool killed = false;
   for (uint64_t page = gpa & kPageMask; page < end; page += kPageSize) {
     if (!cpu.ram.page(page) || !cpu.ram.hasCode(page)) continue;
-    const std::vector<Block*> candidates = pages_[page];
-    for (Block* block : candidates) {
-      const uint64_t inFirst = kPageSize - (block->gpa & kPageOffset);
-      const bool crosses = block->secondPage != Block::kNoPage;
-      const uint64_t firstEnd = block->gpa + (crosses ? inFirst : block->bytes);
-      const uint64_t secondEnd = crosses ? block->secondPage + block->bytes - inFirst : 0;
-      const bool hit = (block->gpa < end && gpa < firstEnd) ||
-                       (crosses && block->secondPage < end && gpa < secondEnd);
-      if (!hit) continue;
-      kill(cpu, block);
-      killed = true;
-    }
-    if (pages_[page].empty()) {
-      pages_.erase(page);
-      cpu.ram.setCode(page, false);
-    }
+    const uint64_t first = std::max(gpa, page), last = std::min(end, page + kPageSize);
+    invalidateOnPage(cpu, page, first, last);
   }
   // A single-instruction block made for the occasion may be running as well; it ends by itself.
-  if (killed) cpu.forgetJumps();
+}
+
+void BlockCache::invalidateOnPage(Cpu& cpu, uint64_t page, uint64_t first, uint64_t end) {
+  const auto found = pages_.find(page);
+  if (found == pages_.end()) return;
+  CodePage& code = found->second;
+  if (code.lines & linesOf(first - page, end - first)) {
+    std::vector<Block*> hit;
+    for (Block* block : code.blocks) {
+      const Extent extent(*block, page);
+      if (extent.first < end && first < extent.end) hit.push_back(block);
+    }
+    for (Block* block : hit) kill(cpu, block);
+    code.lines = 0;
+    for (const Block* block : code.blocks) code.lines |= Extent(*block, page).lines();
+  }
+  if (!code.blocks.empty()) return;
+  pages_.erase(found);
+  cpu.ram.setCode(page, false);
 }
 
 void BlockCache::cutAt(Cpu& cpu, const Breakpoints::Offsets& offsets) {
@@ -259,14 +299,14 @@ void BlockCache::collect(Cpu& cpu) {
 }
 
 void BlockCache::empty(Cpu& cpu) {
-  for (const auto& [page, blocks] : pages_) cpu.ram.setCode(page, false);
+  for (const auto& [page, code] : pages_) cpu.ram.setCode(page, false);
   dropAll(cpu);
 }
 
 bool BlockCache::checkInvariants(const Cpu& cpu) const {
-  for (const auto& [page, blocks] : pages_) {
-    if (blocks.empty() || !cpu.ram.hasCode(page)) return false;
-    for (const Block* block : blocks)
+  for (const auto& [page, code] : pages_) {
+    if (code.blocks.empty() || !cpu.ram.hasCode(page)) return false;
+    for (const Block* block : code.blocks)
       if (find(block->gpa, block->key) != block) return false;
   }
   return true;

@@ -30,6 +30,11 @@ struct Block {
   Handler first = nullptr;
   const uint8_t* translation = nullptr;  // nullptr: not translated
   mutable uint16_t visits = 0;           // a profile: no part of what the block is
+
+  // Where the jump cache may know it from: one RIP, or several.
+  static constexpr uint64_t kNoRip = uint64_t{1} << 63;  // not canonical
+  mutable uint64_t jumpRip = kNoRip;
+  mutable bool severalRips = false;
 };
 
 struct JumpCacheEntry {
@@ -48,6 +53,9 @@ class BlockCache {
   JumpCacheEntry& jumpCache(uint64_t rip) {
     return jumpCache_[(rip ^ (rip >> 13)) & (kJumpCacheEntries - 1)];
   }
+
+  // Has jumps to `rip` find the block in this context.
+  void cacheJump(uint64_t rip, uint64_t context, const Block& block);
 
   JumpCacheEntry* jumpCacheTable() { return jumpCache_; }
 
@@ -77,6 +85,12 @@ class BlockCache {
   static constexpr size_t kMaxInstructions = size_t{2} << 20;  // 64 MiB of decoded code
 
   struct Draft;
+  struct Extent;
+  struct CodePage {
+    std::vector<Block*> blocks;
+    uint64_t lines = 0;  // a bit for each 64 bytes: none of a block where it is clear
+  };
+  static uint64_t linesOf(uint64_t offset, uint64_t length);
   size_t bucketOf(uint64_t gpa, uint32_t key) const {
     return (gpa * 0x9e3779b97f4a7c15 >> 32 ^ key) & (buckets_.size() - 1);
   }
@@ -85,13 +99,15 @@ class BlockCache {
   bool decodeInto(Cpu& cpu, uint64_t gpa, unsigned limit, Draft& draft);
   void keep(Cpu& cpu, Block& block);
   void unlink(Block* block);
+  void forgetJumpsTo(Cpu& cpu, const Block& block);
   void noteOnPage(Cpu& cpu, uint64_t gpa, Block* block);
   void kill(Cpu& cpu, Block* block);
+  void invalidateOnPage(Cpu& cpu, uint64_t page, uint64_t first, uint64_t end);
   Instruction* allocate(size_t count);
 
   JumpCacheEntry jumpCache_[kJumpCacheEntries];
   std::vector<Block*> buckets_;
-  std::unordered_map<uint64_t, std::vector<Block*>> pages_;  // by physical page address
+  std::unordered_map<uint64_t, CodePage> pages_;  // by physical page address
   std::vector<std::unique_ptr<Block>> storage_;
   std::vector<std::unique_ptr<Instruction[]>> chunks_;
   size_t chunkUsed_ = kChunkInstructions;

@@ -222,8 +222,10 @@ const Block* Cpu::findBlock(bool cacheable) {
   }
   if (found->count > remaining) return decode(gpa, static_cast<unsigned>(remaining));
   // Without an entry each branch comes back here.
-  if (found->secondPage == Block::kNoPage && !trace.everyBlock())
-    blocks->jumpCache(rip) = {rip, context, found, found->translation};
+  if (found->secondPage == Block::kNoPage && !trace.everyBlock()) {
+    tlbs.noteJump(cpl == 3, linear);
+    blocks->cacheJump(rip, context, *found);
+  }
   return found;
 }
 

@@ -265,9 +265,8 @@ bool checkPcidDescriptor(Cpu& cpu, uint64_t type, uint64_t pcid, uint64_t linear
   return valid || cpu.raise(kGp, 0);
 }
 
-// The TLB knows no PCIDs: it holds entries of the current context only.
 bool invalidatePcid(Cpu& cpu, const Instruction* i) {
-  constexpr uint64_t kAddress = 0, kAllWithGlobal = 2;
+  enum Type : uint64_t { kAddress, kSingleContext, kAllWithGlobal };
   if (!requireLevel0(cpu)) return false;
   const uint64_t ea = effectiveAddress(cpu, i);
   const Loaded<uint64_t> pcid = cpu.load<uint64_t>(i->segment, ea);
@@ -277,11 +276,15 @@ bool invalidatePcid(Cpu& cpu, const Instruction* i) {
   const uint64_t type =
       cpu.code64() ? cpu.reg<uint64_t>(i->reg) : uint64_t{cpu.reg<uint32_t>(i->reg)};
   if (!checkPcidDescriptor(cpu, type, pcid.value, linear.value)) return false;
+  const auto context = static_cast<uint16_t>(pcid.value);
   if (type == kAddress) {
-    cpu.flushPage(linear.value);
+    cpu.tlbs.flushPageOf(context, linear.value);
+  } else if (type == kSingleContext) {
+    cpu.tlbs.flushAddressSpace(context);
   } else {
     cpu.flushTlb(type == kAllWithGlobal);
   }
+  cpu.updateMode();
   return true;
 }
 

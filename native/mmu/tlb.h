@@ -3,6 +3,7 @@
 // permission check (user/supervisor, SMAP, write protection, dirty bit, code pages, MMIO).
 
 #include <cstdint>
+#include <vector>
 
 namespace nodevm {
 
@@ -20,39 +21,52 @@ struct TlbEntry {
 };
 static_assert(sizeof(TlbEntry) == 32);
 
+// Slots of a TLB that have been filled; beyond its size it is not complete.
+class SlotList {
+ public:
+  static constexpr unsigned kSize = 4096;
+
+  void add(unsigned slot) {
+    if (count_ < kSize) slots_[count_] = static_cast<uint16_t>(slot);
+    if (count_ <= kSize) ++count_;
+  }
+  bool isComplete() const { return count_ <= kSize; }
+  const uint16_t* begin() const { return slots_; }
+  const uint16_t* end() const { return slots_ + count_; }
+  void clear() { count_ = 0; }
+
+ private:
+  uint16_t slots_[kSize];
+  unsigned count_ = 0;
+};
+
+// A flush costs as much as was filled since the last one.
 struct Tlb {
   static constexpr unsigned kEntries = 8192;
   TlbEntry entries[kEntries];
 
   static unsigned indexOf(uint64_t linear) { return (linear >> 12) & (kEntries - 1); }
   TlbEntry& at(uint64_t linear) { return entries[indexOf(linear)]; }
-  // Global entries survive flushLocal(), which costs as much as was filled since the last one.
+  bool isGlobal(uint64_t linear) const { return global_[indexOf(linear)]; }
   void fill(uint64_t linear, const TlbEntry& entry, bool global) {
-    at(linear) = entry;
-    if (!global && localCount_ < kEntries)
-      local_[localCount_] = static_cast<uint16_t>(indexOf(linear));
-    if (!global) ++localCount_;
-    global_[indexOf(linear)] = global;
+    const unsigned slot = indexOf(linear);
+    entries[slot] = entry;
+    global_[slot] = global;
+    (global ? globals_ : locals_).add(slot);
   }
-  void flushLocal() {
-    if (localCount_ > kEntries) {
-      for (unsigned n = 0; n < kEntries; ++n)
-        if (!global_[n]) entries[n] = TlbEntry{};
-    } else {
-      for (unsigned n = 0; n < localCount_; ++n)
-        if (!global_[local_[n]]) entries[local_[n]] = TlbEntry{};
-    }
-    localCount_ = 0;
-  }
-  void flushAll() {
-    for (TlbEntry& entry : entries) entry = TlbEntry{};
-    localCount_ = 0;
-  }
+  void drop(uint64_t linear) { at(linear) = TlbEntry{}; }
+  // All pages within the naturally aligned 2^shift bytes around `linear`.
+  void dropRange(uint64_t linear, unsigned shift);
+  // Global entries survive.
+  void flushLocal();
+  void flushAll();
+  // Sends stores to the page at `host` by the slow path.
+  void forbidWrites(uint64_t linear, const uint8_t* host);
+  void forbidWrites(const uint8_t* host);
 
  private:
   bool global_[kEntries] = {};
-  uint16_t local_[kEntries] = {};  // slots filled with entries that are not global
-  unsigned localCount_ = 0;        // beyond kEntries: the list is not complete
+  SlotList locals_, globals_;
 };
 
 // Rights under which an access is made.
@@ -64,31 +78,101 @@ enum Rights : uint8_t {
   kRightsCount,
 };
 
-// Which large pages may have entries in the TLB, so that INVLPG of a small one need not look for
-// them. Addresses are folded into 64 buckets; a hit only means maybe.
-class LargePageFilter {
+// A set of pages, hashed into a bit each: an answer of true means maybe.
+template <unsigned kBits>
+class PageFilter {
  public:
-  static constexpr unsigned kShifts[] = {21, 22, 30};
-
-  void add(uint64_t linear, unsigned shift) { buckets_ |= bucket(linear, shift); }
-  bool mayCover(uint64_t linear) const {
-    uint64_t wanted = 0;
-    for (const unsigned shift : kShifts) wanted |= bucket(linear, shift);
-    return (buckets_ & wanted) != 0;
+  void add(uint64_t page) { word(page) |= bit(page); }
+  bool mayContain(uint64_t page) { return (word(page) & bit(page)) != 0; }
+  void clear() {
+    for (uint64_t& part : words_) part = 0;
   }
-  void clear() { buckets_ = 0; }
 
  private:
-  static uint64_t bucket(uint64_t linear, unsigned shift) {
-    return uint64_t{1} << (((linear >> shift) * 0x9e3779b97f4a7c15 + shift) >> 58);
+  static unsigned hash(uint64_t page) {
+    return static_cast<unsigned>((page * 0x9e3779b97f4a7c15) >> 32) % kBits;
   }
-  uint64_t buckets_ = 0;
+  uint64_t& word(uint64_t page) { return words_[hash(page) / 64]; }
+  static uint64_t bit(uint64_t page) { return uint64_t{1} << (hash(page) % 64); }
+  uint64_t words_[kBits / 64] = {};
 };
 
-struct TlbSet {
-  Tlb sets[kRightsCount];
-  LargePageFilter largePages;
-  uint64_t generation = 1;  // bumped by every flush; part of the jump cache's key
+// Everything that was cached about translations. SDM volume 3, "Caching Translation Information".
+//
+// User pages have a TLB for each of the process-context identifiers used last. Supervisor accesses
+// share one, of which global pages survive each change of CR3 and the few others do not, whatever
+// the PCID: invalidating more than was asked for is allowed.
+//
+// Whatever was derived from translations of code, which is the jump cache, is valid as long as
+// generation() of its privilege level is the same.
+class TlbSet {
+ public:
+  // RAM pages: what a page index may be.
+  explicit TlbSet(uint64_t pages);
+
+  Tlb& of(Rights rights) {
+    return rights == kUser ? current_->tlb : rights == kChecked ? checked_ : supervisor_[rights];
+  }
+  uint64_t generation(bool user) const {
+    return user ? current_->jumps.generation : supervisorJumps_.generation;
+  }
+
+  // `writable` is the RAM page that a write tag of the entry leads to, kNotWritable without one.
+  static constexpr uint64_t kNotWritable = ~uint64_t{0};
+  void fill(Rights rights, uint64_t linear, const TlbEntry& entry, bool global, unsigned pageShift,
+            uint64_t writable);
+  // A jump to the page of `linear`, translated before, is going to be cached.
+  void noteJump(bool user, uint64_t linear);
+  // Stores to a RAM page have to take the slow path from now on.
+  void forbidWrites(uint64_t pageIndex, const uint8_t* host);
+
+  // MOV to CR3.
+  void useAddressSpace(uint16_t pcid, bool keep);
+  // INVLPG: the page, of the address space in use and global.
+  void flushPage(uint64_t linear);
+  // INVPCID by address, by context, and of all contexts.
+  void flushPageOf(uint16_t pcid, uint64_t linear);
+  void flushAddressSpace(uint16_t pcid);
+  void flushLocal();
+  void flushAll();
+  void forgetJumps();
+
+ private:
+  static constexpr unsigned kUserSpaces = 8;
+  static constexpr unsigned kLargeShifts[] = {21, 22, 30};
+
+  struct Jumps {
+    uint64_t generation = 0;
+    PageFilter<4096> pages;
+  };
+  struct UserSpace {
+    Tlb tlb;
+    Jumps jumps;
+    uint16_t pcid = 0;
+    uint64_t lastUse = 0;
+  };
+
+  void renew(Jumps& jumps);
+  void flushUser(UserSpace& space);
+  void flushSupervisorLocal();
+  UserSpace* find(uint16_t pcid);
+  void dropPage(UserSpace& space, uint64_t linear);
+  void dropLargePage(UserSpace& space, uint64_t linear);
+  bool isCached(uint64_t linear);
+
+  Tlb supervisor_[kSupervisorUserAccess + 1];
+  Tlb checked_;
+  UserSpace spaces_[kUserSpaces];
+  UserSpace* current_ = spaces_;
+  Jumps supervisorJumps_;
+  bool supervisorJumpsLocal_ = false;  // a cached jump leads to a page that is not global
+  bool globalUserPages_ = false;
+  uint64_t generations_ = 0, uses_ = 0;
+  // Which large pages may have entries, by address and size; 0 in the low bits of no other page.
+  PageFilter<1024> largePages_;
+  // By RAM page: the one linear address with a write tag, 0: none, kManyWriters: unknown.
+  static constexpr uint64_t kNoWriter = 0, kManyWriters = ~uint64_t{0}, kWriter = 1;
+  std::vector<uint64_t> writers_;
 };
 
 }  // namespace nodevm

@@ -1,0 +1,199 @@
+#include "mmu/tlb.h"
+
+namespace nodevm {
+
+// --- one TLB
+
+void Tlb::dropRange(uint64_t linear, unsigned shift) {
+  const uint64_t pages = uint64_t{1} << (shift - 12);
+  const uint64_t first = linear >> shift << shift;
+  for (uint64_t n = 0; n < pages && n < kEntries; ++n) {
+    TlbEntry& entry = at(first + n * kPageSize);
+    const bool readable = entry.readTag != TlbEntry::kInvalid;
+    const uint64_t page = readable ? entry.readTag : entry.executeTag;
+    if (page >> shift == linear >> shift) entry = TlbEntry{};
+  }
+}
+
+void Tlb::flushLocal() {
+  if (locals_.isComplete()) {
+    for (const uint16_t slot : locals_)
+      if (!global_[slot]) entries[slot] = TlbEntry{};
+  } else {
+    for (unsigned n = 0; n < kEntries; ++n)
+      if (!global_[n]) entries[n] = TlbEntry{};
+  }
+  locals_.clear();
+}
+
+void Tlb::flushAll() {
+  flushLocal();
+  if (globals_.isComplete()) {
+    for (const uint16_t slot : globals_) entries[slot] = TlbEntry{};
+  } else {
+    for (TlbEntry& entry : entries) entry = TlbEntry{};
+  }
+  globals_.clear();
+}
+
+void Tlb::forbidWrites(uint64_t linear, const uint8_t* host) {
+  TlbEntry& entry = at(linear);
+  if (entry.writeTag != TlbEntry::kInvalid && entry.host(entry.writeTag) == host)
+    entry.writeTag = TlbEntry::kInvalid;
+}
+
+void Tlb::forbidWrites(const uint8_t* host) {
+  for (TlbEntry& entry : entries)
+    if (entry.writeTag != TlbEntry::kInvalid && entry.host(entry.writeTag) == host)
+      entry.writeTag = TlbEntry::kInvalid;
+}
+
+// --- all of them
+
+namespace {
+
+// A page of any size as a key: the bits below its size name the size.
+constexpr uint64_t keyOf(uint64_t linear, unsigned shift) {
+  return linear >> shift << shift | shift;
+}
+
+}  // namespace
+
+TlbSet::TlbSet(uint64_t pages) : writers_(pages) {
+  current_->lastUse = ++uses_;
+  forgetJumps();
+}
+
+void TlbSet::fill(Rights rights, uint64_t linear, const TlbEntry& entry, bool global,
+                  unsigned pageShift, uint64_t writable) {
+  if (pageShift > 12) largePages_.add(keyOf(linear, pageShift));
+  if (writable != kNotWritable) {
+    uint64_t& writer = writers_[writable];
+    const uint64_t mine = (linear & kPageMask) | kWriter;
+    if (writer != mine && writer != kManyWriters)
+      writer = writer == kNoWriter || !isCached(writer & kPageMask) ? mine : kManyWriters;
+  }
+  if (rights == kUser && global) globalUserPages_ = true;
+  of(rights).fill(linear, entry, global);
+}
+
+bool TlbSet::isCached(uint64_t linear) {
+  for (Tlb& tlb : supervisor_)
+    if (tlb.at(linear).writeTag == linear) return true;
+  for (UserSpace& space : spaces_)
+    if (space.tlb.at(linear).writeTag == linear) return true;
+  return false;
+}
+
+void TlbSet::forbidWrites(uint64_t pageIndex, const uint8_t* host) {
+  const uint64_t writer = writers_[pageIndex];
+  if (writer == kNoWriter) return;
+  writers_[pageIndex] = kNoWriter;
+  const auto forbid = [&](Tlb& tlb) {
+    return writer == kManyWriters ? tlb.forbidWrites(host) : tlb.forbidWrites(writer, host);
+  };
+  for (Tlb& tlb : supervisor_) forbid(tlb);
+  for (UserSpace& space : spaces_) forbid(space.tlb);
+}
+
+void TlbSet::noteJump(bool user, uint64_t linear) {
+  (user ? current_->jumps : supervisorJumps_).pages.add(linear & kPageMask);
+  if (!user && !supervisor_[kSupervisorUserAccess].isGlobal(linear)) supervisorJumpsLocal_ = true;
+}
+
+void TlbSet::renew(Jumps& jumps) {
+  jumps.generation = ++generations_;
+  jumps.pages.clear();
+}
+
+void TlbSet::forgetJumps() {
+  renew(supervisorJumps_);
+  supervisorJumpsLocal_ = false;
+  for (UserSpace& space : spaces_) renew(space.jumps);
+}
+
+TlbSet::UserSpace* TlbSet::find(uint16_t pcid) {
+  for (UserSpace& space : spaces_)
+    if (space.lastUse != 0 && space.pcid == pcid) return &space;
+  return nullptr;
+}
+
+void TlbSet::flushUser(UserSpace& space) {
+  space.tlb.flushAll();
+  renew(space.jumps);
+}
+
+void TlbSet::flushSupervisorLocal() {
+  for (Tlb& tlb : supervisor_) tlb.flushLocal();
+  if (!supervisorJumpsLocal_) return;
+  renew(supervisorJumps_);
+  supervisorJumpsLocal_ = false;
+}
+
+void TlbSet::useAddressSpace(uint16_t pcid, bool keep) {
+  UserSpace* space = find(pcid);
+  const bool known = space != nullptr;
+  if (!known) {
+    space = spaces_;
+    for (UserSpace& other : spaces_)
+      if (other.lastUse < space->lastUse) space = &other;
+    space->pcid = pcid;
+  }
+  if (!known || !keep) flushUser(*space);
+  space->lastUse = ++uses_;
+  current_ = space;
+  flushSupervisorLocal();
+}
+
+void TlbSet::dropPage(UserSpace& space, uint64_t linear) {
+  for (const unsigned shift : kLargeShifts)
+    if (largePages_.mayContain(keyOf(linear, shift))) return dropLargePage(space, linear);
+  for (Tlb& tlb : supervisor_) tlb.drop(linear);
+  space.tlb.drop(linear);
+  const uint64_t page = linear & kPageMask;
+  if (space.jumps.pages.mayContain(page)) renew(space.jumps);
+  if (supervisorJumps_.pages.mayContain(page)) renew(supervisorJumps_);
+}
+
+// The entries are of 4 KiB, whatever maps them.
+void TlbSet::dropLargePage(UserSpace& space, uint64_t linear) {
+  for (const unsigned shift : kLargeShifts) {
+    if (!largePages_.mayContain(keyOf(linear, shift))) continue;
+    for (Tlb& tlb : supervisor_) tlb.dropRange(linear, shift);
+    space.tlb.dropRange(linear, shift);
+  }
+  for (Tlb& tlb : supervisor_) tlb.drop(linear);
+  space.tlb.drop(linear);
+  renew(space.jumps);
+  renew(supervisorJumps_);
+}
+
+void TlbSet::flushPage(uint64_t linear) {
+  for (UserSpace& space : spaces_)
+    if (&space == current_ || globalUserPages_) dropPage(space, linear);
+}
+
+void TlbSet::flushPageOf(uint16_t pcid, uint64_t linear) {
+  if (UserSpace* space = find(pcid)) dropPage(*space, linear);
+}
+
+void TlbSet::flushAddressSpace(uint16_t pcid) {
+  UserSpace* space = find(pcid);
+  if (space) flushUser(*space);
+  if (space == current_) flushSupervisorLocal();
+}
+
+void TlbSet::flushLocal() {
+  for (UserSpace& space : spaces_) flushUser(space);
+  flushSupervisorLocal();
+}
+
+void TlbSet::flushAll() {
+  for (UserSpace& space : spaces_) flushUser(space);
+  for (Tlb& tlb : supervisor_) tlb.flushAll();
+  renew(supervisorJumps_);
+  supervisorJumpsLocal_ = globalUserPages_ = false;
+  largePages_.clear();
+}
+
+}  // namespace nodevm
