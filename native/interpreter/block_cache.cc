@@ -12,7 +12,7 @@ namespace nodevm {
 namespace {
 
 constexpr unsigned kMaxBytes = 224;  // offsets fit a byte, the longest instruction included
-constexpr size_t kBuckets = 1 << 16;
+constexpr size_t kBuckets = 1 << 18;
 
 CodeMode codeModeOf(const Cpu& cpu) {
   if (cpu.code64()) return CodeMode::k64;

@@ -46,7 +46,7 @@ struct JumpCacheEntry {
 
 class BlockCache {
  public:
-  static constexpr unsigned kJumpCacheEntries = 8192;
+  static constexpr unsigned kJumpCacheEntries = 32768;
 
   BlockCache();
 
