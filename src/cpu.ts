@@ -1,4 +1,5 @@
 import { NodevmError } from './errors.js';
+import { jitProfileText } from './jit-profile.js';
 import type { ExitBlockLayout, ExitReason, NativeCpu } from './native.js';
 
 /** The exit block is in the byte order of the host, and nodevm runs on little-endian ones. */
@@ -33,6 +34,11 @@ export class Cpu {
   /** Runs until `maxInstructions` are retired or something needs the machine. */
   run(maxInstructions: number): ExitReason {
     return this.native.run(maxInstructions);
+  }
+
+  /** What {@link jitProfileText} prints. */
+  jitProfile(): string {
+    return jitProfileText(this.native.statistics(), this.native.jitProfile());
   }
 
   /** Port number of the access in hand. */

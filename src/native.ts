@@ -190,6 +190,17 @@ export interface CpuFeature {
   readonly possible: boolean;
 }
 
+/** How often translated code went to the interpreter for a row of the opcode table. */
+export interface JitProfileRow {
+  readonly name: string;
+  /** Instructions that have no translation. */
+  readonly untranslated: number;
+  /** Accesses that missed the TLB. */
+  readonly missed: number;
+  /** Last instructions of blocks whose successor was not at hand. */
+  readonly ended: number;
+}
+
 /** Native options; validated by TypeScript before they get here. */
 export interface NativeCpuOptions {
   /** Bytes of RAM below 4 GiB, starting at 0 (page multiple). */
@@ -346,6 +357,8 @@ export interface NativeCpu {
   checkInvariants(): boolean;
   /** Named counters since power-on: instructions, blocks decoded, TLB misses, exits by reason… */
   statistics(): Record<string, number>;
+  /** How often translated code went to the interpreter; empty under the other engine. */
+  jitProfile(): readonly JitProfileRow[];
 }
 
 export interface NativeAddon {

@@ -70,7 +70,8 @@ Napi::Function CpuObject::constructorFunction(Napi::Env env) {
                    InstanceMethod<&Self::holdClock>("holdClock"),
                    InstanceMethod<&Self::translate>("translate"),
                    InstanceMethod<&Self::checkInvariants>("checkInvariants"),
-                   InstanceMethod<&Self::statistics>("statistics")});
+                   InstanceMethod<&Self::statistics>("statistics"),
+                   InstanceMethod<&Self::jitProfile>("jitProfile")});
   const auto create = [](const Napi::CallbackInfo& info) -> Napi::Value {
     auto* constructor = static_cast<Napi::FunctionReference*>(info.Data());
     return constructor->New({info[0]});
@@ -294,6 +295,26 @@ Napi::Value CpuObject::statistics(const Napi::CallbackInfo& info) {
     counter("codeBufferDrops", jit.drops);
   }
   return object;
+}
+
+Napi::Value CpuObject::jitProfile(const Napi::CallbackInfo& info) {
+  const Napi::Array list = Napi::Array::New(info.Env());
+  if (!bundle_->cpu.jit) return list;
+  const std::vector<JitProfile::Counts>& rows = bundle_->cpu.jit->profile.rows;
+  for (unsigned n = 0; n < rows.size(); ++n) {
+    const JitProfile::Counts& counts = rows[n];
+    if (counts.untranslated + counts.missed + counts.ended == 0) continue;
+    Napi::Object row = Napi::Object::New(info.Env());
+    row.Set("name", Napi::String::New(info.Env(), kRows[n].name));
+    const auto counter = [&](const char* name, uint64_t value) {
+      row.Set(name, Napi::Number::New(info.Env(), static_cast<double>(value)));
+    };
+    counter("untranslated", counts.untranslated);
+    counter("missed", counts.missed);
+    counter("ended", counts.ended);
+    list.Set(list.Length(), row);
+  }
+  return list;
 }
 
 }  // namespace nodevm

@@ -53,6 +53,7 @@ class CpuObject : public Napi::ObjectWrap<CpuObject> {
   Napi::Value translate(const Napi::CallbackInfo& info);
   Napi::Value checkInvariants(const Napi::CallbackInfo& info);
   Napi::Value statistics(const Napi::CallbackInfo& info);
+  Napi::Value jitProfile(const Napi::CallbackInfo& info);
 
   Napi::Value externalBuffer(Napi::Env env, void* data, size_t length);
 

@@ -11,6 +11,7 @@
 #include "interpreter/block_cache.h"
 #include "jit/code_buffer.h"
 #include "jit/emitter.h"
+#include "jit/profile.h"
 #include "jit/thunks.h"
 
 namespace nodevm {
@@ -42,6 +43,7 @@ class Jit {
   void dropAll();
 
   const JitStatistics& statistics() const { return statistics_; }
+  JitProfile profile;
 
   // For the translator.
   const CodeBuffer& buffer() const { return buffer_; }

@@ -35,8 +35,17 @@ void enterBlock(Cpu& cpu, const Block* block) {
 void interpretRest(Cpu& cpu, const Block* block, uint32_t slot) {
   enterBlock(cpu, block);
   settleFlags(cpu);
+  ++cpu.jit->profile.rows[block->code[slot].row].ended;
   const Handler handler = slot == 0 ? block->first : block->code[slot].handler;
   return handler(cpu, block->code + slot);
+}
+
+void note(JitProfile& profile, const Block& block, uint32_t range) {
+  const unsigned first = SlotRange::first(range);
+  for (unsigned n = 0; n < SlotRange::count(range); ++n) {
+    JitProfile::Counts& counts = profile.rows[block.code[first + n].row];
+    ++((range & SlotRange::kMissed) != 0 ? counts.missed : counts.untranslated);
+  }
 }
 
 // What the last copied instruction goes on to.
@@ -47,6 +56,7 @@ bool interpretSlots(Cpu& cpu, const Block* block, uint32_t range) {
   enterBlock(cpu, block);
   if (range & SlotRange::kTouchesFlags) settleFlags(cpu);
   const unsigned first = SlotRange::first(range), count = SlotRange::count(range);
+  note(cpu.jit->profile, *block, range);
   Instruction* slots = cpu.jitState.slots;
   // The one after, too: should the block die, leaveDeadBlock asks it where the guest is.
   std::memcpy(slots, block->code + first, (count + 1) * sizeof(Instruction));

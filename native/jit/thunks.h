@@ -31,6 +31,7 @@ inline constexpr uint8_t kCpuRegister = host::kR14;
 // A request to the interpreter: instructions of the block, by slot.
 struct SlotRange {
   static constexpr uint32_t kTouchesFlags = 1u << 31;
+  static constexpr uint32_t kMissed = 1u << 30;  // translated, but its memory is not at hand
   static constexpr uint32_t pack(unsigned first, unsigned count, bool touchesFlags) {
     return first | count << 16 | (touchesFlags ? kTouchesFlags : 0);
   }

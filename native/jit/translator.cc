@@ -171,7 +171,8 @@ void Translator::emitDetours() {
       restJumps.push_back(e_.jump());
       continue;
     }
-    e_.moveImmediate(host::kR11, SlotRange::pack(detour.slot, 1, detour.touchesFlags));
+    e_.moveImmediate(host::kR11,
+                     SlotRange::pack(detour.slot, 1, detour.touchesFlags) | SlotRange::kMissed);
     slotCalls.push_back(e_.call());
     if (detour.restoreFlags) e_.callTo(jit_.thunks().restoreFlags);
     loadVectors(detour.vectorsLoaded);

@@ -54,6 +54,7 @@ export interface CliOptions {
   /** Processor model. */
   cpu: string;
   json: boolean;
+  profileJit: boolean;
   /** QEMU flags that were accepted and mean nothing here, as they were written; each once. */
   ignored: Set<string>;
 }
@@ -202,6 +203,11 @@ export const optionRows: readonly OptionRow[] = [
     fallback: DEFAULT_CPU,
     help: 'processor: max, v1, v2, v3 or a name, with ,+feature and ,-feature; help lists them',
     apply: (options, value) => (options.cpu = value),
+  },
+  {
+    name: 'profile-jit',
+    help: 'say on stderr, at the end, what was translated and what went to the interpreter, by instruction',
+    apply: (options) => (options.profileJit = true),
   },
   {
     name: 'json',
@@ -413,6 +419,7 @@ export function parseCommandLine(argv: readonly string[], version: string): CliR
     accel: 'auto',
     cpu: DEFAULT_CPU,
     json: false,
+    profileJit: false,
     ignored: new Set(),
   };
   const program = createProgram(version, options);

@@ -225,6 +225,7 @@ class Session {
       const newline = process.stderr.isTTY && this.lastByte !== 0x0a ? '\n' : '';
       await say(words, newline);
     }
+    if (options.profileJit) process.stderr.write(this.machine.cpu.jitProfile());
     if (options.json) await exitReport({ ...exit, status });
     return status;
   }
