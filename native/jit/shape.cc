@@ -328,6 +328,54 @@ bool accessesStack(Way way) {
   }
 }
 
+// General registers that the instruction may change. Access groups depend on it: a register too
+// many costs time, one too few is a wrong address.
+uint32_t writtenRegisters(const Instruction& i, const Shape& shape) {
+  const auto bit = [](uint8_t slot) { return 1u << (slot >> 3); };
+  const uint32_t reg = bit(i.reg), rm = shape.memory ? 0 : bit(i.rm);
+  const uint32_t rax = bit(gpr::kRax), rdx = bit(gpr::kRdx), rsp = bit(gpr::kRsp);
+  switch (shape.way) {
+    case Way::kNothing:
+    case Way::kJump:
+    case Way::kJumpIf:
+    case Way::kJumpIndirect:
+    case Way::kFallThrough:
+      return 0;
+    case Way::kAlu:
+      if (shape.isTest || shape.operation == Alu::kCmp) return 0;
+      return shape.accumulator ? rax : shape.toRm ? rm : reg;
+    case Way::kRenamed:
+    case Way::kSimd: {
+      uint32_t written = (shape.reg & kWrite ? reg : 0) | (shape.rm & kWrite ? rm : 0);
+      const bool simd = shape.way == Way::kSimd;
+      const bool multiplies =
+          shape.opcode.map == OpcodeMap::kOneByte && (shape.opcode.byte & 0xfe) == 0xf6;
+      const bool comparesAndExchanges =
+          shape.opcode.map == OpcodeMap::k0F && (shape.opcode.byte & 0xfe) == 0xb0;
+      if (!simd && multiplies) written |= rax | rdx;
+      if (!simd && comparesAndExchanges) written |= rax;
+      return written;
+    }
+    case Way::kImplied:
+      return rax | rdx;
+    case Way::kMoveImmediate:
+    case Way::kLea:
+    case Way::kByteSwap:
+      return reg;
+    case Way::kExchangeAccumulator:
+      return rax | reg;
+    case Way::kPush:
+    case Way::kPushImmediate:
+      return rsp;
+    case Way::kPop:
+      return rsp | reg;
+    case Way::kLeave:
+      return rsp | bit(gpr::kRbp);
+    default:
+      return ~0u;
+  }
+}
+
 bool endsBlock(Way way) { return way >= Way::kJump; }
 
 // Displacements are taken from the start of the page: a few bytes more than the guest's 32 bits.
@@ -356,6 +404,7 @@ Shape shapeOf(const Block& block, unsigned slot) {
     if (reachable(i)) shape = Describer(i, kRows[i.row]).describe();
   }
   if (last && !endsBlock(shape.way)) shape.way = Way::kInterpretRest;
+  shape.writes = writtenRegisters(i, shape);
   shape.observes =
       shape.memory || accessesStack(shape.way) || endsBlock(shape.way) || !shape.native();
   if (!shape.native()) {

@@ -65,6 +65,8 @@ struct Shape {
   bool checksSimd = false,
        checksFloat = false;  // the first of the block to depend on CR0 and CR4, on MXCSR
 
+  uint32_t writes = 0;  // general registers, by number; all of them where it is not native
+
   FlagEffect flags = FlagEffect::kNone;
   bool readsFlags = false;
   bool observes = false;  // may fault, or somebody else sees the state: flags must be in memory

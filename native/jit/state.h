@@ -37,13 +37,15 @@ constexpr FlagForm withSize(FlagForm byteForm, SizeCode size) {
 }
 
 struct JitState {
-  static constexpr unsigned kMostSlots = 8;
+  static constexpr unsigned kMostSlots = 8, kMostGroups = 8;
 
   uint64_t pageRip = 0;  // RIP of the first byte of the page that the running block lies in
   uint64_t flagA = 0, flagB = 0;
   FlagForm flagForm = FlagForm::kWords;
   uint64_t target = 0;  // of a call, while its push is under way
   const uint8_t* targetCode = nullptr;
+  // Host address minus linear address, by access group of the running block; 0: look again.
+  uint64_t addends[kMostGroups] = {};
   JumpCacheEntry* jumpCache = nullptr;  // BlockCache's
   // Instructions on their way through the interpreter: copies, then one whose handler comes back.
   Instruction slots[kMostSlots + 2];

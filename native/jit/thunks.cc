@@ -233,6 +233,7 @@ Layout::Layout(const Cpu& cpu)
       flagForm(distance(cpu, &cpu.jitState.flagForm)),
       target(distance(cpu, &cpu.jitState.target)),
       targetCode(distance(cpu, &cpu.jitState.targetCode)),
+      addends(distance(cpu, &cpu.jitState.addends)),
       jumpCache(distance(cpu, &cpu.jitState.jumpCache)) {}
 
 HostMemory Layout::at(int32_t displacement) const {

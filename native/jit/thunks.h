@@ -17,7 +17,7 @@ struct Layout {
   HostMemory at(int32_t displacement) const;
 
   int32_t rip, remaining, context, segmentBase, segmentTlb, cr0, cr4, mxcsr, vector;
-  int32_t pageRip, flagA, flagB, flagForm, target, targetCode, jumpCache;
+  int32_t pageRip, flagA, flagB, flagForm, target, targetCode, addends, jumpCache;
 };
 
 // Which host register holds a guest register while translated code runs; kNone: it stays in memory.

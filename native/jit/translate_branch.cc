@@ -75,8 +75,7 @@ void Translator::enterFoundPage() {
 
 // The push of a call, with everything that could go wrong behind it but the access itself.
 void Translator::pushReturn(const Instruction& i) {
-  e_.lea(host::kR9, {.base = kGuestRsp, .displacement = -8});
-  const HostMemory top = probe(kSs, 8, true);
+  const HostMemory top = stackAccess(gpr::kRsp, -8, true);
   e_.move(8, host::kR11, layout_.at(layout_.pageRip));
   e_.lea(host::kR11,
          {.base = host::kR11, .displacement = static_cast<int32_t>(pageOffsetOf(i) + i.length)});
@@ -106,8 +105,7 @@ void Translator::call(const Instruction& i, const Shape& shape) {
 }
 
 void Translator::returnNear(const Instruction& i) {
-  e_.move(8, host::kR9, kGuestRsp);
-  const HostMemory top = probe(kSs, 8, false);
+  const HostMemory top = stackAccess(gpr::kRsp, 0, false);
   e_.move(8, host::kR9, top);
   probeJumpCache();
   e_.lea(kGuestRsp, {.base = kGuestRsp, .displacement = static_cast<int32_t>(8 + i.immediate)});

@@ -155,9 +155,10 @@ void Translator::moveImmediate(const Instruction& i, const Shape& shape) {
 
 void Translator::loadAddress(const Instruction& i, const Shape& shape) {
   HostMemory operand;
-  if (isPinned(i.reg) && plainAddress(i, operand))
+  const AddressRegisters registers{i.base, i.index, i.scale};
+  if (isPinned(i.reg) && plainAddress(registers, i.displacement, operand))
     return e_.instruction({.byte = 0x8d}, shape.size, kHostOf[i.reg >> 3], operand);
-  address(i, host::kR9);
+  address(registers, i.displacement, host::kR9);
   if (shape.size == 2) return e_.instruction({.byte = 0x89}, 2, host::kR9, locate(i.reg));
   if (isPinned(i.reg)) return e_.move(shape.size, kHostOf[i.reg >> 3], host::kR9);
   if (shape.size == 4) e_.move(4, host::kR9, host::kR9);

@@ -7,52 +7,107 @@ namespace nodevm {
 
 namespace {
 
-constexpr unsigned kNotZero = 5, kShiftRight = 5;
+constexpr unsigned kZero = 4, kNotZero = 5;  // condition codes
+constexpr unsigned kShiftRight = 5;
 constexpr unsigned kEntryShift = 5;  // log2 sizeof(TlbEntry)
 static_assert(sizeof(TlbEntry) == 1 << kEntryShift);
 
 }  // namespace
 
 // The address as one host operand, where its registers are in host registers.
-bool Translator::plainAddress(const Instruction& i, HostMemory& operand) const {
-  if (i.base == gpr::kBlockRip) return false;
-  operand = {.scale = i.scale, .displacement = i.displacement};
-  if (i.base != gpr::kZero) {
-    if (!isPinned(i.base)) return false;
-    operand.base = kHostOf[i.base >> 3];
+bool Translator::plainAddress(const AddressRegisters& registers, int32_t displacement,
+                              HostMemory& operand) const {
+  const auto& [base, index, scale] = registers;
+  if (base == gpr::kBlockRip) return false;
+  operand = {.scale = scale, .displacement = displacement};
+  if (base != gpr::kZero) {
+    if (!isPinned(base)) return false;
+    operand.base = kHostOf[base >> 3];
   }
-  if (i.index != gpr::kZero) {
-    if (!isPinned(i.index)) return false;
-    operand.index = kHostOf[i.index >> 3];
+  if (index != gpr::kZero) {
+    if (!isPinned(index)) return false;
+    operand.index = kHostOf[index >> 3];
   }
   return true;
 }
 
-// The effective address; clobbers R10.
-void Translator::address(const Instruction& i, uint8_t to) {
+// The effective address.
+void Translator::address(const AddressRegisters& registers, int32_t displacement, uint8_t to,
+                         uint8_t scratch) {
+  const auto& [base, index, scale] = registers;
   HostMemory operand;
-  if (plainAddress(i, operand)) return e_.lea(to, operand);
-  operand = {.scale = i.scale, .displacement = i.displacement};
-  if (i.base == gpr::kBlockRip) {
+  if (plainAddress(registers, displacement, operand)) return e_.lea(to, operand);
+  operand = {.scale = scale, .displacement = displacement};
+  if (base == gpr::kBlockRip) {
     e_.move(8, to, layout_.at(layout_.pageRip));
     operand.base = to;
     operand.displacement += static_cast<int32_t>(block_.gpa & kPageOffset);
-  } else if (i.base != gpr::kZero) {
-    operand.base = readable(i.base, to);
+  } else if (base != gpr::kZero) {
+    operand.base = readable(base, to);
   }
-  if (i.index != gpr::kZero) operand.index = readable(i.index, host::kR10);
+  if (index != gpr::kZero) operand.index = readable(index, scratch);
   e_.lea(to, operand);
 }
 
 HostMemory Translator::access(const Instruction& i, const Shape& shape) {
-  address(i, host::kR9);
+  const AddressRegisters registers{i.base, i.index, i.scale};
+  const AccessPlan& plan = plans_.operands[slot_];
+  if (plan.grouped())
+    return groupedAccess(registers, i.displacement, shape.memorySize, shape.memoryWritten, plan);
+  address(registers, i.displacement, host::kR9);
   if (i.segment >= kFs)
     e_.alu(Alu::kAdd, 8, host::kR9, layout_.at(layout_.segmentBase + 8 * i.segment));
-  return probe(i.segment, shape.memorySize, shape.memoryWritten);
+  detour(Detour::Kind::kInterpretSlot, probe(i.segment, shape.memorySize, shape.memoryWritten));
+  return {.base = host::kR9, .index = host::kR10};
 }
 
-// R9: linear address.
-HostMemory Translator::probe(uint8_t segment, unsigned size, bool write) {
+// Eight bytes on the stack.
+HostMemory Translator::stackAccess(uint8_t base, int32_t displacement, bool write) {
+  const AccessPlan& plan = plans_.stack[slot_];
+  if (plan.grouped()) return groupedAccess({.base = base}, displacement, 8, write, plan);
+  address({.base = base}, displacement, host::kR9);
+  detour(Detour::Kind::kInterpretSlot, probe(kSs, 8, write));
+  return {.base = host::kR9, .index = host::kR10};
+}
+
+// The group's first access looks into the TLB for all of them; those that follow only ask whether
+// that went well.
+HostMemory Translator::groupedAccess(const AddressRegisters& registers, int32_t displacement,
+                                     unsigned size, bool write, const AccessPlan& plan) {
+  Emitter::Fixup alone = nullptr;
+  if (plan.first) {
+    address(registers, plan.low, host::kR9);
+    alone = probe(kDs, plan.span, plan.written);
+    e_.store(8, addendOf(plan), host::kR10);
+  } else {
+    hostFlags_ = false;
+    e_.move(8, host::kR10, addendOf(plan));
+    e_.test(8, host::kR10, host::kR10);
+    alone = e_.jumpIf(kZero);
+  }
+  detour(Detour::Kind::kInterpretSlot, alone);
+  detours_.back().access = LonelyAccess{registers, displacement, size, write, &plan, e_.here()};
+  HostMemory operand;
+  if (registers.index == gpr::kZero && registers.base != gpr::kZero &&
+      plainAddress(registers, displacement, operand)) {
+    operand.index = host::kR10;
+    return operand;
+  }
+  address(registers, displacement, host::kR9, host::kR11);
+  return {.base = host::kR9, .index = host::kR10};
+}
+
+// Behind the straight line: the access by itself. Goes back there, or falls through when it misses.
+void Translator::lonelyAccess(const LonelyAccess& access) {
+  if (access.plan->first) e_.storeImmediate(8, addendOf(*access.plan), 0);
+  address(access.registers, access.displacement, host::kR9);
+  const Emitter::Fixup miss = probe(kDs, access.size, access.write);
+  e_.jumpTo(access.resume);
+  e_.bind(miss);
+}
+
+// R9: linear address. Leaves the addend in R10; clobbers R11.
+Emitter::Fixup Translator::probe(uint8_t segment, unsigned size, bool write) {
   hostFlags_ = false;
   e_.move(8, host::kR10, host::kR9);
   e_.shiftImmediate(kShiftRight, 8, host::kR10, 12 - kEntryShift);
@@ -64,11 +119,11 @@ HostMemory Translator::probe(uint8_t segment, unsigned size, bool write) {
   const size_t tag = write ? offsetof(TlbEntry, writeTag) : offsetof(TlbEntry, readTag);
   e_.alu(Alu::kCmp, 8, host::kR11,
          HostMemory{.base = host::kR10, .displacement = static_cast<int32_t>(tag)});
-  detour(Detour::Kind::kInterpretSlot, e_.jumpIf(kNotZero));
+  const Emitter::Fixup miss = e_.jumpIf(kNotZero);
   e_.move(8, host::kR10,
           HostMemory{.base = host::kR10,
                      .displacement = static_cast<int32_t>(offsetof(TlbEntry, addend))});
-  return {.base = host::kR9, .index = host::kR10};
+  return miss;
 }
 
 void Translator::detour(Detour::Kind kind, Emitter::Fixup from) {
@@ -77,13 +132,13 @@ void Translator::detour(Detour::Kind kind, Emitter::Fixup from) {
   detours_.push_back({.kind = last ? Detour::Kind::kInterpretRest : kind,
                       .from = from,
                       .slot = slot_,
-                      .vectorsDirty = vectorsDirty_});
+                      .vectorsDirty = vectorsDirty_,
+                      .access = std::nullopt});
 }
 
 void Translator::push(const Instruction& i, const Shape& shape) {
   const uint8_t rsp = kHostOf[gpr::kRsp >> 3];
-  e_.lea(host::kR9, {.base = rsp, .displacement = -8});
-  const HostMemory top = probe(kSs, 8, true);
+  const HostMemory top = stackAccess(gpr::kRsp, -8, true);
   if (shape.way == Way::kPushImmediate) {
     e_.storeImmediate(8, top, static_cast<int32_t>(i.immediate));
   } else {
@@ -95,8 +150,7 @@ void Translator::push(const Instruction& i, const Shape& shape) {
 
 void Translator::pop(const Instruction& i) {
   const uint8_t rsp = kHostOf[gpr::kRsp >> 3];
-  e_.move(8, host::kR9, rsp);
-  const HostMemory top = probe(kSs, 8, false);
+  const HostMemory top = stackAccess(gpr::kRsp, 0, false);
   const uint8_t to = isPinned(i.reg) ? kHostOf[i.reg >> 3] : host::kR11;
   e_.move(8, to, top);
   writeBack(i.reg, to);
@@ -105,8 +159,7 @@ void Translator::pop(const Instruction& i) {
 
 void Translator::leave() {
   const uint8_t rsp = kHostOf[gpr::kRsp >> 3], rbp = kHostOf[gpr::kRbp >> 3];
-  e_.move(8, host::kR9, rbp);
-  const HostMemory frame = probe(kSs, 8, false);
+  const HostMemory frame = stackAccess(gpr::kRbp, 0, false);
   e_.lea(rsp, {.base = rbp, .displacement = 8});
   e_.move(8, rbp, frame);
 }

@@ -72,6 +72,8 @@ void Translator::simd(const Instruction& i, const Shape& shape) {
   if (shape.memory) {
     rm = access(i, shape);
     if (shape.aligned) {
+      if (plans_.operands[slot_].grouped())
+        address({i.base, i.index, i.scale}, i.displacement, host::kR9, host::kR11);
       e_.instruction({.byte = 0xf6}, 1, 0, host::kR9, {.rm = true});  // test r9b, 15
       e_.immediate(15, 1);
       detour(Detour::Kind::kInterpretSlot, e_.jumpIf(kNotZero));

@@ -12,6 +12,7 @@ Translator::Translator(Cpu& cpu, Jit& jit, const Block& block, Emitter& emitter)
     : cpu_(cpu), jit_(jit), block_(block), e_(emitter), layout_(cpu) {
   for (unsigned slot = 0; slot < block.slots; ++slot) shapes_.push_back(shapeOf(block, slot));
   live_.resize(block.slots);
+  plans_ = planAccesses(block, shapes_);
 }
 
 std::optional<BlockEntries> Translator::run() {
@@ -165,6 +166,7 @@ void Translator::emitDetours() {
   std::vector<Emitter::Fixup> slotCalls, restJumps;
   for (const Detour& detour : detours_) {
     e_.bind(detour.from);
+    if (detour.access) lonelyAccess(*detour.access);
     storeVectors(detour.vectorsDirty);
     if (detour.kind == Detour::Kind::kInterpretRest) {
       e_.moveImmediate(host::kR11, detour.slot);

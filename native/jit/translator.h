@@ -6,6 +6,7 @@
 
 #include "cpu/cpu.h"
 #include "interpreter/block_cache.h"
+#include "jit/access_groups.h"
 #include "jit/emitter.h"
 #include "jit/jit.h"
 #include "jit/shape.h"
@@ -36,6 +37,15 @@ class Translator {
         false;  // an instruction that reads the host's, with nothing between that spoils them
     bool any() const { return inMemory || onHost; }
   };
+  // An access whose group has no page in common.
+  struct LonelyAccess {
+    AddressRegisters registers;
+    int32_t displacement;
+    unsigned size;
+    bool write;
+    const AccessPlan* plan;
+    const uint8_t* resume;  // R10: the addend
+  };
   // A way out of the straight line, emitted behind it.
   struct Detour {
     enum class Kind : uint8_t { kInterpretSlot, kInterpretRest };
@@ -45,6 +55,7 @@ class Translator {
     const uint8_t* resume = nullptr;
     bool touchesFlags = false, restoreFlags = false;
     uint16_t vectorsDirty = 0, vectorsLoaded = 0;  // to store before, to load again behind
+    std::optional<LonelyAccess> access;            // to be tried first
   };
   struct Exit {
     Emitter::Fixup from;
@@ -72,11 +83,20 @@ class Translator {
     return (block_.gpa & kPageOffset) + i.offset;
   }
 
-  // translate_memory.cc. An access leaves the operand's host address in R9 + R10; R11 is free.
-  void address(const Instruction& i, uint8_t to);
-  bool plainAddress(const Instruction& i, HostMemory& operand) const;
+  // translate_memory.cc. The operand of an access may use R9 and R10; R11 is free.
+  void address(const AddressRegisters& registers, int32_t displacement, uint8_t to,
+               uint8_t scratch = host::kR10);
+  bool plainAddress(const AddressRegisters& registers, int32_t displacement,
+                    HostMemory& operand) const;
   HostMemory access(const Instruction& i, const Shape& shape);
-  HostMemory probe(uint8_t segment, unsigned size, bool write);
+  HostMemory stackAccess(uint8_t base, int32_t displacement, bool write);
+  HostMemory groupedAccess(const AddressRegisters& registers, int32_t displacement, unsigned size,
+                           bool write, const AccessPlan& plan);
+  Emitter::Fixup probe(uint8_t segment, unsigned size, bool write);
+  void lonelyAccess(const LonelyAccess& access);
+  HostMemory addendOf(const AccessPlan& plan) const {
+    return layout_.at(layout_.addends + 8 * plan.group);
+  }
   void detour(Detour::Kind kind, Emitter::Fixup from);
   void push(const Instruction& i, const Shape& shape);
   void pop(const Instruction& i);
@@ -131,6 +151,7 @@ class Translator {
   const Layout layout_;
 
   std::vector<Shape> shapes_;
+  AccessPlans plans_;
   std::vector<Liveness> live_;    // after each slot
   unsigned slot_ = 0;             // being translated
   bool hostFlags_ = false;        // the host's flags are the guest's
