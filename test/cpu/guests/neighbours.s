@@ -1,0 +1,149 @@
+# Accesses close together through the same registers, on pages that are neighbours in linear memory only.
+# 64-bit mode.
+
+.include "lib.inc"
+
+.set FRAMES, 0x400000           # physical: the second page comes first
+.set PAIR, 0x40000000           # linear: two pages, and none behind them
+.set EDGE, PAIR + 0x1000
+.set PT, 0x110000
+
+use16
+main:
+  enter_long
+  mov dword ptr [PML4 + 0x3000], PT + 7
+  mov dword ptr [PT], FRAMES + 0x5007
+  mov dword ptr [PT + 8], FRAMES + 7
+  mov dword ptr [PT + 16], 0
+  mov rax, cr3
+  mov cr3, rax
+  call stack
+  call structure
+  call moving_base
+  call chain
+  call last_page
+  finish
+
+# Pushes, reads and pops with the edge in their midst.
+stack:
+  mov r12, rsp
+  mov r13d, 40
+1:
+  mov rsp, EDGE + 16
+  lea rax, [r13 + 1]
+  lea rbx, [r13 + 20]
+  lea rcx, [r13 + 300]
+  lea rdx, [r13 + 4000]
+  push rax
+  push rbx
+  push rcx
+  push rdx
+  mov esi, [rsp]
+  sub rsi, [rsp + 8]
+  add rsi, [rsp + 16]
+  sub rsi, [rsp + 24]
+  pop rax
+  pop rbx
+  pop rcx
+  pop rdx
+  lea rdi, [rax + rbx*2]
+  lea rdi, [rdi + rcx*4]
+  lea rdi, [rdi + rdx*8]
+  dec r13d
+  jnz 1b
+  mov rsp, r12
+  check "reads of the stack", esi, 3719
+  check "pops", edi, 4703
+  check_memory "above the edge", FRAMES + 8, 2
+  check_memory "below the edge", FRAMES + 0x5ff8, 301
+  ret
+
+# Fields of every alignment, moved byte by byte across the edge.
+structure:
+  mov ebx, EDGE - 40
+  xor esi, esi
+1:
+  mov [rbx + 4], ebx
+  mov [rbx + 12], bx
+  mov [rbx + 16], rbx
+  mov byte ptr [rbx + 31], 3
+  mov eax, [rbx + 4]
+  sub eax, ebx
+  or esi, eax
+  movzx eax, word ptr [rbx + 12]
+  sub ax, bx
+  or esi, eax
+  mov rax, [rbx + 16]
+  sub rax, rbx
+  or esi, eax
+  movsx eax, byte ptr [rbx + 31]
+  sub eax, 3
+  or esi, eax
+  mov [rbx + rsi*4 + 40], ebx
+  mov eax, [rbx + rsi*4 + 44]
+  xor eax, [rbx + rsi*4 + 40]
+  xor eax, ebx
+  xor eax, [rbx + rsi*4 + 44]
+  or esi, eax
+  inc ebx
+  cmp ebx, EDGE + 8
+  jne 1b
+  check "fields", esi, 0
+  ret
+
+# Constants added to the base between the accesses.
+moving_base:
+  mov ecx, 40
+1:
+  mov ebx, EDGE - 24
+  mov dword ptr [rbx], 1
+  add rbx, 16
+  mov dword ptr [rbx], 2
+  lea rbx, [rbx + 12]
+  mov dword ptr [rbx], 3
+  sub rbx, 8
+  mov dword ptr [rbx], 4
+  mov eax, [rbx + 8]
+  mov edx, [rbx - 20]
+  dec ecx
+  jnz 1b
+  check "after the last step", eax, 3
+  check "before the first", edx, 1
+  check_memory "first", FRAMES + 0x5fe8, 1
+  check_memory "second", FRAMES + 0x5ff8, 2
+  check_memory "third", FRAMES + 4, 3
+  check_memory "fourth", FRAMES + 0x5ffc, 4
+  ret
+
+# The base is loaded through itself.
+chain:
+  mov ecx, 40
+1:
+  mov ebx, EDGE - 64
+  mov dword ptr [rbx + 8], EDGE + 64
+  mov dword ptr [rbx + 12], 0
+  mov dword ptr [EDGE + 72], 77
+  mov rbx, [rbx + 8]
+  mov eax, [rbx + 8]
+  dec ecx
+  jnz 1b
+  check "behind a pointer", eax, 77
+  ret
+
+# The group reaches into a page that is not there.
+last_page:
+  mov ebp, 40
+1:
+  mov ebx, EDGE + 0x1000 - 8
+  mov dword ptr [rbx], 5
+  xor eax, eax
+  arm 2f, 3f
+  mov eax, [rbx]
+3:
+  mov edx, [rbx + 8]
+2:
+  dec ebp
+  jnz 1b
+  fault_result "the access beyond", 14, 0
+  check "the one before it", eax, 5
+  ret
