@@ -6,6 +6,8 @@ import type { GuestClock } from './clock.js';
 import { GuestView } from './debug/guest-view.js';
 import { Symbols } from './debug/symbols.js';
 import { hostEntropy, seededEntropy, type Entropy } from './entropy.js';
+import { firstPhase, PhaseWatch } from './debug/boot-phases.js';
+import { TraceHub } from './debug/trace-hub.js';
 import { FlightRecorder } from './debug/recorder.js';
 import { NodevmError } from './errors.js';
 import { Exits } from './exits.js';
@@ -14,6 +16,7 @@ import { IdleWatch } from './idle-watch.js';
 import { ACPI_TABLES, CHANNEL_PORT, SLEEP_TYPE_S5, splitRam, type RamSplit } from './layout.js';
 import { buildAcpi } from './loader/acpi.js';
 import { enterKernel } from './loader/entry-state.js';
+import { isElf } from './loader/elf.js';
 import { loadKernel } from './loader/load-kernel.js';
 import { romImage, startFirmware } from './loader/rom.js';
 import { programMemoryTypes } from './loader/memory-types.js';
@@ -63,6 +66,10 @@ export class Machine {
   readonly symbols: Symbols;
   /** What happened last, for when something dies. */
   readonly recorder: FlightRecorder;
+  /** Who follows what the guest does: traces and profiles. */
+  readonly hub: TraceHub;
+  /** How far the boot is, as far as somebody looks. */
+  readonly phases = new PhaseWatch('setup');
 
   /** What is on the serial ports, COM1 first. */
   private readonly links: readonly SerialLink[];
@@ -76,7 +83,8 @@ export class Machine {
   private readonly idleListeners = new Set<(periods: number) => void>();
   private readonly powerOnListeners = new Set<() => void>();
   private readonly debugListeners = new Set<(byte: number) => void>();
-  private readonly board: Board;
+  /** The devices, and the address spaces that they are in. */
+  readonly board: Board;
   private readonly entropy: Entropy;
   private readonly ram: RamSplit;
 
@@ -132,6 +140,7 @@ export class Machine {
     this.board = this.wireBoard(native);
     this.exits = new Exits(this.cpu, this.board);
     this.recorder = new FlightRecorder(native.recorder, addon.recordLayout, this.exits.recent);
+    this.hub = new TraceHub({ native, layout: addon.recordLayout, accesses: this.exits.recent });
     this.powerOn();
   }
 
@@ -280,6 +289,7 @@ export class Machine {
           if (type === SLEEP_TYPE_S5) this.end({ reason: 'poweroff' });
         },
         onDebugExit: (value) => this.end({ reason: 'guest-exit', value }),
+        onInterruptLine: (pin, level) => this.hub.interruptLine(pin, level),
         onSerialOutput: (port, byte) => this.links[port]?.transmit(byte),
         onSerialInputWanted: (port) => this.links[port]?.feed(),
       },
@@ -311,9 +321,9 @@ export class Machine {
     programMemoryTypes(cpu.native);
     const { kernel, bios } = config;
     const drives = config.drives.geometry;
-    const { entry, description } =
+    const { entry, description, protocol } =
       kernel === undefined
-        ? startFirmware({ memory, drives, bios })
+        ? { protocol: '16' as const, ...startFirmware({ memory, drives, bios }) }
         : loadKernel(
             {
               memory,
@@ -327,6 +337,7 @@ export class Machine {
             config.bootProtocol,
           );
     this.kernelDescription = description;
+    this.phases.phase = firstPhase(protocol, kernel !== undefined && isElf(kernel));
     enterKernel(cpu.native, entry);
   }
 
@@ -403,7 +414,7 @@ export class Machine {
    * @returns whether it ended in HLT
    */
   private slice(): boolean {
-    const { cpu, timers, pace, exits } = this;
+    const { cpu, timers, pace, exits, hub } = this;
     const start = timers.now();
     const first = cpu.instructions;
     const end = first + pace.slice();
@@ -413,9 +424,12 @@ export class Machine {
       timers.runDue(now);
       const left = end - cpu.instructions;
       if (left <= 0 || pace.over(start, now)) break;
-      reason = cpu.run(pace.run(left, now, timers.nextDeadline));
+      const run = pace.run(left, now, timers.nextDeadline);
+      reason = cpu.run(hub.active ? Math.min(run, hub.room(cpu.instructions)) : run);
       now = cpu.exitTime;
-      if (!exits.serve(reason)) break;
+      const served = exits.serve(reason);
+      if (hub.active) hub.collect(reason, cpu.instructions, now);
+      if (!served) break;
     }
     pace.measured(cpu.instructions - first, now - start);
     if (reason === ExitReason.Shutdown) this.end({ reason: 'triple-fault' });

@@ -34,6 +34,8 @@ export interface BoardEvents {
   onDebugExit(value: number): void;
   /** The guest printed `byte` on serial port `port`, counted from 0. */
   onSerialOutput(port: number, byte: number): void;
+  /** Pin `pin` of the I/O APIC has a level, new or not. */
+  onInterruptLine?(pin: number, level: boolean): void;
   /** Serial port `port` has room for input. */
   onSerialInputWanted(port: number): void;
 }
@@ -125,14 +127,17 @@ class Interrupts {
   private readonly pins: readonly SharedLine[];
   private readonly irqs: readonly SharedLine[];
 
-  constructor(cpu: NativeCpu) {
+  /** @param onLine called with the level of each pin of the I/O APIC */
+  constructor(cpu: NativeCpu, onLine: (pin: number, level: boolean) => void) {
     this.pic = new PicPair({ output: { set: (level) => cpu.setIntr(level) } });
     this.ioApic = new IoApic({
       deliver: (m) => {
         cpu.apicMessage(m.destination, m.logical, m.deliveryMode, m.vector, m.level);
       },
     });
-    this.pins = Array.from({ length: 24 }, (_, n) => new SharedLine(this.ioApic.line(n)));
+    this.pins = Array.from({ length: 24 }, (_, n) => {
+      return new SharedLine(fanOut({ set: (level) => onLine(n, level) }, this.ioApic.line(n)));
+    });
     this.irqs = Array.from({ length: 16 }, (_, n) => {
       return new SharedLine(fanOut(this.pic.line(n), this.pin(layout.gsiOfIrq(n))));
     });
@@ -165,7 +170,7 @@ export function wire(options: BoardOptions): Board {
   };
   const onReset = (): void => events.onReset();
 
-  const interrupts = new Interrupts(cpu);
+  const interrupts = new Interrupts(cpu, (pin, level) => events.onInterruptLine?.(pin, level));
   const { pic, ioApic } = interrupts;
   insert(ports, layout.PIC_MASTER, pic.master);
   insert(ports, layout.PIC_SLAVE, pic.slave);

@@ -8,6 +8,7 @@ namespace nodevm {
 void Trace::configure(TraceOptions options) {
   options_ = std::move(options);
   everyAccess_ = wants(RecordKind::kLoad) || wants(RecordKind::kStore);
+  shownAt_ = kNever;
   everyBlock_ = wants(RecordKind::kBlock) || options_.stops || everyAccess_;
 }
 

@@ -61,7 +61,8 @@ class Trace {
   bool everyBlock_ = false, everyAccess_ = false;
   bool decoded_ = false;  // the block that comes next
   // The block that run() was left for.
-  uint64_t shownLinear_ = 0, shownAt_ = ~uint64_t{0};
+  static constexpr uint64_t kNever = ~uint64_t{0};
+  uint64_t shownLinear_ = 0, shownAt_ = kNever;
   std::unique_ptr<TraceBuffer> buffer_;
 };
 

@@ -8,6 +8,8 @@ import { loadNative } from '../native-loader.js';
 import type { BootProtocol } from '../loader/protocol.js';
 import type { Accel } from '../config.js';
 import type { ClockSource } from '../native.js';
+import { traceHelp } from '../debug/trace-items.js';
+import { noTrace, traceRows, type TraceCliOptions } from './trace.js';
 import {
   checkProcessors,
   dashed,
@@ -55,6 +57,7 @@ export interface CliOptions {
   cpu: string;
   json: boolean;
   profileJit: boolean;
+  trace: TraceCliOptions;
   /** QEMU flags that were accepted and mean nothing here, as they were written; each once. */
   ignored: Set<string>;
 }
@@ -214,6 +217,7 @@ export const optionRows: readonly OptionRow[] = [
     help: 'print how the run ended as one line of JSON on stderr',
     apply: (options) => (options.json = true),
   },
+  ...traceRows,
 ];
 
 function addSerial(options: CliOptions, value: string): void {
@@ -420,6 +424,7 @@ export function parseCommandLine(argv: readonly string[], version: string): CliR
     cpu: DEFAULT_CPU,
     json: false,
     profileJit: false,
+    trace: noTrace(),
     ignored: new Set(),
   };
   const program = createProgram(version, options);
@@ -435,5 +440,6 @@ export function parseCommandLine(argv: readonly string[], version: string): CliR
   if (options.cpu === 'help' || options.cpu === '?') {
     return { kind: 'print', text: describeModels(loadNative().cpuFeatures) };
   }
+  if (options.trace.items.includes('help')) return { kind: 'print', text: traceHelp() };
   return { kind: 'run', options };
 }

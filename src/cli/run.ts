@@ -13,6 +13,7 @@ import { Terminal } from '../terminal.js';
 import type { CliOptions } from './options.js';
 import { progressOf } from './initramfs.js';
 import { describeExit, exitReport, say } from './report.js';
+import { traceOf } from './trace.js';
 import { guardTerminal } from './tty-guard.js';
 import type { SerialTarget } from './values.js';
 
@@ -133,7 +134,8 @@ class Session {
     try {
       if (terminal !== undefined) await this.startInput(terminal);
       for (const signal of ENDING_SIGNALS) process.on(signal, this.onSignal);
-      const exit = await machine.run();
+      const endTrace = await traceOf(machine, this.options.trace);
+      const exit = await machine.run().finally(endTrace);
       await this.drain(exit);
       restore();
       return await this.conclude(exit);

@@ -149,7 +149,7 @@ export function eventText(event: CpuEvent, symbolize?: Symbolizer): string {
     case 'store':
       return `${event.kind} ${addressText(event.address, symbolize)} gpa=${hex(event.gpa)} size=${event.size} value=${hex(event.value)} cpl=${event.cpl}`;
     case 'tlb-fill':
-      return `walk ${addressText(event.address, symbolize)} -> gpa ${hex(event.gpa)} ${event.write ? 'write' : 'read'} cpl=${event.cpl}`;
+      return `walk ${addressText(event.address, symbolize)} -> gpa ${hex(event.gpa)} ${event.write ? 'write' : 'read or fetch'} cpl=${event.cpl}`;
     case 'tlb-flush':
       if (event.address !== 0n) return `invlpg ${addressText(event.address, symbolize)}`;
       return `tlb flush ${event.global ? 'of everything' : 'of what is not global'}`;
