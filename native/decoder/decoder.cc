@@ -12,8 +12,10 @@ namespace {
 struct Prefixes {
   bool operandSize = false, addressSize = false, lock = false;
   uint8_t rep = 0;  // 0xf2, 0xf3 or 0: the last one wins
-  uint8_t rex = 0;
+  uint8_t rex = 0;  // of a VEX prefix: its W, R, X and B
   int8_t segment = -1;
+  bool vex = false, vexL = false;
+  uint8_t vvvv = 0;
 
   bool rexW() const { return rex & 8; }
   unsigned rexR() const { return (rex & 4) << 1; }
@@ -40,6 +42,8 @@ class Reader {
     }
     return bytes_[position_];
   }
+  // The byte after that; 0 where it is out of reach.
+  uint8_t peekSecond() const { return position_ + 1 < limit_ ? bytes_[position_ + 1] : 0; }
   void skip() { ++position_; }
   uint64_t take(unsigned size) {
     if (position_ + size > limit_) {
@@ -135,7 +139,20 @@ bool modRmMatches(const ModRmRule& rule, uint8_t modrm) {
          (rule.form == 0 || (rule.form == 1) == memory) && (rule.exact < 0 || rule.exact == modrm);
 }
 
+// VEX.L and VEX.W are what the row asks for.
+bool vexMatches(const Row& row, const Prefixes& prefixes, FeatureSet features) {
+  return row.has(kVex) == prefixes.vex && !row.has(prefixes.vexL ? kL0 : kL1) &&
+         !row.has(prefixes.rexW() ? kW0 : kW1) &&
+         (!prefixes.vexL || has(features, row.wideFeature()));
+}
+
+SizeCode vexSizeOf(const Row& row, const Prefixes& prefixes, CodeMode mode) {
+  if (row.has(kWideByW)) return mode == CodeMode::k64 && prefixes.rexW() ? 3 : 2;
+  return prefixes.vexL && !row.has(kLig) ? 1 : 0;
+}
+
 SizeCode operandSizeOf(const Row& row, const Prefixes& prefixes, CodeMode mode) {
+  if (prefixes.vex) return vexSizeOf(row, prefixes, mode);
   const bool toggled = prefixes.operandSize && row.prefix != Mandatory::k66;
   if (row.has(kByte)) return 0;
   if (row.has(kFixed32)) return 2;
@@ -188,7 +205,10 @@ MemoryOperand decodeMemory16(Reader& reader, uint8_t modrm) {
 }
 
 // SDM volume 2, tables "32-Bit Addressing Forms with the ModR/M Byte" and "… with the SIB Byte".
-MemoryOperand decodeMemory(Reader& reader, uint8_t modrm, const Prefixes& prefixes, CodeMode mode) {
+// vectorIndex: the index is a vector register (SDM volume 2, "Vector SIB (VSIB) Memory
+// Addressing").
+MemoryOperand decodeMemory(Reader& reader, uint8_t modrm, const Prefixes& prefixes, CodeMode mode,
+                           bool vectorIndex) {
   const unsigned mod = modrm >> 6, rm = modrm & 7;
   MemoryOperand operand;
   bool noBase = false;
@@ -196,7 +216,10 @@ MemoryOperand decodeMemory(Reader& reader, uint8_t modrm, const Prefixes& prefix
     const auto sib = static_cast<uint8_t>(reader.take(1));
     const unsigned index = ((sib >> 3) & 7) | prefixes.rexX();
     const unsigned base = (sib & 7) | prefixes.rexB();
-    if (index != 4) {
+    if (vectorIndex) {
+      operand.index = static_cast<uint8_t>(index);
+      operand.scale = sib >> 6;
+    } else if (index != 4) {
       operand.index = generalRegister(index);
       operand.scale = sib >> 6;
     }
@@ -247,6 +270,11 @@ uint8_t registerField(Operand operand, unsigned low, unsigned extension, const P
     case Wd:
     case Wq:
     case Ww:
+    case Wb:
+    case Wdq:
+    case Wh:
+    case Wf:
+    case We:
       return static_cast<uint8_t>(low | extension);
     default:
       return static_cast<uint8_t>(low);
@@ -293,6 +321,11 @@ bool isRmOperand(Operand operand) {
     case Wd:
     case Wq:
     case Ww:
+    case Wb:
+    case Wdq:
+    case Wh:
+    case Wf:
+    case We:
     case STi:
       return true;
     default:
@@ -306,6 +339,7 @@ uint64_t readImmediate(Operand operand, Reader& reader, SizeCode size, SizeCode 
   const unsigned wide = size == 1 ? 2 : 4;
   switch (operand) {
     case Ib:
+    case Lx:
       return reader.take(1);
     case Is:
     case Jb:
@@ -329,7 +363,9 @@ uint64_t readImmediate(Operand operand, Reader& reader, SizeCode size, SizeCode 
   }
 }
 
-bool isImmediate(Operand operand) { return operand >= Operand::Ib && operand <= Operand::Ov; }
+bool isImmediate(Operand operand) {
+  return (operand >= Operand::Ib && operand <= Operand::Ov) || operand == Operand::Lx;
+}
 
 void readImmediates(const Row& row, Reader& reader, Instruction& i) {
   bool first = true;
@@ -345,7 +381,8 @@ const Row* findRow(const RowIndex::Candidates& candidates, const Prefixes& prefi
                    FeatureSet features, uint8_t modrm, uint16_t& number) {
   for (const uint16_t candidate : candidates) {
     const Row& row = kRows[candidate];
-    if (!prefixMatches(row, prefixes) || row.has(mode == CodeMode::k64 ? kInvalid64 : kOnly64))
+    if (!prefixMatches(row, prefixes) || !vexMatches(row, prefixes, features) ||
+        row.has(mode == CodeMode::k64 ? kInvalid64 : kOnly64))
       continue;
     if (!has(features, row.feature())) continue;
     if (rowHasModRm(row) && !modRmMatches(row.modrm, modrm)) continue;
@@ -355,10 +392,23 @@ const Row* findRow(const RowIndex::Candidates& candidates, const Prefixes& prefi
   return nullptr;
 }
 
+bool hasOperand(const Row& row, Operand operand) {
+  return std::find(std::begin(row.operands), std::end(row.operands), operand) !=
+         std::end(row.operands);
+}
+
+bool usesVectorIndex(const Row& row) {
+  return row.has(kVex) && (hasOperand(row, Operand::VMd) || hasOperand(row, Operand::VMq));
+}
+
+// VEX.vvvv must be 1111B where it names nothing.
+bool vvvvIsValid(const Row& row, const Prefixes& prefixes) {
+  return prefixes.vvvv == 0 || hasOperand(row, Operand::Hx) || hasOperand(row, Operand::By);
+}
+
 // MOV to and from control and debug registers: mod is ignored, rm always names a register.
 bool ignoresMod(const Row& row) {
-  return std::any_of(std::begin(row.operands), std::end(row.operands),
-                     [](Operand o) { return o == Operand::Cy || o == Operand::Dy; });
+  return hasOperand(row, Operand::Cy) || hasOperand(row, Operand::Dy);
 }
 
 void setMemory(const MemoryOperand& operand, const Prefixes& prefixes, Instruction& i) {
@@ -387,6 +437,35 @@ void setOpcodeRegister(const Row& row, uint8_t opcode, const Prefixes& prefixes,
   i.reg = byte ? byteRegister(number, prefixes.rex != 0) : generalRegister(number);
 }
 
+// C4 and C5 are LES and LDS where a VEX prefix would name registers that only 64-bit mode has.
+bool startsVex(Reader& reader, CodeMode mode) {
+  const uint8_t byte = reader.peek();
+  if (!reader.ok() || (byte != 0xc4 && byte != 0xc5)) return false;
+  return mode == CodeMode::k64 || reader.peekSecond() >= 0xc0;
+}
+
+// SDM volume 2, "The VEX Prefix". False: #UD.
+bool readVex(Reader& reader, CodeMode mode, Prefixes& prefixes, OpcodeMap& map) {
+  const bool preceded = prefixes.operandSize || prefixes.rep || prefixes.lock || prefixes.rex;
+  const bool three = reader.take(1) == 0xc4;
+  const auto first = static_cast<uint8_t>(~reader.take(1));
+  const auto last = three ? static_cast<uint8_t>(reader.take(1) ^ 0x78)
+                          : static_cast<uint8_t>((first ^ 7) & 0x7f);
+  const unsigned select = three ? ~first & 0x1fu : 1;
+  if (preceded || select < 1 || select > 3) return false;
+  map = static_cast<OpcodeMap>(select);
+  const bool wide = mode == CodeMode::k64;
+  prefixes.vex = true;
+  prefixes.vexL = last & 4;
+  prefixes.vvvv = (last >> 3) & (wide ? 15 : 7);
+  const unsigned registers = first >> 5 & (three ? 7 : 4);
+  prefixes.rex = static_cast<uint8_t>((last >> 7) << 3 | (wide ? registers : 0));
+  static constexpr uint8_t kRep[4] = {0, 0, 0xf3, 0xf2};
+  prefixes.operandSize = (last & 3) == 1;
+  prefixes.rep = kRep[last & 3];
+  return true;
+}
+
 OpcodeMap readOpcode(Reader& reader, uint8_t& opcode) {
   opcode = static_cast<uint8_t>(reader.take(1));
   if (opcode != 0x0f) return OpcodeMap::kOneByte;
@@ -402,10 +481,18 @@ OpcodeMap readOpcode(Reader& reader, uint8_t& opcode) {
 DecodeStatus decode(const uint8_t* bytes, size_t available, CodeMode mode, FeatureSet features,
                     uint8_t offset, Decoded& out) {
   Reader reader(bytes, available);
-  const Prefixes prefixes = readPrefixes(reader, mode);
+  Prefixes prefixes = readPrefixes(reader, mode);
   uint8_t opcode = 0;
-  const OpcodeMap map = readOpcode(reader, opcode);
-  if (!reader.ok()) return reader.failure();
+  OpcodeMap map = OpcodeMap::kOneByte;
+  if (startsVex(reader, mode)) {
+    const bool valid = readVex(reader, mode, prefixes, map);
+    opcode = static_cast<uint8_t>(reader.take(1));
+    if (!reader.ok()) return reader.failure();
+    if (!valid) return DecodeStatus::kUndefined;
+  } else {
+    map = readOpcode(reader, opcode);
+    if (!reader.ok()) return reader.failure();
+  }
 
   const RowIndex::Candidates candidates = rowIndex().candidates(map, opcode);
   uint8_t modrm = 0;
@@ -415,10 +502,11 @@ DecodeStatus decode(const uint8_t* bytes, size_t available, CodeMode mode, Featu
   }
   out = Decoded{};
   const Row* row = findRow(candidates, prefixes, mode, features, modrm, out.row);
-  if (!row) return DecodeStatus::kUndefined;
+  if (!row || !vvvvIsValid(*row, prefixes)) return DecodeStatus::kUndefined;
 
   Instruction& i = out.instruction;
   const SizeCode addressSize = addressSizeOf(prefixes, mode);
+  const bool vectorIndex = usesVectorIndex(*row);
   i.row = out.row;
   i.offset = offset;
   i.base = i.index = gpr::kZero;
@@ -432,8 +520,9 @@ DecodeStatus decode(const uint8_t* bytes, size_t available, CodeMode mode, Featu
     reader.skip();
     setRegisters(*row, modrm, prefixes, i);
     if (modrm < 0xc0 && !ignoresMod(*row)) {
+      if (vectorIndex && (addressSize == 1 || (modrm & 7) != 4)) return DecodeStatus::kUndefined;
       memory = addressSize == 1 ? decodeMemory16(reader, modrm)
-                                : decodeMemory(reader, modrm, prefixes, mode);
+                                : decodeMemory(reader, modrm, prefixes, mode, vectorIndex);
       setMemory(memory, prefixes, i);
     }
   }
@@ -441,6 +530,10 @@ DecodeStatus decode(const uint8_t* bytes, size_t available, CodeMode mode, Featu
   if (row->has(kX87)) i.immediate = static_cast<uint64_t>(opcode & 7) << 8 | modrm;
   readImmediates(*row, reader, i);
   if (!reader.ok()) return reader.failure();
+  if (prefixes.vex) {
+    if (mode != CodeMode::k64 && hasOperand(*row, Operand::Lx)) i.immediate &= 0x7f;
+    i.immediate |= uint64_t{prefixes.vvvv} << 8;
+  }
   if (prefixes.lock && !(row->has(kLockable) && i.isMemory())) return DecodeStatus::kUndefined;
 
   i.length = static_cast<uint8_t>(reader.position());
@@ -448,7 +541,7 @@ DecodeStatus decode(const uint8_t* bytes, size_t available, CodeMode mode, Featu
   if (memory.ripRelative) displacement += offset + i.length;
   const SizeCode natural = mode == CodeMode::k64 ? 3 : 2;
   out.wideDisplacement = displacement;
-  out.needsAddress = i.isMemory() &&
+  out.needsAddress = i.isMemory() && !vectorIndex &&
                      (addressSize != natural || displacement != static_cast<int32_t>(displacement));
   i.displacement = static_cast<int32_t>(displacement);
   return DecodeStatus::kOk;

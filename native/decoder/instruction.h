@@ -27,7 +27,8 @@ inline constexpr unsigned kSlots = 19;
 
 enum Segment : uint8_t { kEs, kCs, kSs, kDs, kFs, kGs, kSegmentCount };
 
-// Operand and address sizes as log2 of bytes: 0 byte, 1 word, 2 doubleword, 3 quadword.
+// Operand and address sizes as log2 of bytes: 0 byte, 1 word, 2 doubleword, 3 quadword. Operand
+// sizes of VEX instructions on vectors alone: VEX.L.
 using SizeCode = uint8_t;
 
 struct Instruction {
@@ -41,7 +42,7 @@ struct Instruction {
   uint8_t reg;           // ModRM.reg or the opcode's register: GPR byte offset, or register number
   uint8_t rm;            // ModRM.rm when it names a register: GPR byte offset, or register number
   uint8_t base;          // GPR byte offset (kZero when absent)
-  uint8_t index;         // GPR byte offset (kZero when absent)
+  uint8_t index;         // GPR byte offset (kZero when absent); VSIB: register number
   uint8_t scale;         // shift count 0..3
   uint8_t segment;       // Segment of the memory operand, overrides applied
   uint8_t length;        // bytes, 1..15; 0 for pseudo-instructions
@@ -59,6 +60,8 @@ struct Instruction {
   bool hasLock() const { return flags & kLock; }
   bool hasRep() const { return flags & (kRepF3 | kRepF2); }
   bool isRepne() const { return flags & kRepF2; }
+  // Number of the register in VEX.vvvv.
+  unsigned vvvv() const { return (immediate >> 8) & 15; }
 };
 static_assert(sizeof(Instruction) == 32);
 

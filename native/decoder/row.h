@@ -101,7 +101,8 @@ enum class Operand : uint8_t {
   Yb,
   Yv,
   // MMX and SSE: P = mm in reg, Q = mm/m64, N = mm register in rm; V = xmm in reg, W = xmm/m, U =
-  // xmm register in rm, H = VEX.vvvv. Wd/Wq: scalar memory width.
+  // xmm register in rm, H = VEX.vvvv, L = imm8[7:4]. x: 128 bits, or 256 by VEX.L; Wd/Wq: scalar
+  // memory width.
   Pq,
   Qq,
   Qd,
@@ -113,6 +114,19 @@ enum class Operand : uint8_t {
   Wq,
   Ww,
   Hx,
+  // VEX only. Wb, Wdq: 1 and 16 bytes of memory; Wh, Wf, We: a half, a fourth, an eighth of x. Mx:
+  // memory only. VMd, VMq: memory with an index register of doublewords, quadwords (VSIB). By:
+  // general register in VEX.vvvv.
+  Wb,
+  Wdq,
+  Wh,
+  Wf,
+  We,
+  Mx,
+  VMd,
+  VMq,
+  Lx,
+  By,
   // x87
   ST0,
   STi,
@@ -142,12 +156,29 @@ enum Attribute : uint64_t {
   kMmx = 1u << 17,
   kSse = 1u << 18,
   kVex = 1u << 19,  // reached by a VEX prefix only
+  // VEX.L and VEX.W: the row is for one value only; kLig: VEX.L is ignored. Without these, L gives
+  // the vector length (operand size code 0 or 1) and W is ignored.
+  kL0 = 1u << 20,
+  kL1 = 1u << 21,
+  kLig = 1u << 22,
+  kW0 = 1u << 23,
+  kW1 = 1u << 24,
+  // VEX rows with vector registers
+  kFloat = 1u << 25,    // can raise SIMD floating-point exceptions
+  kTiny = 1u << 26,     // ... underflow among them; the mnemonic ends in the result's element
+  kAligned = 1u << 27,  // the memory operand must be aligned
+  kVexVector = kSse | kVex,
 };
 
 // As an attribute: the row exists only where the processor model has the feature.
 inline constexpr unsigned kFeatureShift = 56;
 constexpr uint64_t needs(Feature feature) {
   return static_cast<uint64_t>(feature) << kFeatureShift;
+}
+// The same for its form with VEX.L = 1.
+inline constexpr unsigned kWideFeatureShift = 48;
+constexpr uint64_t wideNeeds(Feature feature) {
+  return static_cast<uint64_t>(feature) << kWideFeatureShift;
 }
 
 struct Row {
@@ -162,6 +193,9 @@ struct Row {
 
   constexpr bool has(uint64_t attribute) const { return (attributes & attribute) != 0; }
   constexpr Feature feature() const { return static_cast<Feature>(attributes >> kFeatureShift); }
+  constexpr Feature wideFeature() const {
+    return static_cast<Feature>(attributes >> kWideFeatureShift & 0xff);
+  }
 };
 
 extern const Row kRows[];

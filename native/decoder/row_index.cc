@@ -33,6 +33,8 @@ bool impliesModRm(Operand operand) {
     case Yv:
     case ST0:
     case Hx:
+    case Lx:
+    case By:
       return false;
     default:
       return operand < Ib || operand > Ov;

@@ -23,6 +23,15 @@ bool hasTinyDouble(Xmm value) {
              _mm_cmpgt_epi64(magnitude, _mm_set1_epi64x(0xfffffffffffff)), nonzero)) != 0;
 }
 
+bool hasTinyHalf(Xmm value) {
+  const Xmm magnitude = _mm_and_si128(value, _mm_set1_epi16(0x7fff));
+  const Xmm nonzero = _mm_cmpgt_epi16(magnitude, zeroXmm());
+  return _mm_movemask_epi8(
+             _mm_andnot_si128(_mm_cmpgt_epi16(magnitude, _mm_set1_epi16(0x3ff)), nonzero)) != 0;
+}
+
+}  // namespace
+
 bool hasTiny(Tiny where, Xmm result) {
   switch (where) {
     case Tiny::kFloats:
@@ -33,13 +42,13 @@ bool hasTiny(Tiny where, Xmm result) {
       return hasTinyFloat(simd::replaceLowDword(zeroXmm(), result));
     case Tiny::kLowDouble:
       return hasTinyDouble(simd::zeroHighQword(result));
+    case Tiny::kHalves:
+      return hasTinyHalf(result);
     case Tiny::kNever:
       break;
   }
   return false;
 }
-
-}  // namespace
 
 void enterGuestMxcsr(Cpu& cpu) { setHost(cpu.mxcsr); }
 
@@ -67,25 +76,39 @@ bool raiseUnlessMmxUsable(Cpu& cpu) {
   return (cpu.x87.status & x87::kSummary) == 0 || (cpu.cr0 & cr0::kNe) == 0 || cpu.raise(kMf);
 }
 
-Xmm executeUnmasked(Cpu& cpu, FloatOperation operation, Tiny tiny, Xmm a, Xmm b, uint8_t imm) {
+bool raiseUnlessAvxUsable(Cpu& cpu) {
+  if (!avxEnabled(cpu)) return cpu.raise(kUd);
+  return !(cpu.cr0 & cr0::kTs) || cpu.raise(kNm);
+}
+
+uint32_t beginUnmasked(Cpu& cpu) {
   const uint32_t guest = readMxcsr(cpu);
-  const uint32_t unmasked = ~(guest >> mxcsr::kMaskShift) & mxcsr::kFlags;
   // FTZ acts only while underflow is masked (SDM volume 1, "Flush-To-Zero").
-  const uint32_t ignored = unmasked & mxcsr::kUnderflow ? mxcsr::kFlushToZero : 0;
+  const uint32_t ignored = guest & mxcsr::kUnderflow << mxcsr::kMaskShift ? 0 : mxcsr::kFlushToZero;
   setHost(guest & ~(mxcsr::kFlags | ignored));
-  const Xmm result = operation(a, b, imm);
+  return guest;
+}
+
+bool endUnmasked(Cpu& cpu, uint32_t guest, bool tiny) {
+  const uint32_t unmasked = ~(guest >> mxcsr::kMaskShift) & mxcsr::kFlags;
   // Known deviation: PE is that of the masked result. Hardware, raising overflow or underflow,
   // rounds to an unbounded exponent and leaves PE clear where that is exact.
   uint32_t flags = hostFlags();
   // Masked, underflow needs a result both tiny and inexact; unmasked, a tiny one (SDM volume 1,
   // "Numeric Underflow Exception").
-  if ((unmasked & mxcsr::kUnderflow) && hasTiny(tiny, result)) flags |= mxcsr::kUnderflow;
+  if ((unmasked & mxcsr::kUnderflow) && tiny) flags |= mxcsr::kUnderflow;
   // An unmasked exception found before computing keeps the others from being found (SDM volume 1,
   // "Priority Between Simultaneous Exceptions and SIMD Exceptions").
   if (flags & unmasked & mxcsr::kPreComputation) flags &= mxcsr::kPreComputation;
   cpu.mxcsr = guest | flags;
   setHost(cpu.mxcsr);
-  if (flags & unmasked) cpu.raise(cpu.cr4 & cr4::kOsxmmexcpt ? kXm : kUd);
+  return !(flags & unmasked) || cpu.raise(cpu.cr4 & cr4::kOsxmmexcpt ? kXm : kUd);
+}
+
+Xmm executeUnmasked(Cpu& cpu, FloatOperation operation, Tiny tiny, Xmm a, Xmm b, uint8_t imm) {
+  const uint32_t guest = beginUnmasked(cpu);
+  const Xmm result = operation(a, b, imm);
+  static_cast<void>(endUnmasked(cpu, guest, hasTiny(tiny, result)));
   return result;
 }
 

@@ -46,15 +46,31 @@ using FloatOperation = Xmm (*)(Xmm, Xmm, uint8_t);
 
 // Where an operation's result can be tiny, so that an unmasked underflow exception needs a look at
 // it.
-enum class Tiny : uint8_t { kNever, kFloats, kDoubles, kLowFloat, kLowDouble };
+enum class Tiny : uint8_t { kNever, kFloats, kDoubles, kLowFloat, kLowDouble, kHalves };
 
 inline bool allExceptionsMasked(const Cpu& cpu) {
   return (cpu.mxcsr & mxcsr::kMasks) == mxcsr::kMasks;
 }
 
-// Executes with some exception unmasked: sets the flags that the guest sees and, where one of them
-// is unmasked, records #XM (#UD without CR4.OSXMMEXCPT) in cpu.fault; the result then must not be
-// used.
+// The same for VEX prefixes: real and virtual-8086 mode, CR4.OSXSAVE and XCR0 (#UD), CR0.TS (#NM).
+inline bool avxEnabled(const Cpu& cpu) {
+  constexpr uint64_t kSseAndAvx = 6;
+  return cpu.protectedMode() && !cpu.virtual8086() && (cpu.cr4 & cr4::kOsxsave) &&
+         (cpu.xcr0 & kSseAndAvx) == kSseAndAvx;
+}
+inline bool avxUsable(const Cpu& cpu) { return avxEnabled(cpu) && !(cpu.cr0 & cr0::kTs); }
+bool raiseUnlessAvxUsable(Cpu& cpu);
+
+// An operation with some exception unmasked runs between these two. The first gives the host the
+// guest's MXCSR without flags and returns the guest's; the second, told whether the result is tiny,
+// sets the flags that the guest sees and, where one of them is unmasked, records #XM (#UD without
+// CR4.OSXMMEXCPT) and returns false: the result then must not be used.
+uint32_t beginUnmasked(Cpu& cpu);
+[[nodiscard]] bool endUnmasked(Cpu& cpu, uint32_t guest, bool tiny);
+bool hasTiny(Tiny where, Xmm result);
+
+// Executes with some exception unmasked, between the two. Where cpu.fault is pending the result
+// must not be used.
 Xmm executeUnmasked(Cpu& cpu, FloatOperation operation, Tiny tiny, Xmm a, Xmm b, uint8_t imm);
 
 }  // namespace nodevm

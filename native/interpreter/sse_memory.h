@@ -34,4 +34,9 @@ template <unsigned kSize, bool kAligned>
   return simdHost<kSize, kAligned, &TlbEntry::writeTag>(cpu, seg, ea);
 }
 
+// Stores the bytes of `data` that `selected` has a bit for to DS:rDI (or the override); the span
+// from the first to the last of them must be writable, else nothing is stored and the fault is
+// recorded.
+[[nodiscard]] bool storeSelected(Cpu& cpu, const Instruction* i, Xmm data, unsigned selected);
+
 }  // namespace nodevm::simd

@@ -6,18 +6,7 @@ namespace nodevm {
 
 using namespace simd;
 
-namespace {
-
-// Scalar loads clear the rest of the register, scalar moves between registers keep it.
-template <auto kMerge, Source kSource>
-constexpr HandlerSet scalarLoad() {
-  return forms(execute<Path::kFast, false, kSource, Target::kXmm, kMerge>,
-               execute<Path::kFast, true, kSource, Target::kXmm, copy>);
-}
-
-// Stores the bytes of `data` that `selected` has a bit for; the span from the first to the last of
-// them must be writable, else nothing is stored.
-[[gnu::noinline]] bool storeSelected(Cpu& cpu, const Instruction* i, Xmm data, unsigned selected) {
+bool simd::storeSelected(Cpu& cpu, const Instruction* i, Xmm data, unsigned selected) {
   if (selected == 0) return true;
   const uint64_t addressMask = ~uint64_t{0} >> (64 - (8 << i->addressSize()));
   const uint64_t ea = cpu.reg<uint64_t>(gpr::kRdi);
@@ -31,6 +20,15 @@ constexpr HandlerSet scalarLoad() {
     if (!cpu.store<uint8_t>(i->segment, (ea + n) & addressMask, bytes[n])) return false;
   }
   return true;
+}
+
+namespace {
+
+// Scalar loads clear the rest of the register, scalar moves between registers keep it.
+template <auto kMerge, Source kSource>
+constexpr HandlerSet scalarLoad() {
+  return forms(execute<Path::kFast, false, kSource, Target::kXmm, kMerge>,
+               execute<Path::kFast, true, kSource, Target::kXmm, copy>);
 }
 
 // SDM volume 2, MASKMOVDQU and MASKMOVQ: to DS:rDI (or the override), by the top bit of each byte

@@ -16,6 +16,10 @@ bool hasOperand(const Row& row, Operand operand) {
          std::end(row.operands);
 }
 
+bool hasVectorIndex(const Row& row) {
+  return row.has(kVex) && (hasOperand(row, Operand::VMd) || hasOperand(row, Operand::VMq));
+}
+
 bool isString(const Row& row) {
   using enum Operand;
   return hasOperand(row, Xb) || hasOperand(row, Xv) || hasOperand(row, Yb) || hasOperand(row, Yv);
@@ -113,6 +117,8 @@ void Generator::randomState(State& state) {
   for (unsigned n = 0; n < 32; ++n) {
     const uint64_t value = corner();
     std::memcpy(state.fx + 160 + n * 8, &value, 8);
+    const uint64_t upper = corner();
+    std::memcpy(state.upper[n / 2] + n % 2 * 8, &upper, 8);
   }
 }
 
@@ -121,12 +127,62 @@ void Generator::put(Code& code, uint64_t value, unsigned size) {
     code.bytes[code.length++] = static_cast<uint8_t>(value >> (8 * n));
 }
 
+// The prefix, with fields at random where the row leaves them open, and the opcode map. Returns its
+// R, X, B and W as a REX prefix has them.
+uint8_t Generator::putVex(const Row& row, Code& code) {
+  const auto rex = static_cast<uint8_t>(below(16));
+  // Now and then a prefix, W or L that makes it invalid.
+  static constexpr uint8_t kForbidden[] = {0x66, 0xf2, 0xf3, 0xf0, 0x48};
+  if (oneIn(60)) put(code, kForbidden[below(std::size(kForbidden))], 1);
+  const bool wide = (!row.has(kW0) && (row.has(kW1) || (rex & 8))) != oneIn(40);
+  const bool upper = (!row.has(kL0) && (row.has(kL1) || oneIn(2))) != oneIn(40);
+  const bool named = hasOperand(row, Operand::Hx) || hasOperand(row, Operand::By);
+  const unsigned vvvv = named ? below(16) : oneIn(40) ? below(16) : 0;
+  const unsigned pp = row.prefix == Mandatory::k66   ? 1
+                      : row.prefix == Mandatory::kF3 ? 2
+                      : row.prefix == Mandatory::kF2 ? 3
+                                                     : 0;
+  const unsigned last = (~vvvv & 15) << 3 | upper << 2 | pp;
+  if (row.map == OpcodeMap::k0F && !wide && (rex & 3) == 0) {
+    put(code, 0xc5, 1);
+    put(code, (rex & 4 ? 0 : 0x80) | last, 1);
+    return rex & 4;
+  }
+  put(code, 0xc4, 1);
+  put(code, (~rex & 7) << 5 | static_cast<unsigned>(row.map), 1);
+  put(code, wide << 7 | last, 1);
+  return static_cast<uint8_t>((rex & 7) | wide << 3);
+}
+
+// Indices that keep most elements within the data pages; some leave them.
+void Generator::putVectorSib(const Row& row, Code& code, State& state, uint8_t rex) {
+  const unsigned base = below(8), index = below(8), scale = below(4);
+  put(code, 2 << 6 | below(8) << 3 | 4, 1);
+  put(code, scale << 6 | index << 3 | base, 1);
+  const auto displacement = static_cast<int64_t>(static_cast<int32_t>(below(1024)) - 512);
+  put(code, static_cast<uint64_t>(displacement), 4);
+  const unsigned number = index | (rex & 2) << 2;
+  const bool quadwords = hasOperand(row, Operand::VMq);
+  const auto indexValue = [&] {
+    const int64_t value = oneIn(12) ? 4096 >> scale : static_cast<int64_t>(below(256)) - 128;
+    return quadwords ? static_cast<uint64_t>(value)
+                     : (static_cast<uint64_t>(value) & 0xffffffff) |
+                           static_cast<uint64_t>(below(64)) << 32;
+  };
+  for (unsigned n = 0; n < 2; ++n) {
+    const uint64_t lower = indexValue(), upper = indexValue();
+    std::memcpy(state.fx + 160 + number * 16 + n * 8, &lower, 8);
+    std::memcpy(state.upper[number] + n * 8, &upper, 8);
+  }
+  state.gpr[base | (rex & 1) << 3] = kDataPages + 2048 + below(2048);
+}
+
 void Generator::putModRm(const Row& row, Code& code, State& state, uint8_t rex, bool address32) {
   if (row.modrm.exact >= 0) return put(code, static_cast<uint64_t>(row.modrm.exact), 1);
   const unsigned reg = row.modrm.reg >= 0 ? static_cast<unsigned>(row.modrm.reg) : below(8);
   bool memory = row.modrm.form == 1 || (row.modrm.form == 0 && oneIn(2));
   using enum Operand;
-  for (const Operand operand : {M, Mp, Mb, Mw, Md, Mq, Mt, Mdq, Ms})
+  for (const Operand operand : {M, Mp, Mb, Mw, Md, Mq, Mt, Mdq, Ms, Mx})
     memory |= hasOperand(row, operand);
   if (row.modrm.form == 2) memory = false;
   if (!memory) return put(code, 0xc0 | reg << 3 | below(8), 1);
@@ -166,6 +222,7 @@ void Generator::putImmediates(const Row& row, Code& code, bool word, bool wide) 
     switch (operand) {
       case Ib:
       case Is:
+      case Lx:
         put(code, oneIn(2) ? below(70) : number(), 1);
         break;
       case Iw:
@@ -189,11 +246,12 @@ void Generator::putImmediates(const Row& row, Code& code, bool word, bool wide) 
 
 void Generator::setImplicitRegisters(const Row& row, State& state) {
   const std::string_view mnemonic = row.mnemonic;
-  if (isString(row) || mnemonic.starts_with("maskmov")) {
+  const bool masksBytes = mnemonic.find("maskmovdqu") != mnemonic.npos || mnemonic == "maskmovq";
+  if (isString(row) || masksBytes) {
     state.gpr[1] = below(20);
     state.gpr[6] = dataAddress();
     // Which masked-out bytes MASKMOV may fault on is the processor's own affair.
-    state.gpr[7] = mnemonic.starts_with("maskmov") ? kDataPages + below(4000) : dataAddress();
+    state.gpr[7] = masksBytes ? kDataPages + below(4000) : dataAddress();
   }
   if (mnemonic == "xlat") state.gpr[3] = dataAddress();
   if (mnemonic == "leave") state.gpr[5] = dataAddress();
@@ -206,6 +264,16 @@ void Generator::append(const Row& row, Code& code, State& state) {
   bool word = false;
   if (address32) put(code, 0x67, 1);
   if (oneIn(20)) put(code, oneIn(2) ? 0x3e : 0x26, 1);
+  if (row.has(kVex)) {
+    const uint8_t rex = putVex(row, code);
+    put(code, row.opcode, 1);
+    if (hasVectorIndex(row)) {
+      putVectorSib(row, code, state, rex);
+    } else if (rowHasModRm(row)) {
+      putModRm(row, code, state, rex, address32);
+    }
+    return putImmediates(row, code, false, false);
+  }
   switch (row.prefix) {
     case Mandatory::k66:
       put(code, 0x66, 1);

@@ -29,7 +29,9 @@ class Generator {
   bool oneIn(unsigned n) { return below(n) == 0; }
   uint64_t corner();
   void put(Code& code, uint64_t value, unsigned size);
+  uint8_t putVex(const Row& row, Code& code);
   void putModRm(const Row& row, Code& code, State& state, uint8_t rex, bool address32);
+  void putVectorSib(const Row& row, Code& code, State& state, uint8_t rex);
   void putImmediates(const Row& row, Code& code, bool word, bool wide);
   uint64_t dataAddress();
   void setImplicitRegisters(const Row& row, State& state);

@@ -25,8 +25,24 @@ struct EntryFrame {
   uint64_t gpr[16];
   uint64_t rip, rflags;
   const void* fx;
+  const void* upper;  // nullptr: this processor has none
 };
 EntryFrame nodevm_oracle_entry;
+}
+
+// The kernel's XSAVE image: Linux asm/sigcontext.h, struct _xstate. A component in its initial
+// state may be missing from it.
+void captureVectors(const uint8_t* image, State& after) {
+  constexpr unsigned kMagicAt = 464, kXstateBvAt = 512, kUpperAt = 576;
+  constexpr uint32_t kMagic = 0x46505853;
+  std::memcpy(after.fx, image, sizeof after.fx);
+  uint32_t magic;
+  std::memcpy(&magic, image + kMagicAt, sizeof magic);
+  if (magic == kMagic && (image[kXstateBvAt] & 4)) {
+    std::memcpy(after.upper, image + kUpperAt, sizeof after.upper);
+  } else {
+    std::memset(after.upper, 0, sizeof after.upper);
+  }
 }
 
 void capture(int, siginfo_t*, void* context) {
@@ -41,7 +57,7 @@ void capture(int, siginfo_t*, void* context) {
   after.vector = static_cast<uint8_t>(machine.gregs[REG_TRAPNO]);
   after.errorCode = static_cast<uint64_t>(machine.gregs[REG_ERR]);
   after.cr2 = static_cast<uint64_t>(machine.gregs[REG_CR2]);
-  std::memcpy(after.fx, machine.fpregs, sizeof after.fx);
+  captureVectors(reinterpret_cast<const uint8_t*>(machine.fpregs), after);
   longjmp(current.back, 1);
 }
 
@@ -61,6 +77,26 @@ void* mapAt(uint64_t address, size_t size, int protection) {
   asm volatile(
       "mov nodevm_oracle_entry+144(%%rip), %%rax\n\t"
       "fxrstor64 (%%rax)\n\t"
+      "mov nodevm_oracle_entry+152(%%rip), %%rax\n\t"
+      "test %%rax, %%rax\n\t"
+      "jz 1f\n\t"
+      "vinsertf128 $1, 0(%%rax), %%ymm0, %%ymm0\n\t"
+      "vinsertf128 $1, 16(%%rax), %%ymm1, %%ymm1\n\t"
+      "vinsertf128 $1, 32(%%rax), %%ymm2, %%ymm2\n\t"
+      "vinsertf128 $1, 48(%%rax), %%ymm3, %%ymm3\n\t"
+      "vinsertf128 $1, 64(%%rax), %%ymm4, %%ymm4\n\t"
+      "vinsertf128 $1, 80(%%rax), %%ymm5, %%ymm5\n\t"
+      "vinsertf128 $1, 96(%%rax), %%ymm6, %%ymm6\n\t"
+      "vinsertf128 $1, 112(%%rax), %%ymm7, %%ymm7\n\t"
+      "vinsertf128 $1, 128(%%rax), %%ymm8, %%ymm8\n\t"
+      "vinsertf128 $1, 144(%%rax), %%ymm9, %%ymm9\n\t"
+      "vinsertf128 $1, 160(%%rax), %%ymm10, %%ymm10\n\t"
+      "vinsertf128 $1, 176(%%rax), %%ymm11, %%ymm11\n\t"
+      "vinsertf128 $1, 192(%%rax), %%ymm12, %%ymm12\n\t"
+      "vinsertf128 $1, 208(%%rax), %%ymm13, %%ymm13\n\t"
+      "vinsertf128 $1, 224(%%rax), %%ymm14, %%ymm14\n\t"
+      "vinsertf128 $1, 240(%%rax), %%ymm15, %%ymm15\n\t"
+      "1:\n\t"
       "pushq nodevm_oracle_entry+136(%%rip)\n\t"
       "popfq\n\t"
       "mov nodevm_oracle_entry+0(%%rip), %%rax\n\t"
@@ -111,9 +147,11 @@ void Host::run(const Code& code, const State& before, State& after) {
   nodevm_oracle_entry.rip = before.rip;
   nodevm_oracle_entry.rflags = before.rflags;
   nodevm_oracle_entry.fx = before.fx;
+  nodevm_oracle_entry.upper = __builtin_cpu_supports("avx") ? before.upper : nullptr;
   current.after = &after;
   if (_setjmp(current.back) == 0) enter();
   asm volatile("fninit");
+  if (__builtin_cpu_supports("avx")) asm volatile("vzeroupper");
   const uint32_t mxcsr = 0x1f80;
   asm volatile("ldmxcsr %0" : : "m"(mxcsr));
   std::memcpy(after.data, reinterpret_cast<void*>(kDataPages), kDataSize);

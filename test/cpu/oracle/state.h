@@ -16,7 +16,8 @@ struct alignas(64) State {
   uint64_t gpr[16] = {};
   uint64_t rip = kCodePage + kCodeOffset;
   uint64_t rflags = 0x202;
-  alignas(16) uint8_t fx[512] = {};  // FXSAVE image
+  alignas(16) uint8_t fx[512] = {};        // FXSAVE image
+  alignas(16) uint8_t upper[16][16] = {};  // upper halves of YMM0..YMM15, where the host has them
   uint8_t data[kDataSize] = {};
   // Of the exception that ended the run, kNoVector when none did.
   uint8_t vector = kNoVector;
