@@ -8,7 +8,7 @@ namespace nodevm {
 
 namespace {
 
-enum class Execution : uint8_t { kSoftware, kHost, kUnfinished };
+enum class Execution : uint8_t { kSoftware, kHost };
 
 struct Place {
   uint32_t leaf, subleaf;
@@ -60,7 +60,7 @@ FeatureSet findReported() {
 
 bool canExecute(Feature feature) {
   const Execution execution = kPlaces[static_cast<size_t>(feature) - 1].execution;
-  return execution == kSoftware || (execution == kHost && has(hostFeatures(), feature));
+  return execution == kSoftware || has(hostFeatures(), feature);
 }
 
 FeatureSet findPossible() {

@@ -4,8 +4,6 @@ namespace nodevm {
 
 void Emitter::instruction(HostOpcode opcode, unsigned size, uint8_t reg, const HostRm& rm,
                           ByteOperands bytes) {
-  if (size == 2) byte(0x66);
-  if (opcode.prefix) byte(opcode.prefix);
   const uint8_t base = rm.isMemory ? rm.memory.base : rm.reg;
   const uint8_t index = rm.isMemory ? rm.memory.index : host::kNone;
   unsigned rex = 0;
@@ -14,16 +12,39 @@ void Emitter::instruction(HostOpcode opcode, unsigned size, uint8_t reg, const H
   if (index != host::kNone && index >= 8) rex |= 2;
   if (base != host::kNone && base >= 8) rex |= 1;
   const bool lowByte = (bytes.reg && reg >= 4) || (bytes.rm && !rm.isMemory && rm.reg >= 4);
-  if (!bytes.high && (rex || lowByte)) byte(0x40 | rex);
-  if (opcode.map != OpcodeMap::kOneByte) byte(0x0f);
-  if (opcode.map == OpcodeMap::k0F38) byte(0x38);
-  if (opcode.map == OpcodeMap::k0F3A) byte(0x3a);
+  if (opcode.vex) {
+    vexPrefix(opcode, rex);
+  } else {
+    if (size == 2) byte(0x66);
+    if (opcode.prefix) byte(opcode.prefix);
+    if (!bytes.high && (rex || lowByte)) byte(0x40 | rex);
+    if (opcode.map != OpcodeMap::kOneByte) byte(0x0f);
+    if (opcode.map == OpcodeMap::k0F38) byte(0x38);
+    if (opcode.map == OpcodeMap::k0F3A) byte(0x3a);
+  }
   byte(opcode.byte);
   if (rm.isMemory) {
     memoryOperand(reg, rm.memory);
   } else {
     byte(0xc0 | (reg & 7) << 3 | (rm.reg & 7));
   }
+}
+
+// SDM volume 2, "The VEX Prefix": R, X, B and vvvv inverted; two bytes where they say all.
+void Emitter::vexPrefix(const HostOpcode& opcode, unsigned rex) {
+  const unsigned pp = opcode.prefix == 0x66   ? 1
+                      : opcode.prefix == 0xf3 ? 2
+                      : opcode.prefix == 0xf2 ? 3
+                                              : 0;
+  const unsigned last = (~opcode.vvvv & 15u) << 3 | (opcode.vexL ? 4u : 0u) | pp;
+  const bool wide = opcode.vexW || (rex & 8);
+  if (opcode.map == OpcodeMap::k0F && !wide && !(rex & 3)) {
+    byte(0xc5);
+    return byte((rex & 4 ? 0u : 0x80u) | last);
+  }
+  byte(0xc4);
+  byte((~rex & 7) << 5 | static_cast<unsigned>(opcode.map));
+  byte((wide ? 0x80u : 0u) | last);
 }
 
 void Emitter::memoryOperand(uint8_t reg, const HostMemory& memory) {

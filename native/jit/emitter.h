@@ -21,6 +21,9 @@ struct HostOpcode {
   OpcodeMap map = OpcodeMap::kOneByte;
   uint8_t byte = 0;
   uint8_t prefix = 0;  // mandatory 66, F2 or F3; 0: none
+  bool vex = false;    // with a VEX prefix, and these in it
+  bool vexL = false, vexW = false;
+  uint8_t vvvv = 0;
 };
 
 // A memory operand; scale is a shift count.
@@ -162,6 +165,7 @@ class Emitter {
     dword(0);
     return place;
   }
+  void vexPrefix(const HostOpcode& opcode, unsigned rex);
   void memoryOperand(uint8_t reg, const HostMemory& memory);
 
   const CodeBuffer& buffer_;

@@ -1,5 +1,6 @@
 #include "jit/shape.h"
 
+#include "cpu/features.h"
 #include "interpreter/binding.h"
 #include "mmu/tlb.h"
 
@@ -21,6 +22,7 @@ class Describer {
   }
 
   Shape describe() {
+    if (row_.has(kVex)) return vexShapeOf(i_, row_);
     if (row_.has(kSse | kMmx | kX87)) return simdShapeOf(i_, row_);
     const bool known = row_.map == OpcodeMap::kOneByte ? oneByte()
                        : row_.map == OpcodeMap::k0F    ? twoByte()
@@ -283,8 +285,11 @@ class Describer {
         shape_.opcode.prefix = 0xf3;
         return flags(FlagEffect::kAll, renamed(kWrite, kRead));
       case 0xbc:
-      case 0xbd:  // not TZCNT and LZCNT, which the host may lack
-        return row_.prefix == Mandatory::kAny && flags(FlagEffect::kAll, renamed(kBoth, kRead));
+      case 0xbd:
+        if (row_.prefix == Mandatory::kAny) return flags(FlagEffect::kAll, renamed(kBoth, kRead));
+        shape_.opcode.prefix = 0xf3;  // TZCNT, LZCNT
+        return has(hostFeatures(), row_.feature()) &&
+               flags(FlagEffect::kSome, renamed(kWrite, kRead));
       case 0xc0:
       case 0xc1:  // of two destinations in one register, the sum wins: left to the interpreter
         return (shape_.memory || i_.reg != i_.rm) && flags(FlagEffect::kAll, renamed(kBoth, kBoth));
@@ -336,11 +341,14 @@ uint32_t writtenRegisters(const Instruction& i, const Shape& shape) {
   const uint32_t rax = bit(gpr::kRax), rdx = bit(gpr::kRdx), rsp = bit(gpr::kRsp);
   switch (shape.way) {
     case Way::kNothing:
+    case Way::kZeroUpper:
     case Way::kJump:
     case Way::kJumpIf:
     case Way::kJumpIndirect:
     case Way::kFallThrough:
       return 0;
+    case Way::kVexGeneral:
+      return (shape.reg & kWrite ? reg : 0) | (shape.vvvv & kWrite ? 1u << i.vvvv() : 0);
     case Way::kAlu:
       if (shape.isTest || shape.operation == Alu::kCmp) return 0;
       return shape.accumulator ? rax : shape.toRm ? rm : reg;

@@ -21,7 +21,9 @@ enum class Way : uint8_t {
   kLea,
   kByteSwap,
   kExchangeAccumulator,
-  kSimd,  // with XMM registers
+  kSimd,        // with XMM or YMM registers
+  kZeroUpper,   // VZEROUPPER
+  kVexGeneral,  // BMI: a third operand in VEX.vvvv
   kPush,
   kPushImmediate,
   kPop,
@@ -50,6 +52,7 @@ struct Shape {
   uint8_t reg = 0, rm = 0;  // kRead, kWrite: what happens to the register operands
   ByteOperands bytes;
   bool rmInRegister = false;  // a memory operand would mean something else
+  uint8_t vvvv = 0;           // kVexGeneral: as reg and rm
   uint8_t immediateBytes = 0;
   int64_t immediate = 0;
 
@@ -59,11 +62,13 @@ struct Shape {
   bool fromImmediate = false, toRm = false, accumulator = false;
 
   // kSimd
-  uint8_t vectorReg = 0, vectorRm = 0;  // kRead, kWrite: what happens to the XMM operands
-  bool aligned = false;                 // the memory operand has to be
-  bool isFloat = false;                 // may raise #XM
-  bool checksSimd = false,
-       checksFloat = false;  // the first of the block to depend on CR0 and CR4, on MXCSR
+  uint8_t vectorReg = 0, vectorRm = 0,
+          vectorVvvv = 0;  // kRead, kWrite: what happens to the XMM operands
+  uint8_t vectorImm = 0;   // the same of the register that imm8[7:4] names
+  bool aligned = false;    // the memory operand has to be
+  bool isFloat = false;    // may raise #XM
+  bool checksSimd = false, checksAvx = false,
+       checksFloat = false;  // the first of the block to depend on CR0 and CR4, and XCR0, on MXCSR
 
   uint32_t writes = 0;  // general registers, by number; all of them where it is not native
 
@@ -71,13 +76,15 @@ struct Shape {
   bool readsFlags = false;
   bool observes = false;  // may fault, or somebody else sees the state: flags must be in memory
 
+  bool isVector() const { return way == Way::kSimd || way == Way::kZeroUpper; }
   bool touchesFlags() const { return readsFlags || flags != FlagEffect::kNone; }
   bool native() const { return way != Way::kInterpret && way != Way::kInterpretRest; }
 };
 
 // The shape of code[slot].
 Shape shapeOf(const Block& block, unsigned slot);
-// The shape of an SSE instruction; of way kInterpret when there is none for it.
+// The shape of an SSE or VEX instruction; of way kInterpret when there is none for it.
 Shape simdShapeOf(const Instruction& i, const Row& row);
+Shape vexShapeOf(const Instruction& i, const Row& row);
 
 }  // namespace nodevm

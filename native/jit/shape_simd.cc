@@ -149,7 +149,7 @@ uint8_t temporal(const Row& row) {
 }  // namespace
 
 Shape simdShapeOf(const Instruction& i, const Row& row) {
-  if (!row.has(kSse) || row.has(kMmx | kVex) || hasImpliedOperands(row)) return {};
+  if (!row.has(kSse) || row.has(kMmx) || hasImpliedOperands(row)) return {};
   Shape shape;
   shape.opcode = {.map = row.map, .byte = temporal(row), .prefix = mandatoryPrefix(row)};
   const unsigned wide = row.has(kWideByW) && i.operandSize() == 3 ? 8 : 4;

@@ -225,6 +225,7 @@ Layout::Layout(const Cpu& cpu)
       segmentTlb(distance(cpu, &cpu.segmentTlb)),
       cr0(distance(cpu, &cpu.cr0)),
       cr4(distance(cpu, &cpu.cr4)),
+      xcr0(distance(cpu, &cpu.xcr0)),
       mxcsr(distance(cpu, &cpu.mxcsr)),
       vector(distance(cpu, &cpu.vector)),
       pageRip(distance(cpu, &cpu.jitState.pageRip)),

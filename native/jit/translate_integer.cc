@@ -180,4 +180,26 @@ void Translator::exchangeAccumulator(const Instruction& i, const Shape& shape) {
   writeBack(i.reg, reg);
 }
 
+// BMI. Where they have no host register, ModRM.reg is in R11, and VEX.vvvv in R11 when it is read,
+// in R9 when it is written.
+void Translator::vexGeneral(const Instruction& i, const Shape& shape) {
+  const HostRm rm = shape.memory ? HostRm(access(i, shape)) : locate(i.rm);
+  const auto vvvvSlot = static_cast<uint8_t>(i.vvvv() * 8);
+  HostOpcode opcode = shape.opcode;
+  if (shape.vvvv & Shape::kRead) {
+    opcode.vvvv = readable(vvvvSlot, host::kR11);
+  } else if (shape.vvvv) {
+    opcode.vvvv = isPinned(vvvvSlot) ? kHostOf[vvvvSlot >> 3] : host::kR9;
+  }
+  uint8_t reg = shape.digit;
+  if (shape.reg) reg = isPinned(i.reg) ? kHostOf[i.reg >> 3] : host::kR11;
+  e_.instruction(opcode, shape.size, reg, rm);
+  if (shape.immediateBytes) e_.immediate(shape.immediate, shape.immediateBytes);
+  if (shape.vvvv & Shape::kWrite) writeBack(vvvvSlot, opcode.vvvv);
+  if (shape.reg) writeBack(i.reg, reg);
+  if (shape.flags == FlagEffect::kNone) return;
+  if (wanted().inMemory) savePacked();
+  hostFlags_ = true;
+}
+
 }  // namespace nodevm

@@ -1,7 +1,7 @@
-// SSE. XMM registers are those of the guest, loaded when a block first uses them and written back
-// before anybody else looks: at its end, and before the interpreter is called. While run() is
-// active MXCSR is the guest's as well (interpreter/sse_control.h), so that the results are the
-// processor's own.
+// SSE and AVX. Vector registers are those of the guest, loaded when a block first uses them and
+// written back before anybody else looks: at its end, and before the interpreter is called. While
+// run() is active MXCSR is the guest's as well (interpreter/sse_control.h), so that the results are
+// the processor's own.
 
 #include "interpreter/sse_control.h"
 #include "jit/translator.h"
@@ -12,7 +12,11 @@ namespace {
 
 constexpr unsigned kNotZero = 5;
 constexpr HostOpcode kMovapsLoad{.map = OpcodeMap::k0F, .byte = 0x28},
-    kMovapsStore{.map = OpcodeMap::k0F, .byte = 0x29};
+    kMovapsStore{.map = OpcodeMap::k0F, .byte = 0x29},
+    kVmovapsLoad{.map = OpcodeMap::k0F, .byte = 0x28, .vex = true, .vexL = true},
+    kVmovapsStore{.map = OpcodeMap::k0F, .byte = 0x29, .vex = true, .vexL = true},
+    kVxorps{.map = OpcodeMap::k0F, .byte = 0x57, .vex = true};
+constexpr uint8_t kVzeroupper[] = {0xc5, 0xf8, 0x77};
 
 }  // namespace
 
@@ -20,32 +24,72 @@ HostMemory Translator::vectorSlot(unsigned number) const {
   return layout_.at(layout_.vector + static_cast<int32_t>(number * sizeof(VectorRegister)));
 }
 
+// Before the instruction that the registers are for.
 void Translator::useVector(unsigned number, uint8_t use) {
   const auto bit = static_cast<uint16_t>(1u << number);
-  if ((use & Shape::kRead) && !(vectorsLoaded_ & bit))
-    e_.instruction(kMovapsLoad, 16, static_cast<uint8_t>(number), vectorSlot(number));
+  // A legacy instruction keeps the upper half, which a block of whole registers holds as well.
+  const bool keeps = wideVectors_ && !shapes_[slot_].opcode.vex;
+  if (((use & Shape::kRead) || keeps) && !(vectorsLoaded_ & bit)) loadVectors(bit);
   vectorsLoaded_ |= bit;
   if (use & Shape::kWrite) vectorsDirty_ |= bit;
 }
 
+// Reads come first: a register may be read and written.
+void Translator::useVectors(const Instruction& i, const Shape& shape, uint8_t use) {
+  if (shape.vectorRm & use) useVector(i.rm, use);
+  if (shape.vectorVvvv & use) useVector(i.vvvv(), use);
+  if (shape.vectorImm & use) useVector(i.immediate >> 4 & 15, use);
+  if (shape.vectorReg & use) useVector(i.reg, use);
+}
+
 void Translator::storeVectors(uint16_t which) {
   for (unsigned n = 0; n < 16; ++n)
-    if (which >> n & 1) e_.instruction(kMovapsStore, 16, static_cast<uint8_t>(n), vectorSlot(n));
+    if (which >> n & 1)
+      e_.instruction(wideVectors_ ? kVmovapsStore : kMovapsStore, 16, static_cast<uint8_t>(n),
+                     vectorSlot(n));
 }
 
 void Translator::loadVectors(uint16_t which) {
   for (unsigned n = 0; n < 16; ++n)
-    if (which >> n & 1) e_.instruction(kMovapsLoad, 16, static_cast<uint8_t>(n), vectorSlot(n));
+    if (which >> n & 1)
+      e_.instruction(wideVectors_ ? kVmovapsLoad : kMovapsLoad, 16, static_cast<uint8_t>(n),
+                     vectorSlot(n));
+}
+
+// Some processors pay for legacy SSE while upper halves are in use.
+void Translator::releaseUpper() {
+  if (!wideVectors_) return;
+  for (const uint8_t byte : kVzeroupper) e_.byte(byte);
 }
 
 // The interpreter is next: nothing stays in host registers.
 void Translator::dropVectors() {
   storeVectors(vectorsDirty_);
+  if (vectorsLoaded_) releaseUpper();
   vectorsLoaded_ = vectorsDirty_ = 0;
 }
 
-// What sseUsable() and allExceptionsMasked() ask, once for all instructions of the block that
-// they hold for: where they do not, the rest of the block is interpreted.
+// Registers on the host are cleared there, the others in memory, by means of one that is free.
+void Translator::zeroUpper(const Shape& shape) {
+  checkSimd(shape);
+  releaseUpper();
+  vectorsDirty_ = vectorsLoaded_;
+  const auto inMemory = static_cast<uint16_t>(~vectorsLoaded_);
+  if (inMemory == 0) return;
+  const auto scratch = static_cast<uint8_t>(__builtin_ctz(inMemory));
+  HostOpcode clear = kVxorps;
+  clear.vvvv = scratch;
+  e_.instruction(clear, 16, scratch, scratch);
+  for (unsigned n = 0; n < 16; ++n) {
+    if (!(inMemory >> n & 1)) continue;
+    HostMemory upper = vectorSlot(n);
+    upper.displacement += 16;
+    e_.instruction(kMovapsStore, 16, scratch, upper);
+  }
+}
+
+// What sseUsable(), avxUsable() and allExceptionsMasked() ask, once for all instructions of the
+// block that they hold for: where they do not, the rest of the block is interpreted.
 void Translator::checkSimd(const Shape& shape) {
   if (shape.checksSimd) {
     hostFlags_ = false;
@@ -54,6 +98,22 @@ void Translator::checkSimd(const Shape& shape) {
     e_.aluImmediate(Alu::kAnd, 4, host::kR9, static_cast<int32_t>(cr4::kOsfxsr));
     e_.move(4, host::kR10, layout_.at(layout_.cr0));
     e_.aluImmediate(Alu::kAnd, 4, host::kR10, static_cast<int32_t>(cr0::kEm | cr0::kTs));
+    e_.alu(Alu::kOr, 4, host::kR9, host::kR10);
+    detour(Detour::Kind::kInterpretRest, e_.jumpIf(kNotZero));
+  }
+  if (shape.checksAvx) {
+    constexpr int32_t kSseAndAvx = 6;
+    hostFlags_ = false;
+    const auto missing = [&](uint8_t to, int32_t from, int32_t bits) {
+      e_.move(4, to, layout_.at(from));
+      e_.aluImmediate(Alu::kXor, 4, to, bits);
+      e_.aluImmediate(Alu::kAnd, 4, to, bits);
+    };
+    missing(host::kR9, layout_.xcr0, kSseAndAvx);
+    missing(host::kR10, layout_.cr4, static_cast<int32_t>(cr4::kOsxsave));
+    e_.alu(Alu::kOr, 4, host::kR9, host::kR10);
+    e_.move(4, host::kR10, layout_.at(layout_.cr0));
+    e_.aluImmediate(Alu::kAnd, 4, host::kR10, static_cast<int32_t>(cr0::kTs));
     e_.alu(Alu::kOr, 4, host::kR9, host::kR10);
     detour(Detour::Kind::kInterpretRest, e_.jumpIf(kNotZero));
   }
@@ -69,31 +129,33 @@ void Translator::checkSimd(const Shape& shape) {
 void Translator::simd(const Instruction& i, const Shape& shape) {
   checkSimd(shape);
   HostRm rm(host::kNone);
+  HostOpcode opcode = shape.opcode;
   if (shape.memory) {
     rm = access(i, shape);
     if (shape.aligned) {
       if (plans_.operands[slot_].grouped())
         address({i.base, i.index, i.scale}, i.displacement, host::kR9, host::kR11);
-      e_.instruction({.byte = 0xf6}, 1, 0, host::kR9, {.rm = true});  // test r9b, 15
-      e_.immediate(15, 1);
+      e_.instruction({.byte = 0xf6}, 1, 0, host::kR9, {.rm = true});  // test r9b, size - 1
+      e_.immediate(shape.memorySize - 1, 1);
       detour(Detour::Kind::kInterpretSlot, e_.jumpIf(kNotZero));
     }
   } else if (shape.vectorRm) {
-    useVector(i.rm, shape.vectorRm);
     rm = i.rm;
   } else if (shape.rm & Shape::kWrite) {
     rm = isPinned(i.rm) ? kHostOf[i.rm >> 3] : host::kR10;
   } else if (shape.rm) {
     rm = locate(i.rm);
   }
+  useVectors(i, shape, Shape::kRead);
+  useVectors(i, shape, Shape::kWrite);
+  opcode.vvvv = shape.vectorVvvv ? static_cast<uint8_t>(i.vvvv()) : 0;
   uint8_t reg = shape.digit;
   if (shape.vectorReg) {
-    useVector(i.reg, shape.vectorReg);
     reg = i.reg;
   } else if (shape.reg) {
     reg = isPinned(i.reg) ? kHostOf[i.reg >> 3] : host::kR11;
   }
-  e_.instruction(shape.opcode, shape.size, reg, rm);
+  e_.instruction(opcode, shape.size, reg, rm);
   if (shape.immediateBytes) e_.immediate(shape.immediate, shape.immediateBytes);
   if (shape.reg & Shape::kWrite) writeBack(i.reg, reg);
   if (!shape.memory && shape.rm & Shape::kWrite) writeBack(i.rm, rm.reg);

@@ -51,16 +51,19 @@ bool Translator::worthwhile() const {
   return native > 0 && native >= 2 * interpreted;
 }
 
-// CR0 and CR4 cannot change within a block, MXCSR only by an instruction that is interpreted.
+// CR0, CR4 and XCR0 cannot change within a block, MXCSR only by an instruction that is interpreted.
 void Translator::placeSimdChecks() {
-  bool usable = false, masked = false;
+  bool sse = false, avx = false, masked = false;
   for (Shape& shape : shapes_) {
     if (!shape.native()) masked = false;
-    if (shape.way != Way::kSimd) continue;
-    shape.checksSimd = !usable;
+    if (!shape.isVector()) continue;
+    const bool vex = shape.opcode.vex;
+    wideVectors_ |= vex;
+    shape.checksSimd = !vex && !sse;
+    shape.checksAvx = vex && !avx;
     shape.checksFloat = shape.isFloat && !masked;
-    shape.observes |= shape.checksSimd || shape.checksFloat;
-    usable = true;
+    shape.observes |= shape.checksSimd || shape.checksAvx || shape.checksFloat;
+    (vex ? avx : sse) = true;
     masked |= shape.isFloat;
   }
 }
@@ -118,6 +121,12 @@ unsigned Translator::emitSlot(unsigned slot) {
     case Way::kSimd:
       simd(i, shape);
       break;
+    case Way::kZeroUpper:
+      zeroUpper(shape);
+      break;
+    case Way::kVexGeneral:
+      vexGeneral(i, shape);
+      break;
     case Way::kPush:
     case Way::kPushImmediate:
       push(i, shape);
@@ -168,6 +177,7 @@ void Translator::emitDetours() {
     e_.bind(detour.from);
     if (detour.access) lonelyAccess(*detour.access);
     storeVectors(detour.vectorsDirty);
+    if (detour.vectorsDirty) releaseUpper();
     if (detour.kind == Detour::Kind::kInterpretRest) {
       e_.moveImmediate(host::kR11, detour.slot);
       restJumps.push_back(e_.jump());

@@ -120,15 +120,19 @@ class Translator {
   void loadAddress(const Instruction& i, const Shape& shape);
   void byteSwap(const Instruction& i, const Shape& shape);
   void exchangeAccumulator(const Instruction& i, const Shape& shape);
+  void vexGeneral(const Instruction& i, const Shape& shape);
 
   // translate_simd.cc
   HostMemory vectorSlot(unsigned number) const;
   void useVector(unsigned number, uint8_t use);
+  void useVectors(const Instruction& i, const Shape& shape, uint8_t use);
   void storeVectors(uint16_t which);
   void loadVectors(uint16_t which);
   void dropVectors();
+  void releaseUpper();
   void checkSimd(const Shape& shape);
   void simd(const Instruction& i, const Shape& shape);
+  void zeroUpper(const Shape& shape);
 
   // translate_branch.cc
   void branch(const Instruction& i, const Shape& shape);
@@ -156,8 +160,9 @@ class Translator {
   unsigned slot_ = 0;             // being translated
   bool hostFlags_ = false;        // the host's flags are the guest's
   std::optional<FlagForm> form_;  // of the flags in memory, where it is known
+  bool wideVectors_ = false;      // the block has VEX instructions: whole YMM registers are held
   uint16_t vectorsLoaded_ = 0,
-           vectorsDirty_ = 0;  // XMM registers on the host, newer there than in memory
+           vectorsDirty_ = 0;  // vector registers on the host, newer there than in memory
   std::vector<Detour> detours_;
   std::vector<Exit> exits_;
 };
