@@ -124,12 +124,17 @@ bool onlyWrites(const Row& row, bool memory) {
   }
 }
 
+// Other than XMM0.
 bool hasImpliedOperands(const Row& row) {
   if (row.map == OpcodeMap::k0F)
     return row.opcode == 0xf7 || row.opcode == 0xae;  // MASKMOVDQU, LDMXCSR
-  if (row.map == OpcodeMap::k0F38)
-    return row.opcode == 0x10 || row.opcode == 0x14 || row.opcode == 0x15 || row.opcode == 0xcb;
-  return row.opcode >= 0x60 && row.opcode <= 0x63;
+  return row.map == OpcodeMap::k0F3A && row.opcode >= 0x60 && row.opcode <= 0x63;
+}
+
+// PBLENDVB, BLENDVPS, BLENDVPD, SHA256RNDS2
+bool readsXmm0(const Row& row) {
+  return row.map == OpcodeMap::k0F38 &&
+         (row.opcode == 0x10 || row.opcode == 0x14 || row.opcode == 0x15 || row.opcode == 0xcb);
 }
 
 // A hint to bypass the cache is not worth taking: what translated code stores in between defeats
@@ -186,6 +191,7 @@ Shape simdShapeOf(const Instruction& i, const Row& row) {
     }
   }
   shape.way = Way::kSimd;
+  shape.readsXmm0 = readsXmm0(row);
   shape.isFloat = isFloat(row);
   shape.flags = comparesOnly ? FlagEffect::kAll : FlagEffect::kNone;
   return shape;

@@ -36,6 +36,7 @@ void Translator::useVector(unsigned number, uint8_t use) {
 
 // Reads come first: a register may be read and written.
 void Translator::useVectors(const Instruction& i, const Shape& shape, uint8_t use) {
+  if (shape.readsXmm0 && use == Shape::kRead) useVector(0, use);
   if (shape.vectorRm & use) useVector(i.rm, use);
   if (shape.vectorVvvv & use) useVector(i.vvvv(), use);
   if (shape.vectorImm & use) useVector(i.immediate >> 4 & 15, use);

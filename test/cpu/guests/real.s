@@ -306,6 +306,7 @@ transfers:
 protected_only:
   xor eax, eax
   real_faults "LAR is #UD", V_UD, lar ax, ax
+  real_faults "VEX is #UD", V_UD, .byte 0xc4, 0xe2, 0x78, 0xf2, 0xc3
   real_faults "LSL is #UD", V_UD, lsl ax, ax
   real_faults "VERR is #UD", V_UD, verr ax
   real_faults "ARPL is #UD", V_UD, arpl ax, ax

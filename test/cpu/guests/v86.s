@@ -97,6 +97,7 @@ entry:
   v86_traps "PUSH", IOPL3, SYSTEM_CALL, 0, push ax
   check_memory "SP after PUSH", last_frame_sp, 0xffe
   v86_faults "LAR is #UD", IOPL3, V_UD, 0, lar ax, ax
+  v86_faults "VEX is #UD", IOPL3, V_UD, 0, .byte 0xc4, 0xe2, 0x78, 0xf2, 0xc3
   v86_faults "VERR is #UD", IOPL3, V_UD, 0, verr ax
   v86_faults "LLDT is #UD", IOPL3, V_UD, 0, lldt ax
   v86_faults "HLT is #GP(0)", IOPL3, V_GP, 0, hlt
