@@ -18,19 +18,19 @@ function runOracle(...args: readonly string[]): { output: string; status: number
 
 describe.skipIf(!onMeasuredVendor)('the processor this runs on, as the oracle', () => {
   it.each([1, 2])('agrees on every row of the opcode table, seed %i', (seed) => {
-    const { output, status } = runOracle('--cases', '60', '--seed', String(seed));
+    const { output, status } = runOracle('--cases', '30', '--seed', String(seed));
     expect(output).toMatch(/^rows \d+, cases \d+, differences 0\n$/);
     expect(status).toBe(0);
   });
 
   it('agrees with what is translated', () => {
-    const { output } = runOracle('--cases', '60', '--seed', '3', '--engine', 'jit');
+    const { output } = runOracle('--cases', '30', '--seed', '3', '--engine', 'jit');
     expect(output).toMatch(/^rows \d+, cases \d+, differences 0\n$/);
   });
 
   // With several instructions a case the flags, and registers in host registers, live on between them.
   it('agrees with the interpreter on sequences', () => {
-    const sequences = ['--cases', '60', '--length', '6'];
+    const sequences = ['--cases', '16', '--length', '6'];
     expect(runOracle(...sequences, '--engine', 'jit')).toEqual(runOracle(...sequences));
   });
 
