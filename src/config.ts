@@ -88,6 +88,8 @@ export interface MachineConfig {
   readonly guestTimeoutMs?: number | undefined;
   /** End with reason `stall` when the guest prints nothing for that long, guest milliseconds; default never. */
   readonly stallMs?: number | undefined;
+  /** Whether a run that ends badly is looked into, see {@link ExitReport.verdict}; default true. */
+  readonly verdict?: boolean | undefined;
   /**
    * Makes COM2 a line for programs instead of people: nothing on it is taken for a panic, and it receives
    * as fast as the guest reads; default false. See {@link Machine.channel}.
@@ -117,6 +119,7 @@ export interface ResolvedConfig {
   readonly timeoutMs: number | undefined;
   readonly guestTimeoutMs: number | undefined;
   readonly stallMs: number | undefined;
+  readonly verdict: boolean;
   readonly channel: boolean;
 }
 
@@ -164,6 +167,7 @@ export async function resolveConfig(config: MachineConfig): Promise<ResolvedConf
     timeoutMs: optionalInteger('timeoutMs', config.timeoutMs),
     guestTimeoutMs: optionalInteger('guestTimeoutMs', config.guestTimeoutMs),
     stallMs: optionalInteger('stallMs', config.stallMs),
+    verdict: config.verdict ?? true,
   };
   const initrds = config.initrd === undefined ? [] : asList(config.initrd);
   checkStart(config);

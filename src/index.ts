@@ -10,6 +10,7 @@ export type { Registers } from './vm/handle.js';
 export { Machine } from './machine.js';
 export { verdictOf } from './machine-exit.js';
 export type { ExitCause, ExitReport, MachineExit } from './machine-exit.js';
+export { formatVerdict, type Verdict, type VerdictSection } from './debug/verdict.js';
 export { DEFAULT_CMDLINE, DEFAULT_MEMORY } from './config.js';
 export type { Accel, DebugExitConfig, Image, MachineConfig } from './config.js';
 export type { ConsoleMatch, ConsolePort, ExpectOptions } from './console.js';

@@ -1,3 +1,4 @@
+import type { Verdict } from './debug/verdict.js';
 import { debugExitStatus, ExitStatus } from './exit-status.js';
 
 /** Why a machine ended. */
@@ -33,6 +34,8 @@ export interface ExitReport {
   readonly hostSeconds: number;
   /** The last lines of the first serial console. */
   readonly consoleTail: string;
+  /** Of a run that ended badly: why, as far as the machine shows. */
+  readonly verdict?: Verdict | undefined;
 }
 
 /** How a run ended: a typed reason and the report. */

@@ -4,11 +4,15 @@ import { Cpu } from './cpu.js';
 import { featuresOfModel } from './cpu-model.js';
 import type { GuestClock } from './clock.js';
 import { GuestView } from './debug/guest-view.js';
+import { writeCore } from './debug/core-dump.js';
 import { Symbols } from './debug/symbols.js';
 import { hostEntropy, seededEntropy, type Entropy } from './entropy.js';
 import { firstPhase, PhaseWatch } from './debug/boot-phases.js';
 import { TraceHub } from './debug/trace-hub.js';
 import { FlightRecorder } from './debug/recorder.js';
+import { formatRecord, readKernelLog } from './debug/printk.js';
+import { panicInLog } from './debug/verdict-linux.js';
+import { findVerdict, type Verdict } from './debug/verdict.js';
 import { NodevmError } from './errors.js';
 import { Exits } from './exits.js';
 import { MachineClock, paceOf, type Pace } from './guest-clock.js';
@@ -18,6 +22,7 @@ import { buildAcpi } from './loader/acpi.js';
 import { enterKernel } from './loader/entry-state.js';
 import { isElf } from './loader/elf.js';
 import { loadKernel } from './loader/load-kernel.js';
+import { hasSetupHeader } from './loader/setup-header.js';
 import { romImage, startFirmware } from './loader/rom.js';
 import { programMemoryTypes } from './loader/memory-types.js';
 import { statusOf, type ExitCause, type ExitReport, type MachineExit } from './machine-exit.js';
@@ -25,6 +30,7 @@ import { GuestMemory } from './memory.js';
 import { loadNative } from './native-loader.js';
 import { ExitReason, type NativeAddon, type NativeCpu } from './native.js';
 import { PanicWatch } from './panic-watch.js';
+import { SilenceWatch } from './silence-watch.js';
 import { SerialLink, type BytePort } from './serial-link.js';
 import { wire, type Board } from './wiring.js';
 
@@ -99,6 +105,11 @@ export class Machine {
   private closed = false;
   /** Guest time at which something was last printed, in nanoseconds. */
   private lastOutput = 0;
+  /** Whether the guest has printed anything since power-on. */
+  private hasPrinted = false;
+  /** The message of a panic that was found in the kernel's log, since no console showed it. */
+  private silentPanic: string | undefined;
+  private readonly silence = new SilenceWatch();
   /** Instruction count at which a panic was first seen. */
   private panicSince: number | undefined;
   /** How often something came from outside that an idle guest may wait for. */
@@ -244,6 +255,24 @@ export class Machine {
     this.wake();
   }
 
+  /**
+   * The kernel's log out of guest memory, as dmesg prints it; needs no console and no cooperation. Empty where the
+   * guest is no Linux, has no log yet, or does not name it (CONFIG_KALLSYMS_ALL).
+   */
+  dmesg(): string {
+    const log = readKernelLog(this.view, this.symbols) ?? [];
+    return log.map((record) => `${formatRecord(record)}\n`).join('');
+  }
+
+  /**
+   * Writes guest memory and registers as an ELF core file, for gdb and crash. The file is sparse, and is there
+   * only when it is whole.
+   * @throws NodevmError `E_FILE` when it cannot be written
+   */
+  dumpCore(path: string): void {
+    writeCore(path, this.view, this.symbols);
+  }
+
   /** Ends a pending {@link run} with reason `stopped`. */
   stop(): void {
     this.end({ reason: 'stopped' });
@@ -314,6 +343,9 @@ export class Machine {
     cpu.native.reset();
     for (const watch of this.panicWatches) watch.reset();
     this.panicSince = undefined;
+    this.hasPrinted = false;
+    this.silentPanic = undefined;
+    this.silence.broken(0);
     this.resetWanted = false;
     this.symbols.reset();
     const acpi = buildAcpi({ base: ACPI_TABLES.base, cpus: 1, serialPorts: config.serialPorts });
@@ -357,7 +389,8 @@ export class Machine {
     try {
       const cause = this.orPanic(await this.runSlices());
       ending = `the machine ended (${cause.reason})`;
-      return { ...cause, ...this.report(cause, started) };
+      const report = this.report(cause, started);
+      return { ...cause, ...report, verdict: await this.findVerdict(cause) };
     } finally {
       clearTimeout(timer);
       guestTimer.cancel();
@@ -395,9 +428,12 @@ export class Machine {
     const { stallMs } = this.config;
     let printed = false;
     for (const link of this.links) printed = link.flush() || printed;
+    this.hasPrinted ||= printed;
+    if (printed) this.silence.broken(this.cpu.instructions);
+    else if (this.config.verdict) this.lookForSilentPanic();
     if (printed || stallMs === undefined) {
       this.lastOutput = this.timers.now();
-    } else if (this.timers.now() - this.lastOutput > stallMs * 1e6) {
+    } else if (this.timers.now() - this.lastOutput >= stallMs * 1e6) {
       this.end({ reason: 'stall' });
     }
   }
@@ -442,7 +478,11 @@ export class Machine {
    */
   private async rest(idle: boolean, wakeUps: number): Promise<void> {
     if (!idle || this.wakeUps !== wakeUps) return turn();
-    const deadline = Math.min(this.timers.nextDeadline, this.cpu.apicDeadline);
+    const deadline = Math.min(
+      this.timers.nextDeadline,
+      this.cpu.apicDeadline,
+      this.lastOutput + (this.config.stallMs ?? Infinity) * 1e6,
+    );
     const halted = this.timers.now();
     await this.restUntil(deadline, wakeUps);
     // A host that was busy with something else came late: that time is not the guest's.
@@ -495,12 +535,25 @@ export class Machine {
 
   /** The guest reboots. A panicked one has nothing more to say: it ends where another would start again. */
   private guestReset(): void {
+    if (!this.hasPrinted && this.config.verdict) {
+      this.silentPanic ??= panicInLog(this.view, this.symbols);
+    }
     if (this.config.noReboot || this.panicMessage !== undefined) this.end({ reason: 'reboot' });
     else this.resetWanted = true;
   }
 
   private get panicMessage(): string | undefined {
-    return this.panicWatches.find((watch) => watch.message !== undefined)?.message;
+    return (
+      this.panicWatches.find((watch) => watch.message !== undefined)?.message ?? this.silentPanic
+    );
+  }
+
+  /** Looks for a panic that no console shows, when a busy guest has been silent for long. */
+  private lookForSilentPanic(): void {
+    const { instructions } = this.cpu;
+    if (!this.silence.isDue(instructions)) return;
+    this.silentPanic = panicInLog(this.view, this.symbols);
+    if (this.silentPanic !== undefined) this.end({ reason: 'halt' });
   }
 
   /** Ends the run once a panicking kernel has said all, or has had time enough to. */
@@ -518,6 +571,26 @@ export class Machine {
     const message = this.panicMessage;
     if (message === undefined || cause.reason === 'stopped') return cause;
     return { reason: 'panic', message };
+  }
+
+  private async findVerdict(cause: ExitCause): Promise<Verdict | undefined> {
+    const { verdict, kernel, cmdline, initrds } = this.config;
+    if (!verdict) return undefined;
+    const { view, symbols, recorder, hasPrinted, board } = this;
+    return findVerdict(cause, {
+      view,
+      symbols,
+      recorder,
+      hasPrinted,
+      cmdline,
+      isLinux: kernel !== undefined && hasSetupHeader(kernel),
+      hasInitrd: initrds.length > 0,
+      instructions: this.cpu.instructions,
+      deviceAt: (kind, address) => {
+        const space = kind === 'in' || kind === 'out' ? board.ports : board.mmio;
+        return space.lookup(address)?.device.name;
+      },
+    });
   }
 
   private report(cause: ExitCause, started: number): ExitReport {

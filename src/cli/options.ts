@@ -58,6 +58,8 @@ export interface CliOptions {
   json: boolean;
   profileJit: boolean;
   trace: TraceCliOptions;
+  /** Whether to look into a run that ends badly. */
+  verdict: boolean;
   /** QEMU flags that were accepted and mean nothing here, as they were written; each once. */
   ignored: Set<string>;
 }
@@ -218,6 +220,11 @@ export const optionRows: readonly OptionRow[] = [
     apply: (options) => (options.json = true),
   },
   ...traceRows,
+  {
+    name: 'no-verdict',
+    help: 'do not look into why a run ended badly (triple fault, panic, stall, timeout)',
+    apply: (options) => (options.verdict = false),
+  },
 ];
 
 function addSerial(options: CliOptions, value: string): void {
@@ -425,6 +432,7 @@ export function parseCommandLine(argv: readonly string[], version: string): CliR
     json: false,
     profileJit: false,
     trace: noTrace(),
+    verdict: true,
     ignored: new Set(),
   };
   const program = createProgram(version, options);

@@ -2,6 +2,7 @@ import { openSync, writeFileSync } from 'node:fs';
 import process from 'node:process';
 import type { Writable } from 'node:stream';
 
+import { formatVerdict } from '../debug/verdict.js';
 import { NodevmError } from '../errors.js';
 import { ExitStatus, signalStatus } from '../exit-status.js';
 import { verdictOf, type MachineExit } from '../machine-exit.js';
@@ -73,6 +74,7 @@ export async function runCommand(options: CliOptions, command: readonly string[]
     noReboot: options.noReboot,
     timeout: options.timeoutMs,
     stall: options.stallMs,
+    verdict: options.verdict,
     ready: options.ready,
   });
   tell({ event: 'started', kernel, initrd, command });
@@ -163,6 +165,7 @@ class CommandRun {
       await say(
         `the command has no status: ${verdictOf(exit)}; the console's last lines:\n${tail}`,
       );
+      if (exit.verdict !== undefined) await say(formatVerdict(exit.verdict));
     }
     this.tell({ event: 'exit', ...exit });
     return exit.status;

@@ -3,6 +3,7 @@ import process from 'node:process';
 import { setTimeout as delay } from 'node:timers/promises';
 
 import type { MachineConfig } from '../config.js';
+import { formatVerdict } from '../debug/verdict.js';
 import { NodevmError } from '../errors.js';
 import { signalStatus } from '../exit-status.js';
 import { defaultImages } from '../images.js';
@@ -63,6 +64,7 @@ async function machineConfig(options: CliOptions): Promise<MachineConfig> {
     noReboot: options.noReboot,
     timeoutMs: options.timeoutMs,
     stallMs: options.stallMs,
+    verdict: options.verdict,
   };
 }
 
@@ -228,6 +230,7 @@ class Session {
       await say(words, newline);
     }
     if (options.profileJit) process.stderr.write(this.machine.cpu.jitProfile());
+    if (exit.verdict !== undefined) await say(formatVerdict(exit.verdict));
     if (options.json) await exitReport({ ...exit, status });
     return status;
   }

@@ -19,7 +19,7 @@ const BIG_NAME = 0x80;
 
 /**
  * Finds and reads the tables.
- * @param image the kernel's memory, or any part of memory that has its read-only data
+ * @param image the kernel's memory, or any part of memory that has its read-only data; at an even offset in its buffer
  * @param bits size of the kernel's pointers
  * @param linear linear address of the image's first byte, which newest kernels' tables are relative to
  * @returns undefined where there are none, or not whole
@@ -30,12 +30,14 @@ export function readKallsyms(
   linear = 0n,
 ): SymbolTable | undefined {
   const view = new DataView(image.buffer, image.byteOffset, image.length);
-  for (let at = 0; at + 2 * TOKENS <= image.length; at += bits / 8) {
+  const halves = new Uint16Array(image.buffer, image.byteOffset, image.length >> 1);
+  const step = bits / 16;
+  for (let at = 0; at + TOKENS <= halves.length; at += step) {
     // The first token's index is 0, the second's is small: nearly every place fails here.
-    if (view.getUint16(at, true) !== 0) continue;
-    const second = view.getUint16(at + 2, true);
+    if (halves[at] !== 0) continue;
+    const second = halves[at + 1] as number;
     if (second === 0 || second > GROUP) continue;
-    const table = new Reader(view, bits, linear).readAt(at);
+    const table = new Reader(view, bits, linear).readAt(2 * at);
     if (table !== undefined) return table;
   }
   return undefined;

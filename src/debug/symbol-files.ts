@@ -8,7 +8,8 @@ import { SymbolTable } from './symbol-table.js';
 const NM_LINE = /^([0-9a-f]{8}|[0-9a-f]{16}) ([A-Za-z?]) (\S+)$/;
 
 const SHT_SYMTAB = 2;
-const SHN_UNDEF = 0;
+/** Sections of symbols that are no places: SHN_UNDEF, SHN_ABS. */
+const NO_PLACE = [0, 0xfff1];
 /** Types of symbols that are places in code or data: STT_NOTYPE, STT_OBJECT, STT_FUNC. */
 const PLACES = [0, 1, 2];
 
@@ -80,7 +81,8 @@ function* symbolsOf(
   const text = Buffer.from(strings.buffer, strings.byteOffset, strings.length);
   for (let at = 0; at + symbol.size <= table.length; at += symbol.size) {
     const type = readNumber(table, at + symbol.info, 1) & 15;
-    if (readNumber(table, at + symbol.section, 2) === SHN_UNDEF || !PLACES.includes(type)) continue;
+    const section = readNumber(table, at + symbol.section, 2);
+    if (NO_PLACE.includes(section) || !PLACES.includes(type)) continue;
     const start = readNumber(table, at, 4);
     const end = text.indexOf(0, start);
     const name = text.toString('latin1', start, end < 0 ? text.length : end);

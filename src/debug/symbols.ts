@@ -83,8 +83,9 @@ export class Symbols {
     return this.types ?? undefined;
   }
 
-  /** The kernel in memory, once there is one. */
+  /** The Linux kernel in memory, once there is one. */
   kernel(): KernelImage | undefined {
+    if (this.file !== undefined && this.file.address('_text') === undefined) return undefined;
     if (this.image?.mapped === true) return this.image;
     const cr3 = this.view.register('cr3');
     if (cr3 === this.lookedAt) return this.image;

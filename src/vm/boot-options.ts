@@ -27,6 +27,8 @@ export interface BootOptions {
   readonly guestTimeout?: number | undefined;
   /** Ends the run with reason `stall` when the guest prints nothing for so many milliseconds of guest time. */
   readonly stall?: number | undefined;
+  /** Whether a run that ends badly is looked into (`exit.verdict`); default true. */
+  readonly verdict?: boolean | undefined;
   /** End with reason `reboot` when the guest reboots (default true), or let it start again. */
   readonly noReboot?: boolean | undefined;
   /** Adds isa-debug-exit, through which the guest can end the run. */
@@ -67,6 +69,7 @@ export async function machineConfigOf(options: BootOptions): Promise<MachineConf
     timeoutMs: options.timeout,
     guestTimeoutMs: options.guestTimeout,
     stallMs: options.stall,
+    verdict: options.verdict,
     noReboot: options.noReboot ?? true,
     debugExit: options.debugExit,
   };

@@ -38,6 +38,10 @@ export interface MachineHandle {
   writeRegister(name: RegisterName, value: bigint): Promise<void>;
   /** Guest physical address of a linear one, undefined when it is not mapped. */
   translate(linear: bigint): Promise<number | undefined>;
+  /** The kernel's log, see {@link Machine.dmesg}. */
+  dmesg(): Promise<string>;
+  /** Writes a core file, see {@link Machine.dumpCore}. */
+  dumpCore(path: string): Promise<void>;
 }
 
 /** A machine in this thread. */
@@ -122,5 +126,14 @@ export class LocalMachine implements MachineHandle {
   async translate(linear: bigint): Promise<number | undefined> {
     const gpa = this.machine.cpu.native.translate(linear);
     return Promise.resolve(gpa < 0 ? undefined : gpa);
+  }
+
+  async dmesg(): Promise<string> {
+    return Promise.resolve(this.machine.dmesg());
+  }
+
+  async dumpCore(path: string): Promise<void> {
+    this.machine.dumpCore(path);
+    return Promise.resolve();
   }
 }

@@ -210,6 +210,22 @@ export class Vm {
     this.machine.pressPowerButton();
   }
 
+  /**
+   * The kernel's log as dmesg prints it, read from guest memory: it needs neither a console nor the guest's
+   * cooperation. Empty where there is none yet.
+   */
+  dmesg(): Promise<string> {
+    return this.machine.dmesg();
+  }
+
+  /**
+   * Writes guest memory and registers as an ELF core file, for gdb and crash. It is there only when it is whole.
+   * @throws NodevmError `E_FILE` when it cannot be written
+   */
+  dumpCore(path: string): Promise<void> {
+    return this.machine.dumpCore(path);
+  }
+
   /** The registers of the processor, by their SDM names. */
   registers(): Promise<Registers> {
     return this.machine.readRegisters();

@@ -158,6 +158,14 @@ export class WorkerMachine implements MachineHandle {
     return this.call('translate', linear);
   }
 
+  dmesg(): Promise<string> {
+    return this.call('dmesg');
+  }
+
+  dumpCore(path: string): Promise<void> {
+    return this.call('dumpCore', path);
+  }
+
   private line(line: LineName): RemoteLine {
     return new RemoteLine((bytes) => this.post({ kind: 'write', line, bytes }));
   }

@@ -60,6 +60,8 @@ function serve(machine: LocalMachine): void {
     writeMemory: (gpa, bytes) => machine.writeMemory(gpa, bytes).then(() => undefined),
     readRegisters: () => machine.readRegisters(),
     writeRegister: (name, value) => machine.writeRegister(name, value).then(() => undefined),
+    dmesg: () => machine.dmesg(),
+    dumpCore: (path) => machine.dumpCore(path).then(() => undefined),
     translate: (linear) => machine.translate(linear),
   };
 

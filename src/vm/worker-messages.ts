@@ -21,6 +21,8 @@ export interface WorkerCalls {
   writeMemory: { arguments: readonly [gpa: number, bytes: Uint8Array]; result: undefined };
   readRegisters: { arguments: readonly []; result: Registers };
   writeRegister: { arguments: readonly [name: RegisterName, value: bigint]; result: undefined };
+  dmesg: { arguments: readonly []; result: string };
+  dumpCore: { arguments: readonly [path: string]; result: undefined };
   translate: { arguments: readonly [linear: bigint]; result: number | undefined };
 }
 

@@ -29,7 +29,7 @@ function usageMessage(...argv: string[]): string {
 
 describe('options', () => {
   it('has defaults', () => {
-    expect(parse()).toEqual({
+    expect(parse()).toMatchObject({
       kernel: undefined,
       bootProtocol: undefined,
       fda: undefined,
@@ -49,6 +49,7 @@ describe('options', () => {
       accel: 'auto',
       cpu: 'max',
       json: false,
+      verdict: true,
       ignored: new Set(),
     });
   });
