@@ -78,7 +78,7 @@ void writeRegister(Cpu& cpu, std::string_view name, uint64_t value) {
   if (name == "idtrLimit") cpu.idtr.limit = static_cast<uint16_t>(value);
   if (name == "cr8") cpu.apic.setTaskPriority(static_cast<uint8_t>((value & 15) << 4));
   // Somewhere else to go on is a way out of HLT.
-  if (name == "rip" && value != cpu.rip) cpu.halted = false;
+  if (name == "rip" && value != cpu.rip) cpu.halted = cpu.repeating = false;
   if (uint64_t* word = plainWord(cpu, name)) *word = value;
   if (uint64_t* word = modeWord(cpu, name)) {
     *word = value;

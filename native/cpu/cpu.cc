@@ -26,7 +26,7 @@ void Cpu::reset() {
   tr = {.selector = 0, .access = 0x8b, .limit = 0xffff, .base = 0};
   gpr[gpr::kRdx / 8] = 0x000006a0;  // family and model, like CPUID 1
   fault = {};
-  interruptShadow = debugShadow = halted = shutdown = nmiBlocked = exact = false;
+  interruptShadow = debugShadow = repeating = halted = shutdown = nmiBlocked = exact = false;
   portWritePending = acknowledging_ = false;
   exitReason = ExitReason::kBudget;
   pendingDr6_ = 0;

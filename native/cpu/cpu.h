@@ -283,6 +283,8 @@ class Cpu : public CpuState {
   bool interruptShadow =
       false;                 // STI, MOV SS, POP SS: no interrupt before the next instruction ends
   bool debugShadow = false;  // MOV SS, POP SS: no debug trap either
+  // RIP is at a REP instruction some of whose iterations are done. SDM volume 3, "RF flag".
+  bool repeating = false;
   bool halted = false;
   bool shutdown = false;
   bool nmiBlocked = false;  // until IRET

@@ -259,7 +259,7 @@ Event eventOf(const PendingFault& fault, uint64_t rip) {
 uint64_t savedFlags(const Cpu& cpu, const Event& event) {
   const bool restarts = event.kind == Cpu::EventKind::kFault && event.vector != kDb &&
                         event.vector != kDf && event.vector != kMc;
-  return cpu.rflags() | (restarts ? eflags::kRf : 0);
+  return cpu.rflags() | (restarts || cpu.repeating ? eflags::kRf : 0);
 }
 
 void Cpu::deliver(EventKind kind, uint8_t vector, bool hasErrorCode, uint32_t errorCode) {
@@ -277,6 +277,7 @@ void Cpu::deliver(EventKind kind, uint8_t vector, bool hasErrorCode, uint32_t er
       msr.debugCtl &= ~kDebugCtlBranchStep;
     }
     const Delivery result = enterHandler(*this, event);
+    repeating &= result == Delivery::kFault;
     if (result == Delivery::kDone) return;
     // Without a fault the tables or the stack lie where there is no memory.
     if (!fault.pending) break;

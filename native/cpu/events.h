@@ -19,8 +19,8 @@ struct Event {
   }
 };
 
-// The flags that an entry saves: RF is set for faults other than #DB. SDM volume 3, "Restarting
-// Instructions" and "RF flag".
+// The flags that an entry saves: RF is set for faults other than #DB, and between the iterations of
+// a REP instruction. SDM volume 3, "Restarting Instructions" and "RF flag".
 uint64_t savedFlags(const Cpu& cpu, const Event& event);
 
 // Through a real-mode interrupt vector table at `table`, pushing `flags`. SDM volume 3, "Interrupt

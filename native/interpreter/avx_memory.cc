@@ -69,7 +69,7 @@ bool storeMasked(Cpu& cpu, const Instruction* i) {
 bool maskmovdqu(Cpu& cpu, const Instruction* i) {
   if (!raiseUnlessAvxUsable(cpu)) return false;
   const auto selected = static_cast<unsigned>(_mm_movemask_epi8(loadXmm(cpu.vector[i->rm].bytes)));
-  return simd::storeSelected(cpu, i, loadXmm(cpu.vector[i->reg].bytes), selected);
+  return simd::storeSelected(cpu, i, loadXmm(cpu.vector[i->reg].bytes), selected, 16);
 }
 
 // SDM volume 2, VPGATHERDD and following. Elements come in order, each with its element of the

@@ -2,6 +2,7 @@
 // steps.
 
 #include <algorithm>
+#include <utility>
 
 #include "cpu/descriptor.h"
 #include "interpreter/binding.h"
@@ -176,6 +177,7 @@ bool Cpu::settle() {
 }
 
 void Cpu::runBlocks() {
+  repeating = false;
   do {
     const Block* target = findBlock(true);
     if (!target) return deliverFault();
@@ -239,7 +241,9 @@ const Block* Cpu::decode(uint64_t gpa, unsigned limit) {
 void Cpu::stepOne() {
   const bool shadowed = interruptShadow, debugQuiet = debugShadow;
   const uint64_t flagsBefore = eflagsRest, delivered = eventsDelivered;
-  if (!debugQuiet && instructionBreakpoint()) return deliverFault();
+  // The iterations of a REP are one instruction: its breakpoint comes before the first.
+  const bool resumed = std::exchange(repeating, false);
+  if (!debugQuiet && !resumed && instructionBreakpoint()) return deliverFault();
   // A slice of just this instruction, whatever the budget says: nothing can be chained to it.
   sliceEnd = retired() + 1;
   remaining = 1;
@@ -252,13 +256,17 @@ void Cpu::stepOne() {
   if (trace.blocks() && replay.empty() &&
       trace.addBlock(blockRecord(RecordKind::kBlock, *target))) {
     exitReason = ExitReason::kTrace;
+    repeating = resumed;
     return;
   }
   exact = true;
   execute(*target);
   exact = false;
   const bool completed = settle();
-  if (exitReason != ExitReason::kBudget) return;  // TypeScript's turn; the instruction comes again
+  if (exitReason != ExitReason::kBudget) {  // TypeScript's turn; the instruction comes again
+    repeating |= resumed;
+    return;
+  }
   replay.clear();
   if (!completed) {
     debug.watchHit = false;
@@ -267,7 +275,8 @@ void Cpu::stepOne() {
   ++stepsCompleted_;
   if (shadowed) interruptShadow = false;
   if (debugQuiet) debugShadow = false;
-  if ((flagsBefore & eflags::kRf) && eventsDelivered == delivered) eflagsRest &= ~eflags::kRf;
+  if ((flagsBefore & eflags::kRf) && eventsDelivered == delivered && !repeating)
+    eflagsRest &= ~eflags::kRf;
   const bool trapped = (flagsBefore & eflags::kTf) && eventsDelivered == delivered;
   const uint64_t hits = pendingDr6_ | (trapped ? kDr6Single : 0);
   pendingDr6_ = 0;

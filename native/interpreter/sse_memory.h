@@ -34,9 +34,10 @@ template <unsigned kSize, bool kAligned>
   return simdHost<kSize, kAligned, &TlbEntry::writeTag>(cpu, seg, ea);
 }
 
-// Stores the bytes of `data` that `selected` has a bit for to DS:rDI (or the override); the span
-// from the first to the last of them must be writable, else nothing is stored and the fault is
-// recorded.
-[[nodiscard]] bool storeSelected(Cpu& cpu, const Instruction* i, Xmm data, unsigned selected);
+// Stores the bytes of `data` that `selected` has a bit for to DS:rDI (or the override). All `size`
+// bytes must be writable, whatever the mask, which the SDM leaves open: as on AMD Zen 4. Else
+// nothing is stored and the fault is recorded.
+[[nodiscard]] bool storeSelected(Cpu& cpu, const Instruction* i, Xmm data, unsigned selected,
+                                 unsigned size);
 
 }  // namespace nodevm::simd

@@ -6,18 +6,16 @@ namespace nodevm {
 
 using namespace simd;
 
-bool simd::storeSelected(Cpu& cpu, const Instruction* i, Xmm data, unsigned selected) {
-  if (selected == 0) return true;
+bool simd::storeSelected(Cpu& cpu, const Instruction* i, Xmm data, unsigned selected,
+                         unsigned size) {
   const uint64_t addressMask = ~uint64_t{0} >> (64 - (8 << i->addressSize()));
-  const uint64_t ea = cpu.reg<uint64_t>(gpr::kRdi);
-  const auto first = static_cast<unsigned>(__builtin_ctz(selected));
-  const unsigned last = 31 - static_cast<unsigned>(__builtin_clz(selected));
-  if (!cpu.probeWrite(i->segment, (ea + first) & addressMask, last - first + 1)) return false;
+  const uint64_t ea = cpu.reg<uint64_t>(gpr::kRdi) & addressMask;
+  if (!cpu.probeWrite(i->segment, ea, size)) return false;
   uint8_t bytes[16];
   storeXmm(bytes, data);
-  for (unsigned n = first; n <= last; ++n) {
+  for (unsigned n = 0; n < size; ++n) {
     if (!((selected >> n) & 1)) continue;
-    if (!cpu.store<uint8_t>(i->segment, (ea + n) & addressMask, bytes[n])) return false;
+    if (!cpu.store<uint8_t>(i->segment, ea + n, bytes[n])) return false;
   }
   return true;
 }
@@ -36,14 +34,15 @@ constexpr HandlerSet scalarLoad() {
 void maskmovdqu(Cpu& cpu, const Instruction* i) {
   if (!raiseUnlessSseUsable(cpu)) return fault(cpu, i);
   const auto selected = static_cast<unsigned>(_mm_movemask_epi8(xmm(cpu, i->rm)));
-  if (!storeSelected(cpu, i, xmm(cpu, i->reg), selected)) return fault(cpu, i);
+  if (!storeSelected(cpu, i, xmm(cpu, i->reg), selected, 16)) return fault(cpu, i);
   return next(cpu, i);
 }
 void maskmovq(Cpu& cpu, const Instruction* i) {
   if (!raiseUnlessMmxUsable(cpu)) return fault(cpu, i);
   const auto selected = static_cast<unsigned>(_mm_movemask_epi8(mm(cpu, i->rm)));
-  if (!storeSelected(cpu, i, mm(cpu, i->reg), selected)) return fault(cpu, i);
+  // Hardware changes to MMX even when the store faults.
   enterMmx(cpu);
+  if (!storeSelected(cpu, i, mm(cpu, i->reg), selected, 8)) return fault(cpu, i);
   return next(cpu, i);
 }
 

@@ -118,12 +118,26 @@ struct LoadString : SteppedOnly {
 struct CompareString : SteppedOnly {
   static constexpr bool kCompares = true;
   template <class T>
+  static bool loadFirst(Cpu& cpu, const Instruction* i, const Walk& walk, T& value) {
+    const Loaded<T> loaded = cpu.load<T>(i->segment, walk.at(cpu, gpr::kRsi));
+    value = loaded.value;
+    return loaded.ok;
+  }
+  template <class T>
+  static bool loadSecond(Cpu& cpu, const Walk& walk, T& value) {
+    const Loaded<T> loaded = cpu.load<T>(kEs, walk.at(cpu, gpr::kRdi));
+    value = loaded.value;
+    return loaded.ok;
+  }
+  template <class T>
   static bool step(Cpu& cpu, const Instruction* i, const Walk& walk) {
-    const Loaded<T> first = cpu.load<T>(i->segment, walk.at(cpu, gpr::kRsi));
-    if (!first.ok) return false;
-    const Loaded<T> second = cpu.load<T>(kEs, walk.at(cpu, gpr::kRdi));
-    if (!second.ok) return false;
-    setFlags(cpu, Compare::apply<T>(first.value, second.value, cpu.flags).flags);
+    T first, second;
+    // Which operand faults first is as on AMD Zen 4: ES:rDI, but not of REPE CMPSB.
+    const bool inOrder = sizeof(T) == 1 && i->hasRep() && !i->isRepne();
+    const bool ok = inOrder ? loadFirst<T>(cpu, i, walk, first) && loadSecond<T>(cpu, walk, second)
+                            : loadSecond<T>(cpu, walk, second) && loadFirst<T>(cpu, i, walk, first);
+    if (!ok) return false;
+    setFlags(cpu, Compare::apply<T>(first, second, cpu.flags).flags);
     walk.advance(cpu, gpr::kRsi, sizeof(T));
     walk.advance(cpu, gpr::kRdi, sizeof(T));
     return true;
@@ -187,6 +201,7 @@ struct String {
       case Progress::kPaused:
         // One that only a debugger makes does not count as an instruction.
         if (cpu.debugPause() && ++cpu.debug.repeats % kElementsPerTurn != 0) ++cpu.remaining;
+        cpu.repeating = true;
         cpu.rip = thisRip(cpu, i);
         return leaveBlock(cpu);
       case Progress::kFaulted:

@@ -47,9 +47,12 @@ export interface GuestResult {
   readonly lines: readonly string[];
 }
 
-/** Names of all guests, from their sources. */
-export function guestNames(): string[] {
-  return readdirSync(GUESTS)
+/** Where each past bug has a guest of its own. */
+export const REGRESSIONS = fileURLToPath(new URL('../cpu/regressions/', import.meta.url));
+
+/** Names of all guests of a folder, from their sources. */
+export function guestNames(folder = GUESTS): string[] {
+  return readdirSync(folder)
     .filter((file) => file.endsWith('.s'))
     .map((file) => file.slice(0, -2))
     .sort();
@@ -59,17 +62,18 @@ export function guestNames(): string[] {
  * Assembles and links a guest with GNU binutils; results are kept by content in the temp folder.
  * @returns path of the flat image
  */
-export function buildGuest(name: string): string {
-  const sources = [`${name}.s`, 'lib.inc', 'runtime.inc', 'guest.ld'];
+export function buildGuest(name: string, sources = GUESTS): string {
+  const source = join(sources, `${name}.s`);
+  const common = ['lib.inc', 'runtime.inc', 'guest.ld'].map((file) => join(GUESTS, file));
   const hash = createHash('sha256');
-  for (const source of sources) hash.update(readFileSync(join(GUESTS, source)));
+  for (const file of [source, ...common]) hash.update(readFileSync(file));
   const folder = join(tmpdir(), 'nodevm-guests');
   const image = join(folder, `${name}-${hash.digest('hex').slice(0, 16)}.bin`);
   if (existsSync(image)) return image;
   mkdirSync(folder, { recursive: true });
   const temporary = `${image}.${process.pid}`;
   const object = `${temporary}.o`;
-  execFileSync('as', ['--64', '-I', GUESTS, '-o', object, join(GUESTS, `${name}.s`)]);
+  execFileSync('as', ['--64', '-I', GUESTS, '-o', object, source]);
   const script = join(GUESTS, 'guest.ld');
   execFileSync('ld', ['-T', script, '--oformat', 'binary', '-o', temporary, object]);
   renameSync(temporary, image);

@@ -250,8 +250,12 @@ void Generator::setImplicitRegisters(const Row& row, State& state) {
   if (isString(row) || masksBytes) {
     state.gpr[1] = below(20);
     state.gpr[6] = dataAddress();
-    // Which masked-out bytes MASKMOV may fault on is the processor's own affair.
-    state.gpr[7] = masksBytes ? kDataPages + below(4000) : dataAddress();
+    state.gpr[7] = dataAddress();
+  }
+  // Which of two operands faults first.
+  if (isString(row) && oneIn(30)) {
+    state.gpr[6] = kDataPages + kDataSize + below(64);
+    state.gpr[7] = kDataPages + kDataSize + 256 + below(64);
   }
   if (mnemonic == "xlat") state.gpr[3] = dataAddress();
   if (mnemonic == "leave") state.gpr[5] = dataAddress();

@@ -2,6 +2,8 @@
 // everything.
 //   oracle [--cases N per row] [--seed S] [--row NAME] [--length INSTRUCTIONS]
 //     [--engine interpreter|jit] [--verbose]
+//   oracle --random STREAMS [--seed S] [--engine interpreter|jit]: random bytes in every mode
+//   (random.h)
 // Prints a line a difference (at most a few a row) and "rows R, cases C, differences D"; status 1
 // if D > 0.
 
@@ -16,6 +18,7 @@
 #include "engine.h"
 #include "generator.h"
 #include "host.h"
+#include "random.h"
 
 namespace nodevm::oracle {
 
@@ -23,6 +26,7 @@ namespace {
 
 struct Options {
   unsigned cases = 200, length = 1;
+  uint64_t randomStreams = 0;
   uint64_t seed = 1;
   std::string row;
   bool verbose = false, jit = false;
@@ -47,6 +51,8 @@ Options parse(int argc, char** argv) {
       options.length = static_cast<unsigned>(numberOf(argv[++n]));
     else if (name == "--seed" && value)
       options.seed = numberOf(argv[++n]);
+    else if (name == "--random" && value)
+      options.randomStreams = numberOf(argv[++n]);
     else if (name == "--row" && value)
       options.row = argv[++n];
     else if (name == "--engine" && value)
@@ -105,4 +111,9 @@ int run(const Options& options) {
 
 }  // namespace nodevm::oracle
 
-int main(int argc, char** argv) { return nodevm::oracle::run(nodevm::oracle::parse(argc, argv)); }
+int main(int argc, char** argv) {
+  using namespace nodevm::oracle;
+  const Options options = parse(argc, argv);
+  if (options.randomStreams == 0) return run(options);
+  return runRandom({.streams = options.randomStreams, .seed = options.seed, .jit = options.jit});
+}

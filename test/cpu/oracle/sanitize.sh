@@ -16,4 +16,9 @@ find native test/cpu/oracle -name '*.cc' ! -path 'native/addon/*' |
   xargs -P "$(nproc)" -I{} sh -c \
     'g++ '"${flags[*]}"' -c "$1" -o "$2/$(echo "$1" | tr / _).o"' sh {} "$build"
 g++ -fsanitize=address,undefined -o "$build/oracle" "$build"/*.o
-if [[ $# -gt 0 ]]; then "$build/oracle" "$@"; else "$build/oracle" --cases 40; fi
+if [[ $# -gt 0 ]]; then
+  "$build/oracle" "$@"
+else
+  "$build/oracle" --cases 40
+  "$build/oracle" --random 5000
+fi
