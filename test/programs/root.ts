@@ -133,7 +133,7 @@ async function unpackAll(root: string): Promise<void> {
 /** Enters the root directory; a user namespace makes that possible without root. */
 export const CHROOT = [
   ...['unshare', '--map-root-user', '--mount', '--pid', '--fork', 'sh', '-c'],
-  'mount --rbind /dev "$0/dev" && mount -t proc proc "$0/proc" && mount -t tmpfs tmpfs "$0/tmp" && exec chroot "$0" sh -c "$1"',
+  'mount --rbind /dev "$0/dev" && mount --rbind /sys "$0/sys" && mount -t proc proc "$0/proc" && mount -t tmpfs tmpfs "$0/tmp" && exec chroot "$0" sh -c "$1"',
 ] as const;
 
 function runInRoot(root: string, script: string): void {
