@@ -1,6 +1,6 @@
 /**
  * Real programs as judges: each runs in the guest and on this machine's processor, and has to print the same.
- * `npm run test:programs -- --only python-float --engine interp`; needs apt and a host with Linux on x86-64.
+ * `npm run test:programs -- --only python-float --engine interp --cpu v2`; needs apt and a host with Linux on x86-64.
  * Outputs are kept beside the root directory. The status is 1 when anything differs.
  */
 import { execFileSync } from 'node:child_process';
@@ -21,6 +21,7 @@ const { values: options } = parseArgs({
   options: {
     only: { type: 'string', multiple: true, default: [''] },
     engine: { type: 'string', default: 'auto' },
+    cpu: { type: 'string', default: 'max' },
     timeout: { type: 'string', default: '900' },
     list: { type: 'boolean', default: false },
   },
@@ -45,7 +46,7 @@ async function judge(): Promise<boolean> {
   const root = await programRoot(log);
   const results = join(dirname(root.directory), 'results');
   await mkdir(results, { recursive: true });
-  const guest = new ProgramGuest(root, { accel: options.engine as Accel });
+  const guest = new ProgramGuest(root, { accel: options.engine as Accel, cpu: options.cpu });
   const timeout = Number(options.timeout);
   const rows: Row[] = [];
   for (const program of chosen) {
