@@ -9,7 +9,12 @@ GuestRam::GuestRam(uint64_t lowBytes, uint64_t highBytes)
   // Not reserved: pages that the guest never touches cost nothing.
   void* mapping = mmap(nullptr, low_ + high_, PROT_READ | PROT_WRITE,
                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (mapping != MAP_FAILED) data_ = static_cast<uint8_t*>(mapping);
+  if (mapping == MAP_FAILED) return;
+  data_ = static_cast<uint8_t*>(mapping);
+#ifdef MADV_HUGEPAGE
+  // A hint: fewer misses in the host's TLB, fewer page faults.
+  madvise(mapping, low_ + high_, MADV_HUGEPAGE);
+#endif
 }
 
 GuestRam::~GuestRam() {
