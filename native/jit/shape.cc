@@ -76,10 +76,29 @@ class Describer {
     const bool writes = !test && operation != Alu::kCmp;
     shape_.memoryWritten = shape_.memory && shape_.toRm && writes;
     if (shape_.size == 1) {
-      if (i_.isMemory() ? false : !shape_.accumulator && isHighByte(i_.rm)) return false;
+      if (!i_.isMemory() && !shape_.accumulator && isHighByte(i_.rm))
+        return shape_.fromImmediate && !shape_.readsFlags && highByteByImmediate(writes);
       if (!shape_.accumulator && !shape_.fromImmediate && isHighByte(i_.reg)) return false;
     }
     return is(Way::kAlu);
+  }
+
+  // AH..BH and AL..BL have the same numbers on the host, as long as there is no REX prefix.
+  bool highByteByImmediate(bool writes) {
+    shape_.digit = static_cast<uint8_t>(row_.modrm.reg);
+    shape_.rm = writes ? kBoth : kRead;
+    shape_.immediateBytes = 1;
+    shape_.bytes.high = true;
+    return is(Way::kRenamed);
+  }
+  bool moveBytes(uint8_t reg, uint8_t rm) {
+    const bool high = isHighByte(i_.reg) || (!i_.isMemory() && isHighByte(i_.rm));
+    if (!high) return renamed(reg, rm);
+    if (i_.isMemory() || (i_.reg | i_.rm) >= 4 * 8) return false;
+    shape_.reg = reg;
+    shape_.rm = rm;
+    shape_.bytes.high = true;
+    return is(Way::kRenamed);
   }
 
   bool shift(unsigned digit, bool immediate, bool one) {
@@ -131,9 +150,11 @@ class Describer {
         shape_.rmInRegister = true;
         return renamed(kBoth, kBoth);
       case 0x88:
+        return moveBytes(kRead, kWrite);
       case 0x89:
         return renamed(kRead, kWrite);
       case 0x8a:
+        return moveBytes(kWrite, kRead);
       case 0x8b:
         return renamed(kWrite, kRead);
       case 0x8d:
@@ -200,6 +221,10 @@ class Describer {
       case 4:
       case 5:
         return flags(FlagEffect::kSome, renamedRm(kRead));  // MUL, IMUL: RAX and RDX implied
+      case 6:
+      case 7:
+        shape_.digit = static_cast<uint8_t>(digit);
+        return shape_.size >= 4 && flags(FlagEffect::kSome, is(Way::kDivide));
       default:
         return false;
     }
@@ -215,7 +240,7 @@ class Describer {
       case 4:
         return is(Way::kJumpIndirect);
       case 6:
-        return shape_.size == 8 && !shape_.memory && is(Way::kPush);
+        return shape_.size == 8 && is(Way::kPush);
       default:
         return false;
     }
@@ -364,6 +389,7 @@ uint32_t writtenRegisters(const Instruction& i, const Shape& shape) {
       if (!simd && comparesAndExchanges) written |= rax;
       return written;
     }
+    case Way::kDivide:
     case Way::kImplied:
       return rax | rdx;
     case Way::kMoveImmediate:
@@ -413,8 +439,8 @@ Shape shapeOf(const Block& block, unsigned slot) {
   }
   if (last && !endsBlock(shape.way)) shape.way = Way::kInterpretRest;
   shape.writes = writtenRegisters(i, shape);
-  shape.observes =
-      shape.memory || accessesStack(shape.way) || endsBlock(shape.way) || !shape.native();
+  shape.observes = shape.way == Way::kDivide || shape.memory || accessesStack(shape.way) ||
+                   endsBlock(shape.way) || !shape.native();
   if (!shape.native()) {
     // By the rows' attributes alone one cannot tell; SIMD instructions that leave the flags alone
     // say so.

@@ -16,6 +16,7 @@ enum class Way : uint8_t {
   kNothing,        // hints
   kAlu,            // group 1 and TEST: two operands whose flags can be had again
   kRenamed,        // the same instruction with other registers
+  kDivide,         // DIV and IDIV where the quotient is known to fit, else by the handler
   kImplied,        // the same, operands implied: RAX, RDX
   kMoveImmediate,
   kLea,

@@ -4,6 +4,15 @@
 
 namespace nodevm {
 
+namespace {
+
+// AL..BL, AH..BH: as encoded without a REX prefix.
+uint8_t byteRegister(uint8_t slot) {
+  return static_cast<uint8_t>((slot >> 3) + ((slot & 7) != 0 ? 4 : 0));
+}
+
+}  // namespace
+
 // Group 1 and TEST: with their operands saved, their flags can be had again at any time.
 void Translator::alu(const Instruction& i, const Shape& shape) {
   const uint8_t toSlot = shape.accumulator ? gpr::kRax : shape.toRm ? i.rm : i.reg;
@@ -109,7 +118,7 @@ void Translator::renamed(const Instruction& i, const Shape& shape) {
     }
   } else {
     if (needsFlags) needHostFlags();
-    if (shape.rm) rm = locate(i.rm);
+    if (shape.rm) rm = shape.bytes.high ? HostRm(byteRegister(i.rm)) : locate(i.rm);
   }
   const bool rmWritten = shape.rm & Shape::kWrite;
   const bool rmTemporary =
@@ -122,7 +131,9 @@ void Translator::renamed(const Instruction& i, const Shape& shape) {
   uint8_t reg = shape.digit;
   if (shape.reg) {
     const bool load = (shape.reg & Shape::kRead) || shape.size < 4;
-    reg = isPinned(i.reg) ? kHostOf[i.reg >> 3] : host::kR11;
+    reg = shape.bytes.high  ? byteRegister(i.reg)
+          : isPinned(i.reg) ? kHostOf[i.reg >> 3]
+                            : host::kR11;
     if (load && !isPinned(i.reg)) e_.move(8, reg, slotOf(i.reg));
   }
   e_.instruction(shape.opcode, shape.size, reg, rm, shape.bytes);
@@ -132,6 +143,36 @@ void Translator::renamed(const Instruction& i, const Shape& shape) {
   if (shape.flags == FlagEffect::kNone) return;
   if (wanted().inMemory) savePacked();
   hostFlags_ = shape.flags == FlagEffect::kAll || exact;
+}
+
+// The checks leave out what raises #DE, and whatever else is rare.
+void Translator::divide(const Instruction& i, const Shape& shape) {
+  constexpr unsigned kAboveOrEqual = 3, kNotEqual = 5, kBelowOrEqual = 6;
+  constexpr unsigned kDiv = 6, kArithmeticRight = 7;
+  if (shape.memory) {
+    const HostMemory operand = access(i, shape);
+    e_.move(shape.size, host::kR11, operand);
+  } else {
+    e_.move(shape.size, host::kR11, locate(i.rm));
+  }
+  hostFlags_ = false;
+  if (shape.digit == kDiv) {
+    e_.alu(Alu::kCmp, shape.size, host::kRdx, host::kR11);
+    detour(Detour::Kind::kInterpretSlot, e_.jumpIf(kAboveOrEqual));
+  } else {  // RDX is the sign of RAX, the divisor neither 0 nor -1
+    e_.move(shape.size, host::kR9, host::kRax);
+    e_.shiftImmediate(kArithmeticRight, shape.size, host::kR9, 8u * shape.size - 1);
+    e_.alu(Alu::kCmp, shape.size, host::kR9, host::kRdx);
+    detour(Detour::Kind::kInterpretSlot, e_.jumpIf(kNotEqual));
+    e_.lea(host::kR9, {.base = host::kR11, .displacement = 1});
+    e_.aluImmediate(Alu::kCmp, shape.size, host::kR9, 1);
+    detour(Detour::Kind::kInterpretSlot, e_.jumpIf(kBelowOrEqual));
+  }
+  const bool exact = wanted().any();
+  if (exact) needHostFlags();
+  e_.instruction({.byte = 0xf7}, shape.size, shape.digit, host::kR11);
+  if (wanted().inMemory) savePacked();
+  hostFlags_ = exact;
 }
 
 // CBW, CWD and their wider forms.

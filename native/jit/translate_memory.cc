@@ -138,8 +138,16 @@ void Translator::detour(Detour::Kind kind, Emitter::Fixup from) {
 
 void Translator::push(const Instruction& i, const Shape& shape) {
   const uint8_t rsp = kHostOf[gpr::kRsp >> 3];
+  if (shape.memory) {
+    const HostMemory operand = access(i, shape);
+    e_.move(8, host::kR11, operand);
+    e_.store(8, layout_.at(layout_.target), host::kR11);
+  }
   const HostMemory top = stackAccess(gpr::kRsp, -8, true);
-  if (shape.way == Way::kPushImmediate) {
+  if (shape.memory) {
+    e_.move(8, host::kR11, layout_.at(layout_.target));
+    e_.store(8, top, host::kR11);
+  } else if (shape.way == Way::kPushImmediate) {
     e_.storeImmediate(8, top, static_cast<int32_t>(i.immediate));
   } else {
     const bool byOpcode = kRows[i.row].has(kPlusReg);

@@ -103,6 +103,9 @@ unsigned Translator::emitSlot(unsigned slot) {
     case Way::kRenamed:
       renamed(i, shape);
       break;
+    case Way::kDivide:
+      divide(i, shape);
+      break;
     case Way::kImplied:
       implied(i, shape);
       break;

@@ -115,6 +115,7 @@ class Translator {
   void alu(const Instruction& i, const Shape& shape);
   void combine(const Shape& shape, HostRm to, bool toGuestMemory, const HostRm* from);
   void renamed(const Instruction& i, const Shape& shape);
+  void divide(const Instruction& i, const Shape& shape);
   void implied(const Instruction& i, const Shape& shape);
   void moveImmediate(const Instruction& i, const Shape& shape);
   void loadAddress(const Instruction& i, const Shape& shape);
