@@ -44,6 +44,10 @@ class LocalApic {
   void takeInit() { init_ = false; }
   // A fixed interrupt above the processor priority waits.
   bool interruptPending() const { return ready_; }
+  // Any of these, whether or not the processor lets it in, or an EOI to be told.
+  bool waits() const {
+    return nmi_ || init_ || ready_ || extIntMessage_ || eoiAny_ || extIntPending();
+  }
   // IRR -> ISR, returns the vector.
   uint8_t acknowledge();
   // The 8259's interrupt is let through: LINT0 in ExtINT mode, unmasked and asserted, or an ExtINT

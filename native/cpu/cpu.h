@@ -379,6 +379,7 @@ class Cpu : public CpuState {
   bool serviceEvents(ExitReason& exit);
   void startSlice(uint64_t end);
   void runBlocks();
+  bool mayGoOn();
   void stepOne();
   void execute(const Block& target);
   bool settle();
@@ -397,7 +398,10 @@ class Cpu : public CpuState {
   bool alignmentChecked = false, dataBreakpoints = false;
   uint64_t pendingDr6_ = 0;  // breakpoints hit by the running instruction
   uint64_t stepsCompleted_ = 0;
-  bool inBlock_ = false;     // a handler runs
+  bool inBlock_ = false;  // a handler runs
+  // How far a block may go beyond the slice: under host time its end is nothing exact, and a part
+  // of a block would have to be decoded anew.
+  int64_t overrun_ = 0;
   uint64_t exitAddress = 0;  // exact form of exitBlock.gpa
   uint64_t codeBase_ = 0;    // what the jump cache was filled under, in legacy modes
   uint32_t codeLimit_ = 0;

@@ -158,18 +158,20 @@ bool BlockCache::decodeInto(Cpu& cpu, uint64_t gpa, unsigned limit, Draft& draft
 const Block* BlockCache::build(Cpu& cpu, uint64_t gpa, unsigned limit) {
   Draft draft;
   draft.code = scratchCode_;
-  if (!decodeInto(cpu, gpa, std::min(limit, kNoLimit), draft)) return nullptr;
+  const bool alone = limit == kAloneLimit;
+  if (!decodeInto(cpu, gpa, alone ? 1 : std::min(limit, kNoLimit), draft)) return nullptr;
   ++cpu.blocksDecoded;
 
   Block block;
   block.gpa = gpa;
-  block.key = cpu.blockKey;
+  block.key = cpu.blockKey | (alone ? Block::kAlone : 0);
   block.secondPage = draft.secondPage;
   block.bytes = static_cast<uint16_t>(draft.bytes);
   block.count = static_cast<uint16_t>(draft.count);
   block.slots = static_cast<uint16_t>(draft.slots);
   block.code = scratchCode_;
-  if (limit < kNoLimit || !cpu.ram.page(gpa)) {
+  const bool isKept = alone ? draft.secondPage == Block::kNoPage : limit == kNoLimit;
+  if (!isKept || !cpu.ram.page(gpa)) {
     scratch_ = block;
     return &scratch_;
   }
@@ -178,7 +180,7 @@ const Block* BlockCache::build(Cpu& cpu, uint64_t gpa, unsigned limit) {
   storage_.push_back(std::make_unique<Block>(block));
   Block& kept = *storage_.back();
   keep(cpu, kept);
-  if (cpu.jit && !draft.checked) cpu.jit->watch(kept);
+  if (cpu.jit && !draft.checked && !alone) cpu.jit->watch(kept);
   return &kept;
 }
 

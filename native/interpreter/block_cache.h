@@ -15,6 +15,8 @@ namespace nodevm {
 
 struct Block {
   static constexpr uint64_t kNoPage = ~uint64_t{0};
+  // In `key`: one instruction, for the dispatcher to run alone.
+  static constexpr uint32_t kAlone = 1 << 8;
 
   Instruction* code = nullptr;  // ends with an instruction that ends the block
   uint64_t gpa = 0;
@@ -62,9 +64,13 @@ class BlockCache {
   // The block at gpa, nullptr when it has not been decoded.
   Block* find(uint64_t gpa, uint32_t key) const;
   // Decodes at RIP, whose physical address is gpa. At most `limit` instructions; only blocks built
-  // with kNoLimit are kept. nullptr: the fetch of a second page faulted (recorded in cpu.fault).
-  static constexpr unsigned kNoLimit = 48;
+  // with kNoLimit, and with kAloneLimit those of one instruction that runs alone, are kept.
+  // nullptr: the fetch of a second page faulted (recorded in cpu.fault).
+  static constexpr unsigned kNoLimit = 48, kAloneLimit = 0;
   const Block* build(Cpu& cpu, uint64_t gpa, unsigned limit);
+
+  // The others are gone with the next one.
+  bool keeps(const Block& block) const { return &block != &scratch_; }
 
   // The guest or a device writes [gpa, gpa + length): blocks there die at once, the running one
   // included, whose remaining instructions turn into exits.

@@ -16,6 +16,7 @@ namespace {
 
 // Under host time the deadlines are looked at this often (instructions).
 constexpr uint64_t kHostSlice = 50'000;
+constexpr unsigned kLongestBlock = BlockCache::kNoLimit;
 
 constexpr uint64_t kDr6Single = 1 << 14;
 
@@ -147,6 +148,8 @@ void Cpu::startSlice(uint64_t end) {
   }
   remaining = static_cast<int64_t>(length);
   sliceEnd = executed + length;
+  const bool mayOverrun = clock.source() == ClockSource::kHost && end - sliceEnd >= kLongestBlock;
+  overrun_ = mayOverrun ? kLongestBlock : 0;
   blocks->collect(*this);
 }
 
@@ -179,23 +182,36 @@ bool Cpu::settle() {
 void Cpu::runBlocks() {
   repeating = false;
   do {
-    const Block* target = findBlock(true);
-    if (!target) return deliverFault();
-    if (trace.blocks() && trace.addBlock(blockRecord(RecordKind::kBlock, *target))) {
-      exitReason = ExitReason::kTrace;
-      return;
+    if (const Block* target = findBlock(true)) {
+      if (trace.blocks() && trace.addBlock(blockRecord(RecordKind::kBlock, *target))) {
+        exitReason = ExitReason::kTrace;
+        return;
+      }
+      execute(*target);
+      if (settle()) continue;
+      if (!fault.pending) return;
     }
-    execute(*target);
-    if (!settle()) {
-      if (fault.pending) deliverFault();
-      return;
-    }
-  } while (leave == Leave::kLookup && remaining > 0);
+    deliverFault();
+    leave = Leave::kBoundary;
+  } while (remaining > 0 && (leave == Leave::kLookup || mayGoOn()));
+}
+
+// At an instruction boundary: whether loop() would go on with the next block as well. What comes
+// from outside, or is due at a certain time, ends the slice (`remaining`).
+bool Cpu::mayGoOn() {
+  constexpr uint64_t kStepped = eflags::kTf | eflags::kRf;
+  if (portWritePending || exact || halted || shutdown || (eflagsRest & kStepped) ||
+      (dr7 & 0xff) != 0 || debug.stepping || debug.watchHit || trace.full() || apic.waits())
+    return false;
+  // STI, MOV SS, POP SS: nothing waits that the shadow could hold back.
+  interruptShadow = debugShadow = false;
+  return true;
 }
 
 const Block* Cpu::findBlock(bool cacheable) {
   const JumpCacheEntry& known = blocks->jumpCache(rip);
-  if (cacheable && known.rip == rip && known.context == context && known.block->count <= remaining)
+  if (cacheable && known.rip == rip && known.context == context &&
+      known.block->count <= remaining + overrun_)
     return known.block;
 
   const uint64_t linear = (rip + segmentBase[kCs]) & linearMask;
@@ -210,7 +226,10 @@ const Block* Cpu::findBlock(bool cacheable) {
   uint64_t gpa = 0;
   if (!fetchPage(linear, gpa)) return nullptr;
   gpa = (gpa & kPageMask) | (linear & kPageOffset);
-  if (!cacheable) return decode(gpa, 1);
+  if (!cacheable) {
+    const Block* alone = blocks->find(gpa, blockKey | Block::kAlone);
+    return alone ? alone : decode(gpa, BlockCache::kAloneLimit);
+  }
 
   const Block* found = blocks->find(gpa, blockKey);
   if (found && found->secondPage != Block::kNoPage) {
@@ -221,8 +240,9 @@ const Block* Cpu::findBlock(bool cacheable) {
   } else if (!found) {
     found = decode(gpa, BlockCache::kNoLimit);
     if (!found) return nullptr;
+    if (!blocks->keeps(*found)) return found;
   }
-  if (found->count > remaining) return decode(gpa, static_cast<unsigned>(remaining));
+  if (found->count > remaining + overrun_) return decode(gpa, static_cast<unsigned>(remaining));
   // Without an entry each branch comes back here.
   if (found->secondPage == Block::kNoPage && !trace.everyBlock()) {
     tlbs.noteJump(cpl == 3, linear);

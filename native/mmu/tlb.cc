@@ -42,12 +42,6 @@ void Tlb::forbidWrites(uint64_t linear, const uint8_t* host) {
     entry.writeTag = TlbEntry::kInvalid;
 }
 
-void Tlb::forbidWrites(const uint8_t* host) {
-  for (TlbEntry& entry : entries)
-    if (entry.writeTag != TlbEntry::kInvalid && entry.host(entry.writeTag) == host)
-      entry.writeTag = TlbEntry::kInvalid;
-}
-
 // --- all of them
 
 namespace {
@@ -59,7 +53,8 @@ constexpr uint64_t keyOf(uint64_t linear, unsigned shift) {
 
 }  // namespace
 
-TlbSet::TlbSet(uint64_t pages) : writers_(pages) {
+TlbSet::TlbSet(uint64_t pages)
+    : writers_(static_cast<Writers*>(std::calloc(pages, sizeof(Writers))), &std::free) {
   current_->lastUse = ++uses_;
   forgetJumps();
 }
@@ -67,33 +62,33 @@ TlbSet::TlbSet(uint64_t pages) : writers_(pages) {
 void TlbSet::fill(Rights rights, uint64_t linear, const TlbEntry& entry, bool global,
                   unsigned pageShift, uint64_t writable) {
   if (pageShift > 12) largePages_.add(keyOf(linear, pageShift));
-  if (writable != kNotWritable) {
-    uint64_t& writer = writers_[writable];
-    const uint64_t mine = (linear & kPageMask) | kWriter;
-    if (writer != mine && writer != kManyWriters)
-      writer = writer == kNoWriter || !isCached(writer & kPageMask) ? mine : kManyWriters;
-  }
+  if (writable != kNotWritable)
+    noteWriter(writable, linear & kPageMask, entry.host(linear & kPageMask));
   if (rights == kUser && global) globalUserPages_ = true;
   of(rights).fill(linear, entry, global);
 }
 
-bool TlbSet::isCached(uint64_t linear) {
-  for (Tlb& tlb : supervisor_)
-    if (tlb.at(linear).writeTag == linear) return true;
-  for (UserSpace& space : spaces_)
-    if (space.tlb.at(linear).writeTag == linear) return true;
-  return false;
+// Two linear addresses may write to a page by the fast path, so that both can be found again: that
+// of the kernel's direct map, and a user's. A third takes the place of the older.
+void TlbSet::noteWriter(uint64_t pageIndex, uint64_t page, const uint8_t* host) {
+  Writers& writers = writers_[pageIndex];
+  const uint64_t writer = page | Writers::kIsOne;
+  if (writers.newest == writer) return;
+  if (writers.older != writer) dropWriter(writers.older, host);
+  writers = {.newest = writer, .older = writers.newest};
+}
+
+void TlbSet::dropWriter(uint64_t writer, const uint8_t* host) {
+  if (writer == 0) return;
+  for (Tlb& tlb : supervisor_) tlb.forbidWrites(writer, host);
+  for (UserSpace& space : spaces_) space.tlb.forbidWrites(writer, host);
 }
 
 void TlbSet::forbidWrites(uint64_t pageIndex, const uint8_t* host) {
-  const uint64_t writer = writers_[pageIndex];
-  if (writer == kNoWriter) return;
-  writers_[pageIndex] = kNoWriter;
-  const auto forbid = [&](Tlb& tlb) {
-    return writer == kManyWriters ? tlb.forbidWrites(host) : tlb.forbidWrites(writer, host);
-  };
-  for (Tlb& tlb : supervisor_) forbid(tlb);
-  for (UserSpace& space : spaces_) forbid(space.tlb);
+  Writers& writers = writers_[pageIndex];
+  dropWriter(writers.newest, host);
+  dropWriter(writers.older, host);
+  writers = {};
 }
 
 void TlbSet::noteJump(bool user, uint64_t linear) {

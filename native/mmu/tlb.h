@@ -3,7 +3,8 @@
 // permission check (user/supervisor, SMAP, write protection, dirty bit, code pages, MMIO).
 
 #include <cstdint>
-#include <vector>
+#include <cstdlib>
+#include <memory>
 
 namespace nodevm {
 
@@ -62,7 +63,6 @@ struct Tlb {
   void flushAll();
   // Sends stores to the page at `host` by the slow path.
   void forbidWrites(uint64_t linear, const uint8_t* host);
-  void forbidWrites(const uint8_t* host);
 
  private:
   bool global_[kEntries] = {};
@@ -158,7 +158,8 @@ class TlbSet {
   UserSpace* find(uint16_t pcid);
   void dropPage(UserSpace& space, uint64_t linear);
   void dropLargePage(UserSpace& space, uint64_t linear);
-  bool isCached(uint64_t linear);
+  void noteWriter(uint64_t pageIndex, uint64_t page, const uint8_t* host);
+  void dropWriter(uint64_t writer, const uint8_t* host);
 
   Tlb supervisor_[kSupervisorUserAccess + 1];
   Tlb checked_;
@@ -170,9 +171,13 @@ class TlbSet {
   uint64_t generations_ = 0, uses_ = 0;
   // Which large pages may have entries, by address and size; 0 in the low bits of no other page.
   PageFilter<1024> largePages_;
-  // By RAM page: the one linear address with a write tag, 0: none, kManyWriters: unknown.
-  static constexpr uint64_t kNoWriter = 0, kManyWriters = ~uint64_t{0}, kWriter = 1;
-  std::vector<uint64_t> writers_;
+  // The linear pages that may have write tags for a RAM page, with bit 0 set; 0: none.
+  struct Writers {
+    static constexpr uint64_t kIsOne = 1;
+    uint64_t newest, older;
+  };
+  // By RAM page; the host gives its memory as it is used.
+  std::unique_ptr<Writers[], decltype(&std::free)> writers_;
 };
 
 }  // namespace nodevm
