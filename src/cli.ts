@@ -1,5 +1,4 @@
 #!/usr/bin/env node
-import { createRequire } from 'node:module';
 import process from 'node:process';
 
 import { withEnvironment } from './cli/environment.js';
@@ -10,6 +9,7 @@ import { reportError } from './cli/report.js';
 import { runCommand, splitCommand } from './cli/run-command.js';
 import { runGuest } from './cli/run.js';
 import { runTestMatrix } from './cli/test-matrix.js';
+import { VERSION } from './version.js';
 
 async function main(argv: readonly string[]): Promise<number> {
   // Known once the command line is parsed.
@@ -21,10 +21,9 @@ async function main(argv: readonly string[]): Promise<number> {
   try {
     if (argv[0] === 'inspect') return await runInspectCommand(argv.slice(1));
     if (argv[0] === 'initramfs') return await runInitramfsCommand(argv.slice(1));
-    const { version } = createRequire(import.meta.url)('../package.json') as { version: string };
     if (argv[0] === 'test') return await runTestMatrix(argv.slice(1));
     const [words, command] = argv[0] === 'run' ? splitCommand(argv.slice(1)) : [argv];
-    const request = parseCommandLine(words, version);
+    const request = parseCommandLine(words, VERSION);
     if (request.kind === 'print') return await print(request.text);
     json = request.options.json;
     const options = withEnvironment(request.options, process.env);

@@ -74,6 +74,11 @@ export class Cpu {
     return this.block.getUint32(this.layout.debugCause, LITTLE_ENDIAN);
   }
 
+  /** The linear address that a debug exit is about. */
+  get debugAddress(): bigint {
+    return (BigInt(this.dataHigh) << 32n) | BigInt(this.data);
+  }
+
   /** Guest physical address of the MMIO access in hand. */
   get gpa(): number {
     return this.block.getFloat64(this.layout.gpa, LITTLE_ENDIAN);

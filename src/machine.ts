@@ -1,8 +1,11 @@
+import type { AddressSpace } from './bus/bus.js';
+import type { Device } from './bus/device.js';
 import { resolveConfig, type MachineConfig, type ResolvedConfig } from './config.js';
 import { SerialConsole, type ConsolePort } from './console.js';
 import { Cpu } from './cpu.js';
 import { featuresOfModel } from './cpu-model.js';
 import type { GuestClock } from './clock.js';
+import { Debugger } from './debug/debugger.js';
 import { GuestView } from './debug/guest-view.js';
 import { writeCore } from './debug/core-dump.js';
 import { Symbols } from './debug/symbols.js';
@@ -70,6 +73,8 @@ export class Machine {
   readonly view: GuestView;
   /** Names of the guest's addresses, looked for with the first question. */
   readonly symbols: Symbols;
+  /** Breakpoints, steps, and a guest that stands still to be looked at. */
+  readonly debugger: Debugger;
   /** What happened last, for when something dies. */
   readonly recorder: FlightRecorder;
   /** Who follows what the guest does: traces and profiles. */
@@ -132,6 +137,7 @@ export class Machine {
     });
     this.view = new GuestView(native, this.memory);
     this.symbols = new Symbols(this.view, config.symbols);
+    this.debugger = new Debugger({ native, view: this.view, wake: () => this.wake() });
     this.timers = new MachineClock(native, config.epochMs);
     this.clock = this.timers;
     this.pace = paceOf(config.clock);
@@ -273,6 +279,23 @@ export class Machine {
     writeCore(path, this.view, this.symbols);
   }
 
+  /** Raises a non-maskable interrupt, as the button of old servers did. */
+  raiseNmi(): void {
+    this.cpu.native.raiseNmi();
+    this.wake();
+  }
+
+  /** All devices. */
+  get devices(): readonly Device[] {
+    return this.board.devices;
+  }
+
+  /** What is where: port and memory addresses of the devices. */
+  get buses(): { readonly ports: AddressSpace; readonly mmio: AddressSpace } {
+    const { ports, mmio } = this.board;
+    return { ports, mmio };
+  }
+
   /** Ends a pending {@link run} with reason `stopped`. */
   stop(): void {
     this.end({ reason: 'stopped' });
@@ -348,6 +371,7 @@ export class Machine {
     this.silence.broken(0);
     this.resetWanted = false;
     this.symbols.reset();
+    this.debugger.restarted();
     const acpi = buildAcpi({ base: ACPI_TABLES.base, cpus: 1, serialPorts: config.serialPorts });
     memory.write(ACPI_TABLES.base, acpi.bytes);
     programMemoryTypes(cpu.native);
@@ -420,7 +444,11 @@ export class Machine {
   }
 
   private async whilePaused(): Promise<void> {
-    while (this.paused && !this.cause) await this.sleep(LONGEST_SLEEP_MS);
+    while ((this.paused || this.debugger.holds) && !this.cause) {
+      // Who looks at a guest that stands still sees it start anew.
+      if (this.resetWanted) this.restart();
+      await this.sleep(LONGEST_SLEEP_MS);
+    }
   }
 
   /** Passes on what the guest printed; one that prints nothing for too long has stalled. */
@@ -468,7 +496,10 @@ export class Machine {
       if (!served) break;
     }
     pace.measured(cpu.instructions - first, now - start);
-    if (reason === ExitReason.Shutdown) this.end({ reason: 'triple-fault' });
+    if (reason === ExitReason.Debug) this.debugger.arrived(cpu.debugCause, cpu.debugAddress);
+    if (reason === ExitReason.Shutdown && !this.debugger.catchesShutdown()) {
+      this.end({ reason: 'triple-fault' });
+    }
     return reason === ExitReason.Halt;
   }
 

@@ -332,6 +332,8 @@ export interface NativeCpu {
   writeFpu(image: Uint8Array): void;
   /** A register of the local APIC by its xAPIC offset (a multiple of 16 below 0x400), without side effects. */
   readApic(offset: number): number;
+  /** What CPUID answers: EAX, EBX, ECX, EDX. */
+  cpuid(leaf: number, subleaf: number): readonly [number, number, number, number];
   /** Whether the processor is in HLT. */
   readonly halted: boolean;
   /**
@@ -346,6 +348,8 @@ export interface NativeCpu {
    * @param maskInterrupts keeps interrupts away meanwhile, unless the processor is in HLT
    */
   beginStep(maskInterrupts: boolean): void;
+  /** Takes a step back that has not been made. */
+  cancelStep(): void;
   /** Host time only: makes guest time stand still (true), or go on from there (false). */
   holdClock(held: boolean): void;
   /** Translates a linear address by the current page tables without side effects; -1 when not mapped. */

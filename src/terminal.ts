@@ -6,12 +6,13 @@ const CTRL_A = 0x01;
 
 const KEY_HELP = [
   'Ctrl-A X       end the run',
+  'Ctrl-A C       monitor, and back to the console',
   'Ctrl-A H       this help',
   'Ctrl-A Ctrl-A  send Ctrl-A (Ctrl-A A as well)',
 ];
 
 /** What the keys after Ctrl-A ask for. */
-export type EscapeCommand = 'quit' | 'help';
+export type EscapeCommand = 'quit' | 'help' | 'monitor';
 
 /**
  * Takes QEMU's Ctrl-A commands out of a stream of keys. The two bytes may arrive in different chunks.
@@ -34,6 +35,7 @@ export class EscapeFilter {
       const key = String.fromCharCode(byte).toLowerCase();
       if (byte === CTRL_A || key === 'a') kept.push(CTRL_A);
       else if (key === 'x') onCommand('quit');
+      else if (key === 'c') onCommand('monitor');
       else if (key === 'h' || key === '?') onCommand('help');
     }
     return Uint8Array.from(kept);
@@ -46,6 +48,14 @@ export type TerminalInput = Readable & {
   setRawMode?(raw: boolean): unknown;
 };
 
+/** What is behind Ctrl-A C. */
+export interface MonitorKeys {
+  /** Keys are for the monitor from now on; it may call `leave` to give them back to the guest. */
+  enter(leave: () => void): void;
+  /** Keys, while they are for the monitor. */
+  input(bytes: Uint8Array): void;
+}
+
 /** What a terminal is made of. */
 export interface TerminalOptions {
   readonly input: TerminalInput;
@@ -56,6 +66,8 @@ export interface TerminalOptions {
   onInput(bytes: Uint8Array): void;
   /** How many bytes given to {@link onInput} still wait for the guest. */
   backlog(): number;
+  /** Behind Ctrl-A C; the key does nothing without. */
+  readonly monitor?: MonitorKeys | undefined;
   /** Ctrl-A X. */
   onQuit(): void;
   /** The reader of our output has gone away (EPIPE); nothing more will be written. */
@@ -78,6 +90,8 @@ const READ_ALL_LIMIT = 64 * 1024 * 1024;
  */
 export class Terminal {
   private readonly escapes = new EscapeFilter();
+  /** Keys are for the monitor. */
+  private atMonitor = false;
   /** Writes that the output has not finished yet. */
   private writing = 0;
   private congested = false;
@@ -159,13 +173,27 @@ export class Terminal {
   }
 
   private readonly receive = (chunk: Buffer): void => {
-    const bytes = this.interactive
-      ? this.escapes.filter(chunk, (command) => this.obey(command))
-      : chunk;
-    if (bytes.length > 0) this.options.onInput(bytes);
-    // Keys are never held back: Ctrl-A X must work whatever the guest does.
-    if (!this.interactive) this.holdBack();
+    if (this.interactive) {
+      // Keys are never held back: Ctrl-A X must work whatever the guest does.
+      this.receiveKeys(chunk);
+      return;
+    }
+    this.options.onInput(chunk);
+    this.holdBack();
   };
+
+  private receiveKeys(chunk: Buffer): void {
+    // A command may change whom the rest of the chunk is for.
+    const step = chunk.includes(CTRL_A) ? 1 : Math.max(1, chunk.length);
+    for (let at = 0; at < chunk.length; at += step) {
+      const keys = this.escapes.filter(chunk.subarray(at, at + step), (command) =>
+        this.obey(command),
+      );
+      if (keys.length === 0) continue;
+      if (this.atMonitor) this.options.monitor?.input(keys);
+      else this.options.onInput(keys);
+    }
+  }
 
   private readonly holdBack = (): void => {
     const { input } = this.options;
@@ -182,7 +210,16 @@ export class Terminal {
 
   private obey(command: EscapeCommand): void {
     if (command === 'quit') this.options.onQuit();
+    else if (command === 'monitor') this.toggleMonitor();
     else this.options.messages.write(`\r\n${KEY_HELP.join('\r\n')}\r\n`);
+  }
+
+  private toggleMonitor(): void {
+    const { monitor } = this.options;
+    if (monitor === undefined) return;
+    this.atMonitor = !this.atMonitor;
+    if (this.atMonitor) monitor.enter(() => (this.atMonitor = false));
+    else this.options.messages.write('\r\n');
   }
 
   private written(): void {

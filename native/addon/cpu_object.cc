@@ -67,6 +67,8 @@ Napi::Function CpuObject::constructorFunction(Napi::Env env) {
                    InstanceAccessor<&Self::halted>("halted"),
                    InstanceMethod<&Self::setBreakpoints>("setBreakpoints"),
                    InstanceMethod<&Self::beginStep>("beginStep"),
+                   InstanceMethod<&Self::cancelStep>("cancelStep"),
+                   InstanceMethod<&Self::cpuid>("cpuid"),
                    InstanceMethod<&Self::holdClock>("holdClock"),
                    InstanceMethod<&Self::translate>("translate"),
                    InstanceMethod<&Self::checkInvariants>("checkInvariants"),
@@ -244,6 +246,15 @@ Napi::Value CpuObject::readApic(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), known ? static_cast<double>(value) : 0);
 }
 
+Napi::Value CpuObject::cpuid(const Napi::CallbackInfo& info) {
+  const Cpu::CpuidResult result = bundle_->cpu.cpuid(info[0].As<Napi::Number>().Uint32Value(),
+                                                     info[1].As<Napi::Number>().Uint32Value());
+  Napi::Array registers = Napi::Array::New(info.Env());
+  for (const uint32_t value : {result.eax, result.ebx, result.ecx, result.edx})
+    registers.Set(registers.Length(), Napi::Number::New(info.Env(), value));
+  return registers;
+}
+
 Napi::Value CpuObject::halted(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), bundle_->cpu.halted);
 }
@@ -266,6 +277,8 @@ void CpuObject::setBreakpoints(const Napi::CallbackInfo& info) {
 void CpuObject::beginStep(const Napi::CallbackInfo& info) {
   bundle_->cpu.beginStep(info[0].As<Napi::Boolean>().Value());
 }
+
+void CpuObject::cancelStep(const Napi::CallbackInfo&) { bundle_->cpu.debug.stepping = false; }
 
 void CpuObject::holdClock(const Napi::CallbackInfo& info) {
   bundle_->cpu.clock.hold(info[0].As<Napi::Boolean>().Value());

@@ -46,9 +46,11 @@ class CpuObject : public Napi::ObjectWrap<CpuObject> {
   Napi::Value readFpu(const Napi::CallbackInfo& info);
   void writeFpu(const Napi::CallbackInfo& info);
   Napi::Value readApic(const Napi::CallbackInfo& info);
+  Napi::Value cpuid(const Napi::CallbackInfo& info);
   Napi::Value halted(const Napi::CallbackInfo& info);
   void setBreakpoints(const Napi::CallbackInfo& info);
   void beginStep(const Napi::CallbackInfo& info);
+  void cancelStep(const Napi::CallbackInfo& info);
   void holdClock(const Napi::CallbackInfo& info);
   Napi::Value translate(const Napi::CallbackInfo& info);
   Napi::Value checkInvariants(const Napi::CallbackInfo& info);

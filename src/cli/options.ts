@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 
 import { DEFAULT_CMDLINE, DEFAULT_MEMORY } from '../config.js';
 import { DEFAULT_CPU, describeModels } from '../cpu-model.js';
+import type { Endpoint } from '../debug/endpoint.js';
 import { NodevmError } from '../errors.js';
 import { exitStatusRows } from '../exit-status.js';
 import { loadNative } from '../native-loader.js';
@@ -16,6 +17,7 @@ import {
   parseBootProtocol,
   parseDevice,
   parseDuration,
+  parseListener,
   parseMemorySize,
   parseSerial,
   usageError,
@@ -43,6 +45,11 @@ export interface CliOptions {
   /** COM1 to COM4, in order; COM1 is stdio when empty. */
   serial: SerialTarget[];
   debugExit: DebugExitOption | undefined;
+  /** Where gdb and the monitor are served. */
+  gdb: Endpoint | undefined;
+  monitor: Endpoint | undefined;
+  /** Whether the guest waits for a debugger before its first instruction. */
+  startStopped: boolean;
   noReboot: boolean;
   /** Host milliseconds, or no limit. */
   timeoutMs: number | undefined;
@@ -156,6 +163,30 @@ export const optionRows: readonly OptionRow[] = [
     apply: (options, value) => (options.debugExit = parseDevice(value)),
   },
   {
+    name: 's',
+    help: 'serve gdb at tcp::1234',
+    apply: (options) => (options.gdb = parseListener('s', 'tcp::1234')),
+  },
+  {
+    name: 'S',
+    help: 'stop before the first instruction, until a debugger or the monitor lets the guest go',
+    apply: (options) => (options.startStopped = true),
+  },
+  {
+    name: 'gdb',
+    argument: 'listener',
+    help: 'serve gdb at tcp:[host]:port or unix:path; without a host on the loopback interface only, port 0 is any',
+    apply: (options, value) => {
+      options.gdb = value === 'none' ? undefined : parseListener('gdb', value);
+    },
+  },
+  {
+    name: 'monitor',
+    argument: 'listener',
+    help: 'serve the monitor at tcp:[host]:port or unix:path; at a terminal it is behind Ctrl-A C',
+    apply: setMonitor,
+  },
+  {
     name: 'no-reboot',
     help: 'end the run when the guest reboots',
     apply: (options) => (options.noReboot = true),
@@ -236,6 +267,13 @@ function addSerial(options: CliOptions, value: string): void {
   options.serial.push(target);
 }
 
+function setMonitor(options: CliOptions, value: string): void {
+  // QEMU's other places for it: at a terminal it is there anyway.
+  if (value === 'none' || value === 'null') return;
+  if (value === 'stdio' || value === 'vc') options.ignored.add(`--monitor ${value}`);
+  else options.monitor = parseListener('monitor', value);
+}
+
 function setClock(options: CliOptions, value: string): void {
   if (value !== 'host' && value !== 'icount') throw usageError('clock', value, 'host or icount');
   options.clock = value;
@@ -271,7 +309,6 @@ export const ignoredWithArgument: readonly string[] = [
   'icount',
   'k',
   'machine',
-  'monitor',
   'msg',
   'name',
   'net',
@@ -287,7 +324,7 @@ export const ignoredWithArgument: readonly string[] = [
 
 /** Flags that ask for exactly what nodevm is anyway; naming them on stderr would be noise. */
 const alreadySo = new Set(['nodefaults', 'no-user-config']);
-const noneIsAlreadySo = new Set(['display', 'monitor', 'net', 'nic', 'parallel', 'vga']);
+const noneIsAlreadySo = new Set(['display', 'net', 'nic', 'parallel', 'vga']);
 
 function applyIgnored(name: string, value: string, options: CliOptions): void {
   if ((name === 'net' || name === 'nic') && value !== 'none') {
@@ -395,7 +432,7 @@ function helpEpilogue(): string {
     'nodevm test file runs a matrix of kernels, archives and commands; see nodevm test --help.',
     'nodevm initramfs makes, shows, checks and changes initramfs archives; see nodevm initramfs --help.',
     '',
-    'At a terminal: Ctrl-A X ends the run, Ctrl-A H helps, Ctrl-A Ctrl-A sends Ctrl-A.',
+    'At a terminal: Ctrl-A X ends the run, Ctrl-A C is the monitor, Ctrl-A H helps, Ctrl-A Ctrl-A sends Ctrl-A.',
     '',
     'Exit status:',
     ...statuses,
@@ -421,6 +458,9 @@ export function parseCommandLine(argv: readonly string[], version: string): CliR
     memory: DEFAULT_MEMORY,
     serial: [],
     debugExit: undefined,
+    gdb: undefined,
+    monitor: undefined,
+    startStopped: false,
     noReboot: false,
     timeoutMs: undefined,
     stallMs: undefined,

@@ -11,6 +11,7 @@ import type { MachineExit } from '../machine-exit.js';
 import { loadInitrd } from '../initramfs/source.js';
 import { Machine } from '../machine.js';
 import { Terminal } from '../terminal.js';
+import { DebugServices } from './debug-services.js';
 import type { CliOptions } from './options.js';
 import { progressOf } from './initramfs.js';
 import { describeExit, exitReport, say } from './report.js';
@@ -39,8 +40,18 @@ export async function runGuest(options: CliOptions): Promise<number> {
   const machine = await Machine.create(await machineConfig(options));
   if (options.verbose) await say(`kernel: ${machine.kernel}`);
   machine.onDebugOutput((byte) => process.stderr.write(Uint8Array.of(byte)));
-  const session = new Session(machine, options);
+  const services = await startServices(machine, options);
+  const session = new Session(machine, options, services);
   return session.run();
+}
+
+async function startServices(machine: Machine, options: CliOptions): Promise<DebugServices> {
+  try {
+    return await DebugServices.start(machine, options, () => machine.stop());
+  } catch (error) {
+    await machine.close();
+    throw error;
+  }
 }
 
 async function machineConfig(options: CliOptions): Promise<MachineConfig> {
@@ -120,6 +131,7 @@ class Session {
   constructor(
     private readonly machine: Machine,
     private readonly options: CliOptions,
+    private readonly services: DebugServices,
   ) {
     serialTargets(options).forEach((target, port) => this.connect(target, port));
   }
@@ -138,6 +150,7 @@ class Session {
       for (const signal of ENDING_SIGNALS) process.on(signal, this.onSignal);
       const endTrace = await traceOf(machine, this.options.trace);
       const exit = await machine.run().finally(endTrace);
+      this.services.close(statusOf(exit, this.interruption));
       await this.drain(exit);
       restore();
       return await this.conclude(exit);
@@ -163,6 +176,7 @@ class Session {
         messages: process.stderr,
         onInput: (bytes) => console.write(bytes),
         backlog: () => console.queued,
+        monitor: this.services.keys,
         onQuit: () => this.interrupt({ kind: 'quit' }),
         onOutputClosed: (error) => this.interrupt({ kind: 'output-failed', error }),
         onCongestion: (congested) => (congested ? this.machine.pause() : this.machine.resume()),

@@ -1,3 +1,4 @@
+import { parseEndpoint, type Endpoint } from '../debug/endpoint.js';
 import { NodevmError } from '../errors.js';
 import { BOOT_PROTOCOLS, type BootProtocol } from '../loader/protocol.js';
 
@@ -71,8 +72,7 @@ export function parseDuration(value: string, option = 'timeout'): number {
 }
 
 /**
- * Parses a `-serial` argument. `mon:stdio` means stdio: the monitor behind it does not exist here,
- * its Ctrl-A keys do.
+ * Parses a `-serial` argument. `mon:stdio` means stdio: the monitor is behind Ctrl-A C in any case.
  * @throws NodevmError `E_USAGE`
  */
 export function parseSerial(value: string): SerialTarget {
@@ -81,6 +81,16 @@ export function parseSerial(value: string): SerialTarget {
   if (value === 'none') return { kind: 'none' };
   if (value.startsWith('file:') && value.length > 5) return { kind: 'file', path: value.slice(5) };
   throw usageError('serial', value, 'stdio, null, none or file:PATH');
+}
+
+/**
+ * The argument of `-gdb` and `--monitor`.
+ * @throws NodevmError `E_USAGE`
+ */
+export function parseListener(option: string, value: string): Endpoint {
+  const endpoint = parseEndpoint(value);
+  if (endpoint !== undefined) return endpoint;
+  throw usageError(option, value, 'tcp:[host]:port or unix:path');
 }
 
 /** Checks `-smp`; one processor is what there is so far. */

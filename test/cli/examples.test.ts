@@ -23,6 +23,13 @@ describe('the examples', { timeout: BOOT_TIMEOUT_MS }, () => {
     expect(output.trimEnd()).toMatch(/poweroff$/);
   });
 
+  it('script with a breakpoint', async () => {
+    const output = await node('script', 'break-at-start-kernel.mjs');
+    expect(output).toContain("kind: 'breakpoint'");
+    expect(output).toMatch(/now at 0xffffffff[0-9a-f]{8} \(\w+\+0x/);
+    expect(output.trimEnd()).toMatch(/stopped$/);
+  });
+
   it('node-test', async () => {
     expect(await node('node-test', '--test')).toMatch(/# pass 3\n# fail 0/);
   });

@@ -3,78 +3,22 @@ import { readFileSync } from 'node:fs';
 
 import { describe, expect, it } from 'vitest';
 
-import { Cpu } from '../../src/cpu.js';
-import { enterKernel, longModeEntry } from '../../src/loader/entry-state.js';
 import { BOOT_PAGE_TABLES } from '../../src/layout.js';
-import { GuestMemory } from '../../src/memory.js';
 import { BreakpointKind, DebugCause, ExitReason } from '../../src/native.js';
-import type { NativeBreakpoint, NativeCpuOptions } from '../../src/native.js';
-import { loadNative } from '../../src/native-loader.js';
+import type { NativeBreakpoint } from '../../src/native.js';
+import { Bench, CODE, DATA, type EngineOptions } from '../support/bench.js';
 import { buildGuest, GUEST_BASE, guestNames, GuestRunner } from '../support/guest-runner.js';
-
-type EngineOptions = Pick<NativeCpuOptions, 'engine' | 'jit'>;
 
 const ENGINES: readonly (readonly [string, EngineOptions])[] = [
   ['the interpreter', {}],
   ['the translator', { engine: 'jit', jit: { threshold: 0 } }],
 ];
 
-const CODE = 0x10_0000;
-const DATA = 0x20_0000;
-
-/** 64-bit code on a bare processor, with all of memory mapped one to one; RDI points to {@link DATA}. */
-class Bench {
-  readonly cpu: Cpu;
-  readonly memory: GuestMemory;
-
-  constructor(engine: EngineOptions, code: readonly number[]) {
-    const addon = loadNative();
-    const ram = { lowRam: 32 << 20, highRam: 0 };
-    const native = addon.createCpu({ ...ram, clock: 'icount', ...engine });
-    this.cpu = new Cpu(native, addon.exitBlockLayout);
-    this.memory = new GuestMemory({
-      ...ram,
-      views: native.ram,
-      invalidate: (gpa, length) => native.invalidateCode(gpa, length),
-    });
-    this.memory.write(CODE, Uint8Array.from(code));
-    enterKernel(native, longModeEntry(this.memory, CODE, 0));
-    native.setRegister('rdi', BigInt(DATA));
-  }
-
-  get native() {
-    return this.cpu.native;
-  }
-
-  get rip(): number {
-    return Number(this.native.getRegister('rip'));
-  }
-
-  /** The address of a debug exit. */
-  get address(): number {
-    return this.cpu.dataHigh * 2 ** 32 + this.cpu.data;
-  }
-
-  break(...breakpoints: readonly (readonly [BreakpointKind, number, number?])[]): void {
-    this.native.setBreakpoints(
-      breakpoints.map(([kind, address, length = 1]): NativeBreakpoint => ({
-        kind,
-        address: BigInt(address),
-        length,
-      })),
-    );
-  }
-
-  run(): ExitReason {
-    return this.cpu.run(1_000_000);
-  }
-
-  /** Runs on, and says at which addresses it stopped until it halted. */
-  stops(): number[] {
-    const seen: number[] = [];
-    while (this.run() === ExitReason.Debug) seen.push(this.rip);
-    return seen;
-  }
+/** Runs on, and says at which addresses it stopped until it halted. */
+function stops(bench: Bench): number[] {
+  const seen: number[] = [];
+  while (bench.run() === ExitReason.Debug) seen.push(bench.rip);
+  return seen;
 }
 
 // mov ecx, 50; 5: inc qword [rdi]; 8: dec ecx; a: jnz 5; c: hlt
@@ -104,7 +48,7 @@ describe.each(ENGINES)('%s', (_name, engine) => {
     expect(bench.run()).toBe(ExitReason.Debug);
     expect([bench.rip, bench.native.getRegister('rcx')]).toEqual([CODE + 10, 9n]);
     bench.break();
-    expect(bench.stops()).toEqual([]);
+    expect(stops(bench)).toEqual([]);
     expect(bench.cpu.instructions).toBe(LOOP_INSTRUCTIONS);
   });
 
@@ -128,7 +72,7 @@ describe.each(ENGINES)('%s', (_name, engine) => {
     const code = [0x66, 0xc7, 0x05, 0, 0, 0, 0, 0xff, 0xc9, 0x0f, 0x0b, 0xf4];
     const bench = new Bench(engine, code);
     bench.break([BreakpointKind.Linear, CODE + 9]);
-    expect(bench.stops()).toEqual([CODE + 9]);
+    expect(stops(bench)).toEqual([CODE + 9]);
     expect([...bench.memory.read(CODE + 9, 2)]).toEqual([0xff, 0xc9]);
     expect(bench.native.getRegister('rcx')).toBe(0xffff_ffffn);
   });
@@ -154,17 +98,17 @@ describe.each(ENGINES)('%s', (_name, engine) => {
     // mov [rdi], rax; mov rax, [rdi]; hlt
     const bench = new Bench(engine, [0x48, 0x89, 0x07, 0x48, 0x8b, 0x07, 0xf4]);
     bench.break([BreakpointKind.Read, DATA, 8]);
-    expect(bench.stops()).toEqual([CODE + 6]);
+    expect(stops(bench)).toEqual([CODE + 6]);
     bench.native.setRegister('rip', BigInt(CODE));
     bench.break([BreakpointKind.Write, DATA, 8]);
-    expect(bench.stops()).toEqual([CODE + 3]);
+    expect(stops(bench)).toEqual([CODE + 3]);
   });
 
   it('stops within REP, at the element that was watched', () => {
     const bench = new Bench(engine, [0xf3, 0xaa, 0xf4]); // rep stosb; hlt
     bench.native.setRegister('rcx', 100n);
     bench.break([BreakpointKind.Write, DATA + 10, 2]);
-    expect(bench.stops()).toEqual([CODE, CODE]);
+    expect(stops(bench)).toEqual([CODE, CODE]);
     expect(bench.native.getRegister('rcx')).toBe(0n);
   });
 
@@ -172,7 +116,7 @@ describe.each(ENGINES)('%s', (_name, engine) => {
     const bench = new Bench(engine, [0x8e, 0xd8, 0x90, 0xf4]); // mov ds, eax; nop; hlt
     bench.native.setRegister('rax', 0x18n);
     bench.break([BreakpointKind.Read, Number(bench.native.getRegister('gdtrBase')) + 0x18, 8]);
-    expect(bench.stops()).toEqual([CODE + 2]);
+    expect(stops(bench)).toEqual([CODE + 2]);
   });
 
   it('sees the frame of an exception, and stops at its handler', () => {
@@ -188,7 +132,7 @@ describe.each(ENGINES)('%s', (_name, engine) => {
     );
     bench.native.setRegister('rsp', BigInt(DATA));
     bench.break([BreakpointKind.Write, DATA - 8, 8]);
-    expect(bench.stops()).toEqual([CODE + 3]);
+    expect(stops(bench)).toEqual([CODE + 3]);
     expect(bench.cpu.instructions).toBe(1);
   });
 

@@ -154,7 +154,7 @@ describe('Terminal', () => {
     terminal.start();
     keys.write('l\x01x');
     await new Promise(setImmediate);
-    expect(log).toEqual(['<quit>', 'l']);
+    expect(log).toEqual(['l', '<quit>']);
     terminal.continue();
     terminal.restore();
     terminal.restore();
