@@ -14,7 +14,6 @@ import { firstPhase, PhaseWatch } from './debug/boot-phases.js';
 import { TraceHub } from './debug/trace-hub.js';
 import { FlightRecorder } from './debug/recorder.js';
 import { formatRecord, readKernelLog } from './debug/printk.js';
-import { panicInLog } from './debug/verdict-linux.js';
 import { findVerdict, type Verdict } from './debug/verdict.js';
 import { NodevmError } from './errors.js';
 import { Exits } from './exits.js';
@@ -32,16 +31,12 @@ import { statusOf, type ExitCause, type ExitReport, type MachineExit } from './m
 import { GuestMemory } from './memory.js';
 import { loadNative } from './native-loader.js';
 import { ExitReason, type NativeAddon, type NativeCpu } from './native.js';
-import { PanicWatch } from './panic-watch.js';
-import { SilenceWatch } from './silence-watch.js';
+import { PanicSentry } from './panic-sentry.js';
 import { SerialLink, type BytePort } from './serial-link.js';
 import { wire, type Board } from './wiring.js';
 
 /** Lines of the console that a {@link MachineExit} carries. */
 const TAIL_LINES = 40;
-
-/** How many instructions a panicking kernel gets for the rest of its message. */
-const PANIC_GRACE = 200e6;
 
 /** setTimeout() takes no more than this: about 24 days. */
 const LONGEST_SLEEP_MS = 2 ** 31 - 1;
@@ -85,7 +80,7 @@ export class Machine {
   /** What is on the serial ports, COM1 first. */
   private readonly links: readonly SerialLink[];
   private readonly serialConsoles: readonly SerialConsole[];
-  private readonly panicWatches: readonly PanicWatch[];
+  private readonly panic: PanicSentry;
   private readonly timers: MachineClock;
   private readonly pace: Pace;
   private readonly idleWatch = new IdleWatch((periods) => {
@@ -110,13 +105,6 @@ export class Machine {
   private closed = false;
   /** Guest time at which something was last printed, in nanoseconds. */
   private lastOutput = 0;
-  /** Whether the guest has printed anything since power-on. */
-  private hasPrinted = false;
-  /** The message of a panic that was found in the kernel's log, since no console showed it. */
-  private silentPanic: string | undefined;
-  private readonly silence = new SilenceWatch();
-  /** Instruction count at which a panic was first seen. */
-  private panicSince: number | undefined;
   /** How often something came from outside that an idle guest may wait for. */
   private wakeUps = 0;
   private endSleep: (() => void) | undefined;
@@ -149,10 +137,11 @@ export class Machine {
     this.channel = config.channel ? this.links[CHANNEL_PORT] : undefined;
     this.serialConsoles = this.links.filter((link) => link instanceof SerialConsole);
     this.consoles = this.serialConsoles;
-    this.panicWatches = this.serialConsoles.map((console) => {
-      const watch = new PanicWatch();
-      console.onOutput((bytes) => watch.feed(bytes));
-      return watch;
+    this.panic = new PanicSentry({
+      consoles: this.serialConsoles,
+      view: this.view,
+      symbols: this.symbols,
+      lookIntoMemory: config.verdict,
     });
     this.board = this.wireBoard(native);
     this.exits = new Exits(this.cpu, this.board);
@@ -364,11 +353,7 @@ export class Machine {
     const { cpu, memory, config } = this;
     this.board.reset();
     cpu.native.reset();
-    for (const watch of this.panicWatches) watch.reset();
-    this.panicSince = undefined;
-    this.hasPrinted = false;
-    this.silentPanic = undefined;
-    this.silence.broken(0);
+    this.panic.reset();
     this.resetWanted = false;
     this.symbols.reset();
     this.debugger.restarted();
@@ -436,7 +421,7 @@ export class Machine {
       ({ wakeUps } = this);
       idle = this.slice();
       this.flush();
-      this.checkPanic();
+      if (this.panic.isOver(this.cpu.instructions)) this.end({ reason: 'halt' });
       if (idle && !this.canWake()) this.end({ reason: 'halt' });
       // Before the clock of an idle guest may jump: whoever paused it has seen this instruction.
       await this.whilePaused();
@@ -456,9 +441,7 @@ export class Machine {
     const { stallMs } = this.config;
     let printed = false;
     for (const link of this.links) printed = link.flush() || printed;
-    this.hasPrinted ||= printed;
-    if (printed) this.silence.broken(this.cpu.instructions);
-    else if (this.config.verdict) this.lookForSilentPanic();
+    this.panic.sliceEnded(printed, this.cpu.instructions);
     if (printed || stallMs === undefined) {
       this.lastOutput = this.timers.now();
     } else if (this.timers.now() - this.lastOutput >= stallMs * 1e6) {
@@ -566,40 +549,16 @@ export class Machine {
 
   /** The guest reboots. A panicked one has nothing more to say: it ends where another would start again. */
   private guestReset(): void {
-    if (!this.hasPrinted && this.config.verdict) {
-      this.silentPanic ??= panicInLog(this.view, this.symbols);
-    }
-    if (this.config.noReboot || this.panicMessage !== undefined) this.end({ reason: 'reboot' });
+    // Its last words may have come in this very slice.
+    for (const link of this.links) link.flush();
+    this.panic.guestResets();
+    if (this.config.noReboot || this.panic.message !== undefined) this.end({ reason: 'reboot' });
     else this.resetWanted = true;
-  }
-
-  private get panicMessage(): string | undefined {
-    return (
-      this.panicWatches.find((watch) => watch.message !== undefined)?.message ?? this.silentPanic
-    );
-  }
-
-  /** Looks for a panic that no console shows, when a busy guest has been silent for long. */
-  private lookForSilentPanic(): void {
-    const { instructions } = this.cpu;
-    if (!this.silence.isDue(instructions)) return;
-    this.silentPanic = panicInLog(this.view, this.symbols);
-    if (this.silentPanic !== undefined) this.end({ reason: 'halt' });
-  }
-
-  /** Ends the run once a panicking kernel has said all, or has had time enough to. */
-  private checkPanic(): void {
-    if (this.panicMessage === undefined) return;
-    this.panicSince ??= this.cpu.instructions;
-    const finished = this.panicWatches.some((watch) => watch.finished);
-    if (finished || this.cpu.instructions - this.panicSince > PANIC_GRACE) {
-      this.end({ reason: 'halt' });
-    }
   }
 
   /** However a panicked guest ends, unless the host stopped it, the panic is the reason. */
   private orPanic(cause: ExitCause): ExitCause {
-    const message = this.panicMessage;
+    const { message } = this.panic;
     if (message === undefined || cause.reason === 'stopped') return cause;
     return { reason: 'panic', message };
   }
@@ -607,15 +566,15 @@ export class Machine {
   private async findVerdict(cause: ExitCause): Promise<Verdict | undefined> {
     const { verdict, kernel, cmdline, initrds } = this.config;
     if (!verdict) return undefined;
-    const { view, symbols, recorder, hasPrinted, board } = this;
+    const { view, symbols, recorder, board } = this;
     return findVerdict(cause, {
       view,
       symbols,
       recorder,
-      hasPrinted,
+      hasPrinted: this.panic.hasPrinted,
       cmdline,
       isLinux: kernel !== undefined && hasSetupHeader(kernel),
-      hasInitrd: initrds.length > 0,
+      hasInitrd: initrds.some(({ length }) => length > 0),
       instructions: this.cpu.instructions,
       deviceAt: (kind, address) => {
         const space = kind === 'in' || kind === 'out' ? board.ports : board.mmio;

@@ -67,6 +67,8 @@ export interface CliOptions {
   trace: TraceCliOptions;
   /** Whether to look into a run that ends badly. */
   verdict: boolean;
+  /** Path of the core file of a run that ends badly. */
+  core: string | undefined;
   /** QEMU flags that were accepted and mean nothing here, as they were written; each once. */
   ignored: Set<string>;
 }
@@ -255,6 +257,12 @@ export const optionRows: readonly OptionRow[] = [
     name: 'no-verdict',
     help: 'do not look into why a run ended badly (triple fault, panic, stall, timeout)',
     apply: (options) => (options.verdict = false),
+  },
+  {
+    name: 'core',
+    argument: 'file',
+    help: 'write an ELF core file, for gdb and crash, when a run ends badly',
+    apply: (options, value) => (options.core = value),
   },
 ];
 
@@ -473,6 +481,7 @@ export function parseCommandLine(argv: readonly string[], version: string): CliR
     profileJit: false,
     trace: noTrace(),
     verdict: true,
+    core: undefined,
     ignored: new Set(),
   };
   const program = createProgram(version, options);

@@ -245,6 +245,10 @@ class Session {
     }
     if (options.profileJit) process.stderr.write(this.machine.cpu.jitProfile());
     if (exit.verdict !== undefined) await say(formatVerdict(exit.verdict));
+    if (options.core !== undefined && endedBadly(exit)) {
+      this.machine.dumpCore(options.core);
+      await say(`core file written: ${options.core}`);
+    }
     if (options.json) await exitReport({ ...exit, status });
     return status;
   }
@@ -255,6 +259,11 @@ function statusOf(exit: MachineExit, interruption: Interruption | undefined): nu
   if (interruption?.kind === 'signal') return signalStatus(interruption.signal);
   if (interruption?.kind === 'output-failed') return signalStatus('SIGPIPE');
   return exit.status;
+}
+
+/** Ends that a core file may explain. */
+function endedBadly({ reason, verdict }: MachineExit): boolean {
+  return verdict !== undefined || ['panic', 'triple-fault', 'stall', 'timeout'].includes(reason);
 }
 
 function isBrokenPipe(error: Error): boolean {

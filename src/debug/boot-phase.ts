@@ -48,6 +48,7 @@ export function bootPhaseOf(
   if (names.includes('do_one_initcall')) {
     return { name: 'initcalls', detail: names[names.indexOf('do_one_initcall') - 1] };
   }
+  if (names.includes('kernel_init_freeable')) return { name: 'init' };
   if (view.cpl === 3) return { name: 'user space' };
   if (state === SYSTEM_BOOTING) {
     const early = names.some((name) => /^(secondary_)?startup_64|^x86_64_start_/.test(name ?? ''));

@@ -21,7 +21,6 @@ export interface LogRecord {
 
 /** Bounds on what a guest can make us read. */
 const MOST_BITS = 26;
-const MOST_RECORDS = 1 << 20;
 
 /** The log, oldest message first; undefined where none can be found. */
 export function readKernelLog(view: GuestView, symbols: Symbols): LogRecord[] | undefined {
@@ -161,7 +160,7 @@ function readOldLog(view: GuestView, symbols: Symbols, pointer: bigint): LogReco
   const end = u32('log_next_idx');
   const records: LogRecord[] = [];
   let at = u32('log_first_idx');
-  for (let n = 0; n < MOST_RECORDS && at + OLD_RECORD.size <= ring.length; n++) {
+  for (let n = 0; n < ring.length / OLD_RECORD.size && at + OLD_RECORD.size <= ring.length; n++) {
     if (at === end && n > 0) break;
     const length = readNumber(ring, at + OLD_RECORD.length, 2);
     // A record without a length marks the end of the buffer: the next one is at its start.

@@ -45,7 +45,7 @@ export function panicFindings(scene: Scene, seenOnConsole?: string): Findings {
   const message = panicOf(log) ?? seenOnConsole ?? 'no message';
   const hidden = scene.hasPrinted ? '' : `; no console shows it: ${consoleHint(scene)}`;
   return {
-    cause: `the kernel panicked: ${message}: ${explainPanic(scene, log, message)}${hidden}`,
+    cause: `the kernel panicked (${message}): ${explainPanic(scene, log, message)}${hidden}`,
     sections: [logSection(log)],
   };
 }
@@ -77,10 +77,10 @@ function whyNoRoot({ hasInitrd }: Scene, log: readonly LogRecord[]): string {
   const exec = whyNoExec(log);
   if (unpacking !== undefined) return `it could not unpack the initramfs ("${unpacking}")`;
   if (exec !== undefined) return exec;
-  const seen = find(log, /^(?:RAMDISK|initrd)\b.*/i)?.[0];
-  return seen === undefined
+  const range = find(log, /^RAMDISK: \[mem (\S+)\]/)?.[1];
+  return range === undefined
     ? 'it did not see the initramfs that was given: ramdisk_image and ramdisk_size in boot_params do not lead to it'
-    : 'the initramfs has no /init, and root= names nothing that it has a driver for';
+    : `it found no /init in the initramfs at ${range}, where ramdisk_image in boot_params has it: the address is wrong, or the archive has none; and root= names nothing that it has a driver for`;
 }
 
 function whyNoExec(log: readonly LogRecord[]): string | undefined {

@@ -56,8 +56,9 @@ describe('the verdict on a panic', { timeout: BOOT_TIMEOUT_MS }, () => {
     const exit = await boot({ initrd: [], cmdline: 'console=tty0 panic=-1' });
     expect(exit).toMatchObject({ reason: 'panic', status: 255, consoleTail: '' });
     expect(exit.verdict?.cause).toMatch(
-      /^the kernel panicked: VFS: Unable to mount root fs on unknown-block\(0,0\): no initramfs was given, .*; no console shows it: the command line has console=tty0, expected console=ttyS0/,
+      /^the kernel panicked \(VFS: Unable to mount root fs on unknown-block\(0,0\)\): no initramfs was given, .*; no console shows it: the command line has console=tty0, expected console=ttyS0/,
     );
+    expect(exit.verdict?.phase).toBe('init');
     expect(section(exit, "end of the kernel's log")).toMatch(
       /^\[ {4}\d\.\d{6}\] Kernel panic - not/m,
     );
@@ -89,7 +90,7 @@ describe('the verdict on a panic', { timeout: BOOT_TIMEOUT_MS }, () => {
       memory.writeU32(BOOT_PARAMS + RAMDISK_IMAGE, 0x1000_0000),
     );
     expect(verdict?.cause).toMatch(
-      /could not unpack the initramfs \("Initramfs unpacking failed: /,
+      /found no \/init in the initramfs at 0x10000000-0x1000\w{4}, where ramdisk_image in boot_params has it: the address is wrong/,
     );
   });
 });
