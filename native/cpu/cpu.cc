@@ -1,6 +1,7 @@
 #include "cpu/cpu.h"
 
 #include "interpreter/block_cache.h"
+#include "interpreter/sse_control.h"
 #include "jit/jit.h"
 
 namespace nodevm {
@@ -75,6 +76,8 @@ void Cpu::updateMode() {
   ripMask = is64 ? ~uint64_t{0} : segment[kCs].big() ? 0xffffffff : 0xffff;
   stackMask = is64 ? ~uint64_t{0} : segment[kSs].big() ? 0xffffffff : 0xffff;
 
+  simdBlocked = static_cast<uint8_t>((sseUsable(*this) ? 0 : kSseBlocked) |
+                                     (avxUsable(*this) ? 0 : kAvxBlocked));
   alignmentChecked = cpl == 3 && (cr0 & cr0::kAm) && (eflagsRest & eflags::kAc);
   dataBreakpoints = false;
   for (unsigned n = 0; n < 4; ++n) {

@@ -277,6 +277,10 @@ class Cpu : public CpuState {
   Tlb* segmentTlb[kSegmentCount] = {};
   uint64_t context = 0;   // key of the jump cache: mode bits, user/supervisor, TLB generation
   uint32_t blockKey = 0;  // mode bits that decoding depends on
+  // What translated code asks of the control registers, derived by updateMode(): whether SSE and
+  // AVX instructions raise #UD or #NM.
+  static constexpr uint8_t kSseBlocked = 1, kAvxBlocked = 2;
+  uint8_t simdBlocked = kSseBlocked | kAvxBlocked;
   const Block* block = nullptr;  // running block
   const Instruction* at = nullptr;
   Leave leave = Leave::kBoundary;

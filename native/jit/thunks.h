@@ -16,7 +16,7 @@ struct Layout {
   explicit Layout(const Cpu& cpu);
   HostMemory at(int32_t displacement) const;
 
-  int32_t rip, remaining, context, segmentBase, segmentTlb, cr0, cr4, xcr0, mxcsr, vector;
+  int32_t rip, remaining, context, segmentBase, segmentTlb, simdBlocked, mxcsr, vector;
   int32_t pageRip, flagA, flagB, flagForm, target, targetCode, addends, jumpCache;
 };
 

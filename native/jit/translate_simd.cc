@@ -92,30 +92,12 @@ void Translator::zeroUpper(const Shape& shape) {
 // What sseUsable(), avxUsable() and allExceptionsMasked() ask, once for all instructions of the
 // block that they hold for: where they do not, the rest of the block is interpreted.
 void Translator::checkSimd(const Shape& shape) {
-  if (shape.checksSimd) {
+  const unsigned blocks =
+      (shape.checksSimd ? Cpu::kSseBlocked : 0u) | (shape.checksAvx ? Cpu::kAvxBlocked : 0u);
+  if (blocks) {
     hostFlags_ = false;
-    e_.move(4, host::kR9, layout_.at(layout_.cr4));
-    e_.aluImmediate(Alu::kXor, 4, host::kR9, static_cast<int32_t>(cr4::kOsfxsr));
-    e_.aluImmediate(Alu::kAnd, 4, host::kR9, static_cast<int32_t>(cr4::kOsfxsr));
-    e_.move(4, host::kR10, layout_.at(layout_.cr0));
-    e_.aluImmediate(Alu::kAnd, 4, host::kR10, static_cast<int32_t>(cr0::kEm | cr0::kTs));
-    e_.alu(Alu::kOr, 4, host::kR9, host::kR10);
-    detour(Detour::Kind::kInterpretRest, e_.jumpIf(kNotZero));
-  }
-  if (shape.checksAvx) {
-    constexpr int32_t kSseAndAvx = 6;
-    hostFlags_ = false;
-    const auto missing = [&](uint8_t to, int32_t from, int32_t bits) {
-      e_.move(4, to, layout_.at(from));
-      e_.aluImmediate(Alu::kXor, 4, to, bits);
-      e_.aluImmediate(Alu::kAnd, 4, to, bits);
-    };
-    missing(host::kR9, layout_.xcr0, kSseAndAvx);
-    missing(host::kR10, layout_.cr4, static_cast<int32_t>(cr4::kOsxsave));
-    e_.alu(Alu::kOr, 4, host::kR9, host::kR10);
-    e_.move(4, host::kR10, layout_.at(layout_.cr0));
-    e_.aluImmediate(Alu::kAnd, 4, host::kR10, static_cast<int32_t>(cr0::kTs));
-    e_.alu(Alu::kOr, 4, host::kR9, host::kR10);
+    e_.instruction({.byte = 0xf6}, 1, 0, layout_.at(layout_.simdBlocked));  // test byte, blocks
+    e_.immediate(blocks, 1);
     detour(Detour::Kind::kInterpretRest, e_.jumpIf(kNotZero));
   }
   if (shape.checksFloat) {
