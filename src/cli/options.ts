@@ -10,6 +10,7 @@ import type { BootProtocol } from '../loader/protocol.js';
 import type { Accel } from '../config.js';
 import type { ClockSource } from '../native.js';
 import { traceHelp } from '../debug/trace-items.js';
+import { profileRows, type ProfileCliOptions } from './profile.js';
 import { noTrace, traceRows, type TraceCliOptions } from './trace.js';
 import {
   checkProcessors,
@@ -69,6 +70,7 @@ export interface CliOptions {
   verdict: boolean;
   /** Path of the core file of a run that ends badly. */
   core: string | undefined;
+  profile: ProfileCliOptions;
   /** QEMU flags that were accepted and mean nothing here, as they were written; each once. */
   ignored: Set<string>;
 }
@@ -264,6 +266,7 @@ export const optionRows: readonly OptionRow[] = [
     help: 'write an ELF core file, for gdb and crash, when a run ends badly',
     apply: (options, value) => (options.core = value),
   },
+  ...profileRows,
 ];
 
 function addSerial(options: CliOptions, value: string): void {
@@ -482,6 +485,7 @@ export function parseCommandLine(argv: readonly string[], version: string): CliR
     trace: noTrace(),
     verdict: true,
     core: undefined,
+    profile: { boot: undefined, cpu: undefined },
     ignored: new Set(),
   };
   const program = createProgram(version, options);

@@ -15,6 +15,7 @@ import { DebugServices } from './debug-services.js';
 import type { CliOptions } from './options.js';
 import { progressOf } from './initramfs.js';
 import { describeExit, exitReport, say } from './report.js';
+import { profilesOf } from './profile.js';
 import { traceOf } from './trace.js';
 import { guardTerminal } from './tty-guard.js';
 import type { SerialTarget } from './values.js';
@@ -149,10 +150,12 @@ class Session {
       if (terminal !== undefined) await this.startInput(terminal);
       for (const signal of ENDING_SIGNALS) process.on(signal, this.onSignal);
       const endTrace = await traceOf(machine, this.options.trace);
+      const endProfiles = profilesOf(machine, this.options.profile);
       const exit = await machine.run().finally(endTrace);
       this.services.close(statusOf(exit, this.interruption));
       await this.drain(exit);
       restore();
+      await endProfiles();
       return await this.conclude(exit);
     } finally {
       restore();
