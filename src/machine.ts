@@ -10,7 +10,7 @@ import { GuestView } from './debug/guest-view.js';
 import { writeCore } from './debug/core-dump.js';
 import { Symbols } from './debug/symbols.js';
 import { hostEntropy, seededEntropy, type Entropy } from './entropy.js';
-import { firstPhase, PhaseWatch } from './debug/boot-phases.js';
+import { firstPhase, PhaseWatch } from './debug/phase-watch.js';
 import { TraceHub } from './debug/trace-hub.js';
 import { FlightRecorder } from './debug/recorder.js';
 import { formatRecord, readKernelLog } from './debug/printk.js';

@@ -54,6 +54,13 @@ type RunEvent =
  * @throws NodevmError for what is wrong with the options or the images
  */
 export async function runCommand(options: CliOptions, command: readonly string[]): Promise<number> {
+  const { trace, profile } = options;
+  if (trace.items.length > 0 || profile.boot !== undefined || profile.cpu !== undefined) {
+    throw new NodevmError(
+      'E_USAGE',
+      '-d, --boot-profile and --cpu-profile are not for nodevm run, expected nodevm without run',
+    );
+  }
   const { kernel, initrd } = await imagesOf(options);
   if (initrd.length === 0) {
     throw new NodevmError('E_USAGE', 'there is no initrd, expected --initrd with a shell in it');

@@ -1,7 +1,7 @@
 import type { AddressSpace } from '../bus/bus.js';
 import { RecordKind } from '../native.js';
 import type { Access } from './access-ring.js';
-import type { BootPhase, PhaseWatch } from './boot-phases.js';
+import type { BootPhase, PhaseWatch } from './phase-watch.js';
 import { exceptionName } from './event-text.js';
 import type { CpuEvent, ExecutionMode } from './events.js';
 import type { Follower } from './trace-hub.js';

@@ -2,7 +2,7 @@ import type { Machine } from '../machine.js';
 import { backtraceOf } from './backtrace.js';
 import { BootProfile } from './boot-profile.js';
 import { CpuProfile } from './cpu-profile.js';
-import { lookAtPhase } from './boot-phases.js';
+import { lookAtPhase } from './phase-watch.js';
 
 /** A profile that is being made. */
 export interface Profile {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 import { BootProfile, type TraceEvent } from '../../../src/debug/boot-profile.js';
-import { PhaseWatch } from '../../../src/debug/boot-phases.js';
+import { PhaseWatch } from '../../../src/debug/phase-watch.js';
 import { CpuProfile } from '../../../src/debug/cpu-profile.js';
 import type { CpuEvent } from '../../../src/debug/events.js';
 import { writeWhole } from '../../../src/debug/profile-file.js';
