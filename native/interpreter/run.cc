@@ -20,6 +20,10 @@ constexpr unsigned kLongestBlock = BlockCache::kNoLimit;
 
 constexpr uint64_t kDr6Single = 1 << 14;
 
+// An exception is no instruction, and a handler may fault at its first one for ever: a run ends
+// after as many events as it may execute instructions, and these.
+constexpr uint64_t kSpareEvents = 16;
+
 }  // namespace
 
 ExitReason Cpu::run(uint64_t maxInstructions) {
@@ -65,6 +69,7 @@ void Cpu::publish() {
 }
 
 ExitReason Cpu::loop(uint64_t end) {
+  const uint64_t mostEvents = eventsDelivered + (end - retired()) + kSpareEvents;
   for (;;) {
     if (portWritePending) {
       portWritePending = false;
@@ -82,7 +87,7 @@ ExitReason Cpu::loop(uint64_t end) {
     ExitReason exit = ExitReason::kBudget;
     if (serviceEvents(exit)) return exit;
     if (halted) return ExitReason::kHalt;
-    if (retired() >= end) return ExitReason::kBudget;
+    if (retired() >= end || eventsDelivered >= mostEvents) return ExitReason::kBudget;
     startSlice(end);
     const bool oneByOne = interruptShadow || debug.stepping || (dr7 & 0xff) != 0 ||
                           (eflagsRest & (eflags::kTf | eflags::kRf)) != 0;
