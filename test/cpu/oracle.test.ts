@@ -4,6 +4,8 @@ import { describe, expect, it } from 'vitest';
 
 const ORACLE = new URL('../../build/Release/oracle', import.meta.url).pathname;
 
+const VECTORS = new URL('oracle/vectors.bin', import.meta.url).pathname;
+
 /** Undefined flags follow the processors that the engine was measured against. */
 const onMeasuredVendor =
   process.platform === 'linux' &&
@@ -24,8 +26,15 @@ describe.skipIf(!onMeasuredVendor)(
   'the processor this runs on, as the oracle',
   { timeout: 120_000 },
   () => {
-    it.each([1, 2])('agrees on every row of the opcode table, seed %i', async (seed) => {
-      const { output, status } = await runOracle('--cases', '30', '--seed', String(seed));
+    it('agrees on every form of every row of the opcode table', async () => {
+      const { output, status } = await runOracle('--cases', '20', '--coverage');
+      expect(output.split('\n').filter((line) => /differ|INCOMPLETE/.test(line))).toHaveLength(1);
+      expect(output).toMatch(/\nrows \d+, cases \d+, differences 0\n$/);
+      expect(status).toBe(0);
+    });
+
+    it('agrees on every row, with another seed', async () => {
+      const { output, status } = await runOracle('--cases', '30', '--seed', '2');
       expect(output).toMatch(/^rows \d+, cases \d+, differences 0\n$/);
       expect(status).toBe(0);
     });
@@ -47,3 +56,32 @@ describe.skipIf(!onMeasuredVendor)(
     });
   },
 );
+
+/** Translated code has the host's undefined flags: only the measured vendor's are recorded. */
+describe('recorded vectors', { timeout: 120_000 }, () => {
+  const engines = onMeasuredVendor ? ['interpreter', 'jit'] : ['interpreter'];
+  it.each(engines)('hold under the %s', async (engine) => {
+    const { output, status } = await runOracle('--play', VECTORS, '--engine', engine);
+    expect(output).toMatch(/^rows \d+, cases \d+, skipped \d+, stale 0, differences 0\n$/);
+    expect(status).toBe(0);
+  });
+
+  it('are refused when they are none', async () => {
+    expect((await runOracle('--play', ORACLE)).status).toBe(1);
+  });
+});
+
+/** npm run test:random has ten million streams a mode; these are a sample. */
+describe('random bytes as code', { timeout: 120_000 }, () => {
+  it.each(['interpreter', 'jit'])('do no harm in any mode under the %s', async (engine) => {
+    const run = ['--random', '1000', '--seed', '9', '--engine', engine];
+    const { output, status } = await runOracle(...run);
+    expect(output.match(/^.* mode: streams 1000|^.* level [03]: streams 1000/gm)).toHaveLength(8);
+    expect(status).toBe(0);
+  });
+
+  it('are the same run under either engine', async () => {
+    const run = ['--random', '200', '--seed', '10', '--engine'];
+    expect(await runOracle(...run, 'jit')).toEqual(await runOracle(...run, 'interpreter'));
+  });
+});

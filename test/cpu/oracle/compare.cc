@@ -104,6 +104,29 @@ std::string compare(const Row& row, const State& host, const State& engine) {
   return out;
 }
 
+uint32_t fold(uint32_t hash, const void* bytes, size_t size) {
+  constexpr uint32_t kBasis = 0x811c9dc5, kPrime = 0x01000193;
+  if (hash == 0) hash = kBasis;
+  for (size_t n = 0; n < size; ++n) hash = (hash ^ static_cast<const uint8_t*>(bytes)[n]) * kPrime;
+  return hash;
+}
+
+uint32_t digest(const State& outcome) {
+  constexpr unsigned kPointers = 6, kMxcsr = 24, kRegisters = 32, kEnd = 416;
+  const uint64_t flags = outcome.rflags & kComparedFlags;
+  const uint64_t pageFault[2] = {outcome.errorCode, outcome.cr2};
+  uint32_t hash = fold(0, outcome.gpr, sizeof outcome.gpr);
+  hash = fold(hash, &outcome.rip, sizeof outcome.rip);
+  hash = fold(hash, &flags, sizeof flags);
+  hash = fold(hash, outcome.fx, kPointers);
+  hash = fold(hash, outcome.fx + kMxcsr, 4);
+  hash = fold(hash, outcome.fx + kRegisters, kEnd - kRegisters);
+  hash = fold(hash, outcome.upper, sizeof outcome.upper);
+  hash = fold(hash, outcome.data, sizeof outcome.data);
+  hash = fold(hash, &outcome.vector, sizeof outcome.vector);
+  return outcome.vector == 14 ? fold(hash, pageFault, sizeof pageFault) : hash;
+}
+
 std::string hex(const Code& code) {
   std::string out;
   char text[4];

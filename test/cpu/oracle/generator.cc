@@ -25,19 +25,41 @@ bool isString(const Row& row) {
   return hasOperand(row, Xb) || hasOperand(row, Xv) || hasOperand(row, Yb) || hasOperand(row, Yv);
 }
 
-// Instructions whose rows are in system.inc but which user mode may run and compare, by mnemonic.
-constexpr std::string_view kUserSystem[] = {"pushf"};
-// Not comparable: time, processor identity, the kernel's own state, or ways out of the code page.
-constexpr std::string_view kExcluded[] = {
-    "rdtsc",    "rdtscp",   "cpuid",  "rdrand", "rdseed",  "xgetbv",   "syscall",  "sysenter",
-    "int",      "int3",     "int1",   "into",   "hlt",     "sgdt",     "sidt",     "sldt",
-    "str",      "smsw",     "lar",    "lsl",    "verr",    "verw",     "fxsave",   "fxrstor",
-    "xsave",    "xrstor",   "fnsave", "frstor", "fnstenv", "fldenv",   "sti",      "cli",
-    "in",       "out",      "ins",    "outs",   "popf",    "rdfsbase", "rdgsbase", "wrfsbase",
-    "wrgsbase", "xsaveopt", "xsavec", "xsaves", "xrstors", "rdpid"};
+// Rows that end a block and may be compared nevertheless.
+constexpr std::string_view kComparable[] = {"pushf", "j%c",   "jmp",    "call", "ret",
+                                            "loop",  "loope", "loopne", "jcxz"};
 
-bool listed(std::string_view mnemonic, const std::string_view* begin, const std::string_view* end) {
-  return std::find(begin, end, mnemonic) != end;
+// What user mode cannot compare, by mnemonic, and where it is tested. Whatever is not here is
+// compared.
+struct Elsewhere {
+  std::string_view mnemonic;
+  const char* reason;
+};
+constexpr const char* kTime = "time, chance or identity of the processor; guests control, features";
+constexpr const char* kPointers =
+    "x87 pointers, which AMD keeps with exceptions only; guest exceptions";
+constexpr const char* kSystem = "the kernel's own state; guests protected, long, tasks";
+constexpr const char* kState = "components that the host has enabled; guests xstate, control";
+constexpr const char* kLeaves = "leaves the code page or user mode; guests interrupts, long, v86";
+constexpr Elsewhere kElsewhere[] = {
+    {"rdtsc", kTime},      {"rdtscp", kTime},      {"rdpid", kTime},       {"cpuid", kTime},
+    {"rdrand", kTime},     {"rdseed", kTime},      {"xgetbv", kState},     {"xsave", kState},
+    {"xrstor", kState},    {"xsaveopt", kState},   {"xsavec", kState},     {"xsaves", kState},
+    {"xrstors", kState},   {"fxsave", kPointers},  {"fxrstor", kPointers}, {"fnsave", kPointers},
+    {"frstor", kPointers}, {"fnstenv", kPointers}, {"fldenv", kPointers},  {"sgdt", kSystem},
+    {"sidt", kSystem},     {"sldt", kSystem},      {"str", kSystem},       {"smsw", kSystem},
+    {"lar", kSystem},      {"lsl", kSystem},       {"verr", kSystem},      {"verw", kSystem},
+    {"rdfsbase", kSystem}, {"rdgsbase", kSystem},  {"wrfsbase", kSystem},  {"wrgsbase", kSystem},
+    {"sti", kSystem},      {"cli", kSystem},       {"in", kSystem},        {"out", kSystem},
+    {"ins", kSystem},      {"outs", kSystem},      {"popf", kLeaves},      {"hlt", kSystem},
+    {"syscall", kLeaves},  {"sysenter", kLeaves},  {"int", kLeaves},       {"int3", kLeaves},
+    {"int1", kLeaves},     {"into", kLeaves}};
+
+bool isComparable(const Row& row) {
+  // Indirect branches could go anywhere.
+  if (hasOperand(row, Operand::Ev) && row.has(kForce64)) return false;
+  return std::find(std::begin(kComparable), std::end(kComparable), row.mnemonic) !=
+         std::end(kComparable);
 }
 
 constexpr uint64_t kCorners[] = {
@@ -54,15 +76,16 @@ constexpr uint64_t kCorners[] = {
 
 }  // namespace
 
-bool Generator::covers(const Row& row) {
-  const std::string_view mnemonic = row.mnemonic;
-  if (row.has(kInvalid64) || !has(hostFeatures(), row.feature())) return false;
-  if (listed(mnemonic, std::begin(kExcluded), std::end(kExcluded))) return false;
+const char* Generator::whyNot(const Row& row) {
+  if (row.has(kInvalid64)) return "not in 64-bit mode; guests real, protected";
+  if (!has(hostFeatures(), row.feature())) return "the host lacks its feature";
+  for (const Elsewhere& entry : kElsewhere)
+    if (entry.mnemonic == row.mnemonic) return entry.reason;
   using enum Operand;
   for (const Operand segment : {Sw, ES, SS, DS, FS, GS, CS})
-    if (hasOperand(row, segment)) return false;
-  const bool branch = row.has(kEndsBlock) && !isString(row);
-  return !branch || listed(mnemonic, std::begin(kUserSystem), std::end(kUserSystem));
+    if (hasOperand(row, segment)) return "segment registers; guests protected, long";
+  if (row.has(kEndsBlock) && !isString(row) && !isComparable(row)) return kLeaves;
+  return nullptr;
 }
 
 uint64_t Generator::corner() {
@@ -220,6 +243,14 @@ void Generator::putImmediates(const Row& row, Code& code, bool word, bool wide) 
   using enum Operand;
   for (const Operand operand : row.operands) {
     switch (operand) {
+      // Far enough to leave the instruction, near enough to stay on its page, which is full of
+      // INT3.
+      case Jb:
+        put(code, oneIn(2) ? 16 + below(100) : 0u - 32 - below(96), 1);
+        break;
+      case Jz:
+        put(code, oneIn(2) ? 16 + below(1500) : 0u - 32 - below(1500), 4);
+        break;
       case Ib:
       case Is:
       case Lx:
@@ -258,6 +289,10 @@ void Generator::setImplicitRegisters(const Row& row, State& state) {
     state.gpr[7] = kDataPages + kDataSize + 256 + below(64);
   }
   if (mnemonic == "xlat") state.gpr[3] = dataAddress();
+  if (mnemonic == "ret") {
+    const uint64_t target = kCodePage + 16 + below(1024);
+    std::memcpy(state.data + (state.gpr[4] - kDataPages), &target, sizeof target);
+  }
   if (mnemonic == "leave") state.gpr[5] = dataAddress();
 }
 
@@ -278,6 +313,12 @@ void Generator::append(const Row& row, Code& code, State& state) {
     }
     return putImmediates(row, code, false, false);
   }
+  // POPCNT and its like: 16-bit operands in spite of the mandatory prefix.
+  const bool repeats = row.prefix == Mandatory::kF2 || row.prefix == Mandatory::kF3;
+  if (repeats && hasOperand(row, Operand::Ev) && oneIn(4)) {
+    put(code, 0x66, 1);
+    word = true;
+  }
   switch (row.prefix) {
     case Mandatory::k66:
       put(code, 0x66, 1);
@@ -289,7 +330,8 @@ void Generator::append(const Row& row, Code& code, State& state) {
       put(code, 0xf3, 1);
       break;
     case Mandatory::kAny:
-      if (oneIn(4)) {
+      // AMD processors truncate RIP for a near branch with 66, Intel's ignore it.
+      if (oneIn(4) && !row.has(kForce64)) {
         put(code, 0x66, 1);
         word = true;
       }

@@ -14,7 +14,9 @@ class Generator {
   explicit Generator(uint64_t seed) : random_(seed) {}
 
   // Rows that user mode can execute and whose outcome is a function of the compared state.
-  static bool covers(const Row& row);
+  static bool covers(const Row& row) { return whyNot(row) == nullptr; }
+  // Why a row is not among them and what tests it then, nullptr when it is.
+  static const char* whyNot(const Row& row);
 
   unsigned pick(size_t count) { return below(static_cast<unsigned>(count)); }
   // A random starting state: registers and memory full of corner values, in fitting ranges.

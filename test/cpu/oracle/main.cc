@@ -2,6 +2,8 @@
 // everything.
 //   oracle [--cases N per row] [--seed S] [--row NAME] [--length INSTRUCTIONS]
 //     [--engine interpreter|jit] [--verbose]
+//     [--coverage]: a line a row, and more cases until each form of it has been compared
+//   oracle --record FILE | --play FILE [--engine interpreter|jit]: vectors (vectors.h)
 //   oracle --random STREAMS [--seed S] [--engine interpreter|jit]: random bytes in every mode
 //   (random.h)
 // Prints a line a difference (at most a few a row) and "rows R, cases C, differences D"; status 1
@@ -15,10 +17,12 @@
 #include <vector>
 
 #include "compare.h"
+#include "coverage.h"
 #include "engine.h"
 #include "generator.h"
 #include "host.h"
 #include "random.h"
+#include "vectors.h"
 
 namespace nodevm::oracle {
 
@@ -28,8 +32,8 @@ struct Options {
   unsigned cases = 200, length = 1;
   uint64_t randomStreams = 0;
   uint64_t seed = 1;
-  std::string row;
-  bool verbose = false, jit = false;
+  std::string row, record, play;
+  bool verbose = false, jit = false, coverage = false;
 };
 
 uint64_t numberOf(const char* text) {
@@ -51,6 +55,12 @@ Options parse(int argc, char** argv) {
       options.length = static_cast<unsigned>(numberOf(argv[++n]));
     else if (name == "--seed" && value)
       options.seed = numberOf(argv[++n]);
+    else if (name == "--coverage")
+      options.coverage = true;
+    else if (name == "--record" && value)
+      options.record = argv[++n];
+    else if (name == "--play" && value)
+      options.play = argv[++n];
     else if (name == "--random" && value)
       options.randomStreams = numberOf(argv[++n]);
     else if (name == "--row" && value)
@@ -82,13 +92,20 @@ int run(const Options& options) {
   const std::vector<const Row*> rows = coveredRows(options);
   unsigned long long cases = 0, differences = 0;
   State before, onHost, inEngine;
+  Coverage coverage;
+  // Cases of a row: as many as asked for, and with --coverage more until it has had every form.
+  constexpr unsigned kMostCases = 20'000;
+  const auto enough = [&](const Row& row, unsigned n) {
+    return n >= options.cases && (!options.coverage || n >= kMostCases || coverage.complete(row));
+  };
   for (size_t r = 0; r < rows.size(); ++r) {
     unsigned shown = 0, bad = 0;
-    for (unsigned n = 0; n < options.cases; ++n, ++cases) {
+    for (unsigned n = 0; !enough(*rows[r], n); ++n, ++cases) {
       Code code;
       generator.randomState(before);
       code.instructions = options.length;
       generator.append(*rows[r], code, before);
+      coverage.note(*rows[r], code);
       for (unsigned more = 1; more < options.length && code.length < 40; ++more)
         generator.append(*rows[generator.pick(rows.size())], code, before);
       onHost = before;
@@ -103,8 +120,9 @@ int run(const Options& options) {
     if (bad) std::printf("%s: %u of %u differ\n", rows[r]->name, bad, options.cases);
     differences += bad;
   }
+  const bool complete = !options.coverage || coverage.report();
   std::printf("rows %zu, cases %llu, differences %llu\n", rows.size(), cases, differences);
-  return differences ? 1 : 0;
+  return differences || !complete ? 1 : 0;
 }
 
 }  // namespace
@@ -114,6 +132,9 @@ int run(const Options& options) {
 int main(int argc, char** argv) {
   using namespace nodevm::oracle;
   const Options options = parse(argc, argv);
+  if (!options.play.empty()) return playVectors(options.play, options.jit);
+  if (!options.record.empty())
+    return recordVectors(options.record, coveredRows(options), options.cases);
   if (options.randomStreams == 0) return run(options);
   return runRandom({.streams = options.randomStreams, .seed = options.seed, .jit = options.jit});
 }

@@ -1,5 +1,6 @@
 #include "random.h"
 
+#include <sys/time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -30,8 +31,8 @@ constexpr unsigned kStreamBytes = 64;
 constexpr unsigned kInstructions = 128;
 // A stream leaves for TypeScript this often at most before it is given up.
 constexpr unsigned kMostExits = 64;
-// Seconds in which a batch of streams has to get done, on however slow a host.
-constexpr unsigned kPatience = 120;
+// Seconds of processor time for a batch of streams, which takes less than one.
+constexpr unsigned kPatience = 60;
 constexpr uint64_t kBatch = 4096;
 
 enum Selector : uint16_t {
@@ -81,6 +82,12 @@ void reportCrash(int number) {
   text[length] = '\n';
   if (write(STDERR_FILENO, text, static_cast<size_t>(length) + 1) < 0) _exit(3);
   _exit(2);
+}
+
+// SIGPROF after so many seconds of processor time; 0: none.
+void setWatchdog(unsigned seconds) {
+  const itimerval timer{.it_interval = {}, .it_value = {.tv_sec = seconds, .tv_usec = 0}};
+  setitimer(ITIMER_PROF, &timer, nullptr);
 }
 
 class RandomMachine {
@@ -284,7 +291,7 @@ bool RandomMachine::run(const Mode& mode, uint64_t streams) {
   faults_ = shutdowns_ = exits_ = 0;
   const uint64_t started = cpu_->retired();
   for (uint64_t stream = 0; stream < streams; ++stream) {
-    if (stream % kBatch == 0) alarm(kPatience);
+    if (stream % kBatch == 0) setWatchdog(kPatience);
     running.stream = stream;
     makeCode(running.code);
     buildTables(mode);
@@ -300,7 +307,7 @@ bool RandomMachine::run(const Mode& mode, uint64_t streams) {
       return false;
     }
   }
-  alarm(0);
+  setWatchdog(0);
   std::printf("%s: streams %llu, instructions %llu, exceptions %llu, shutdowns %llu, exits %llu\n",
               mode.name, static_cast<unsigned long long>(streams),
               static_cast<unsigned long long>(cpu_->retired() - started),
@@ -313,7 +320,7 @@ bool RandomMachine::run(const Mode& mode, uint64_t streams) {
 }  // namespace
 
 int runRandom(const RandomOptions& options) {
-  for (const int number : {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGALRM})
+  for (const int number : {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGPROF})
     std::signal(number, reportCrash);
   RandomMachine machine(options);
   for (const Mode& mode : kModes)
