@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import process from 'node:process';
 
+import { runAttached } from './cli/attach.js';
 import { withEnvironment } from './cli/environment.js';
 import { runInitramfsCommand } from './cli/initramfs.js';
 import { runInspectCommand } from './cli/inspect.js';
@@ -20,6 +21,7 @@ async function main(argv: readonly string[]): Promise<number> {
   });
   try {
     if (argv[0] === 'inspect') return await runInspectCommand(argv.slice(1));
+    if (argv[0] === 'dmesg' || argv[0] === 'dump') return await runAttached(argv[0], argv.slice(1));
     if (argv[0] === 'initramfs') return await runInitramfsCommand(argv.slice(1));
     if (argv[0] === 'test') return await runTestMatrix(argv.slice(1));
     const [words, command] = argv[0] === 'run' ? splitCommand(argv.slice(1)) : [argv];

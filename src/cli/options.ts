@@ -439,6 +439,7 @@ function helpEpilogue(): string {
     `once on stderr: ${[...ignoredFlags, ...ignoredWithArgument].map(dashed).join(' ')}`,
     '',
     'nodevm inspect FILE says what a kernel or an initramfs is.',
+    'nodevm dmesg MONITOR prints the log of a kernel that runs, nodevm dump MONITOR FILE writes a core file of it.',
     'nodevm run [options] -- command runs a command in the guest and ends with its status.',
     'nodevm test file runs a matrix of kernels, archives and commands; see nodevm test --help.',
     'nodevm initramfs makes, shows, checks and changes initramfs archives; see nodevm initramfs --help.',

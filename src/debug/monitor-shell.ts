@@ -3,7 +3,8 @@ import type { Readable, Writable } from 'node:stream';
 
 import type { Monitor } from './monitor.js';
 
-const PROMPT = '(nodevm) ';
+/** What the monitor prints when it waits for a command. */
+export const PROMPT = '(nodevm) ';
 
 /** How a {@link MonitorShell} is shown. */
 export interface MonitorShellOptions {

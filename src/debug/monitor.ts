@@ -5,6 +5,7 @@
 import { NodevmError } from '../errors.js';
 import type { Machine } from '../machine.js';
 import type { RegisterName } from '../native.js';
+import { backtraceOf, describeBacktrace } from './backtrace.js';
 import { parseEndpoint, type Endpoint } from './endpoint.js';
 import { evaluate } from './expression.js';
 import { infoTopics } from './monitor-info.js';
@@ -108,6 +109,35 @@ const commands: readonly Command[] = [
     name: 'kaslr',
     help: 'where the kernel is, and how far from where it was linked',
     run: ({ machine }) => kaslr(machine),
+  },
+  {
+    name: 'bt',
+    aliases: ['backtrace'],
+    help: 'who called whom: by ORC tables, frame pointers or a scan of the stack',
+    run: ({ machine: { view, symbols } }) => {
+      const backtrace = backtraceOf(view, symbols);
+      const lines = describeBacktrace(backtrace, symbols);
+      return [`by ${backtrace.method}:`, ...lines, ''].join('\n');
+    },
+  },
+  {
+    name: 'dmesg',
+    help: "show the kernel's log, read from guest memory",
+    run: ({ machine }) => {
+      const log = machine.dmesg();
+      if (log === '') throw new NodevmError('E_GUEST', "there is no kernel's log in guest memory");
+      return log;
+    },
+  },
+  {
+    name: 'dump-guest-memory',
+    argument: 'file',
+    help: 'write an ELF core file, for gdb and crash',
+    run: ({ machine }, path) => {
+      if (path === '') throw wrong('dump-guest-memory', path, 'a file');
+      machine.dumpCore(path);
+      return '';
+    },
   },
   {
     name: 'stop',
