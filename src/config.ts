@@ -66,6 +66,8 @@ export interface MachineConfig {
    * (default): `jit` on x86-64 Linux hosts, else `interp`.
    */
   readonly accel?: Accel | undefined;
+  /** Memory for translated code in bytes, from 1 MiB to 1 GiB; default 64 MiB. What does not fit is dropped. */
+  readonly jitCache?: number | undefined;
   /**
    * Processor model in QEMU's spelling: `max` (default), `v1`, `v2`, `v3` or a name, then `,+feature` and
    * `,-feature`. A run under icount repeats on other hosts only with a model that they all have.
@@ -111,6 +113,7 @@ export interface ResolvedConfig {
   readonly memory: number;
   readonly clock: ClockSource;
   readonly engine: Engine;
+  readonly jitCache: number;
   readonly cpu: string;
   readonly epochMs: number;
   readonly serialPorts: number;
@@ -128,6 +131,9 @@ export const DEFAULT_CMDLINE = 'console=ttyS0';
 
 /** Guest RAM of a machine that was not told how much, in bytes. */
 export const DEFAULT_MEMORY = 512 * 1024 * 1024;
+
+/** Memory for translated code when none is given, in bytes. */
+export const DEFAULT_JIT_CACHE = 64 * 1024 * 1024;
 
 /** Seed of all entropy under icount: the same inputs give the same run. */
 const ICOUNT_SEED = 0x6e6f_6465_766dn;
@@ -153,6 +159,7 @@ export async function resolveConfig(config: MachineConfig): Promise<ResolvedConf
     memory,
     clock,
     engine: checkedEngine(config.accel ?? 'auto'),
+    jitCache: integer('jitCache', config.jitCache ?? DEFAULT_JIT_CACHE, 2 ** 20, 2 ** 30),
     cpu: config.cpu ?? DEFAULT_CPU,
     epochMs: integer('epochMs', config.epochMs ?? defaultEpoch(clock), 0, 8.64e15),
     serialPorts: integer(

@@ -36,6 +36,11 @@ export class Cpu {
     return this.native.run(maxInstructions);
   }
 
+  /** Whether hot code is translated: asked for, and possible on this host. */
+  get translates(): boolean {
+    return 'blocksTranslated' in this.native.statistics();
+  }
+
   /** What {@link jitProfileText} prints. */
   jitProfile(): string {
     return jitProfileText(this.native.statistics(), this.native.jitProfile());

@@ -12,7 +12,7 @@ export function jitProfileText(
   const total = ({ untranslated, missed, ended }: JitProfileRow) => untranslated + missed + ended;
   const sorted = [...rows].sort((a, b) => total(b) - total(a)).slice(0, MOST_ROWS);
   const columns = (cells: readonly string[]) =>
-    `${cells.map((cell, n) => (n === 0 ? cell.padEnd(22) : cell.padStart(13))).join('')}`;
+    cells.map((cell, n) => (n === 0 ? cell.padEnd(22) : cell.padStart(13))).join('');
   const lines = sorted.map(({ name, untranslated, missed, ended }) =>
     columns([name, String(untranslated), String(missed), String(ended)]),
   );

@@ -612,10 +612,11 @@ function createCpu(
   ram: RamSplit,
   entropySeed: bigint,
 ): NativeCpu {
-  const { clock, engine } = config;
+  const { clock, engine, jitCache } = config;
+  const jit = { bufferBytes: jitCache };
   const features = featuresOfModel(config.cpu, addon.cpuFeatures);
   try {
-    return addon.createCpu({ ...ram, clock, engine, features, entropySeed });
+    return addon.createCpu({ ...ram, clock, engine, jit, features, entropySeed });
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new NodevmError(

@@ -176,6 +176,8 @@ export interface JitOptions {
   readonly threshold?: number;
   /** Whether jumps within a page go from block to block directly; default true. */
   readonly link?: boolean;
+  /** Most instructions of a block, at least 1; default 48. */
+  readonly mostInstructions?: number;
 }
 
 /** A feature that a processor model may have or lack. */

@@ -34,6 +34,9 @@ JitOptions jitOptions(const Napi::Value& value) {
     options.threshold = threshold.As<Napi::Number>().Uint32Value();
   if (const Napi::Value link = object.Get("link"); link.IsBoolean())
     options.link = link.As<Napi::Boolean>().Value();
+  if (const Napi::Value most = object.Get("mostInstructions"); most.IsNumber())
+    options.mostInstructions =
+        std::clamp(most.As<Napi::Number>().Uint32Value(), 1u, BlockCache::kNoLimit);
   return options;
 }
 

@@ -159,7 +159,8 @@ const Block* BlockCache::build(Cpu& cpu, uint64_t gpa, unsigned limit) {
   Draft draft;
   draft.code = scratchCode_;
   const bool alone = limit == kAloneLimit;
-  if (!decodeInto(cpu, gpa, alone ? 1 : std::min(limit, kNoLimit), draft)) return nullptr;
+  const unsigned most = cpu.jit ? cpu.jit->mostInstructions() : kNoLimit;
+  if (!decodeInto(cpu, gpa, alone ? 1 : std::min(limit, most), draft)) return nullptr;
   ++cpu.blocksDecoded;
 
   Block block;

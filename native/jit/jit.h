@@ -22,6 +22,8 @@ struct JitOptions {
   size_t bufferBytes = size_t{64} << 20;
   unsigned threshold = 12;  // visits after which a block is translated; 0: at once
   bool link = true;         // jumps within a page go from block to block
+  // Of a block, interpreted or not; fewer for tests.
+  unsigned mostInstructions = BlockCache::kNoLimit;
 };
 
 struct JitStatistics {
@@ -41,6 +43,7 @@ class Jit {
   // The buffer is used up: translates no more until everything is dropped.
   bool full() const { return full_; }
   void dropAll();
+  unsigned mostInstructions() const { return options_.mostInstructions; }
 
   const JitStatistics& statistics() const { return statistics_; }
   JitProfile profile;

@@ -1,6 +1,6 @@
 import { Command, CommanderError } from 'commander';
 
-import { DEFAULT_CMDLINE, DEFAULT_MEMORY } from '../config.js';
+import { DEFAULT_CMDLINE, DEFAULT_JIT_CACHE, DEFAULT_MEMORY } from '../config.js';
 import { DEFAULT_CPU, describeModels } from '../cpu-model.js';
 import type { Endpoint } from '../debug/endpoint.js';
 import { NodevmError } from '../errors.js';
@@ -64,6 +64,8 @@ export interface CliOptions {
   /** Processor model. */
   cpu: string;
   json: boolean;
+  /** Bytes for translated code. */
+  jitCache: number;
   profileJit: boolean;
   trace: TraceCliOptions;
   /** Whether to look into a run that ends badly. */
@@ -243,6 +245,13 @@ export const optionRows: readonly OptionRow[] = [
     fallback: DEFAULT_CPU,
     help: 'processor: max, v1, v2, v3 or a name, with ,+feature and ,-feature; help lists them',
     apply: (options, value) => (options.cpu = value),
+  },
+  {
+    name: 'jit-cache',
+    argument: 'size',
+    fallback: `${DEFAULT_JIT_CACHE / 2 ** 20}M`,
+    help: 'memory for translated code, from 1M to 1G; when it is full, all of it is dropped',
+    apply: (options, value) => (options.jitCache = parseMemorySize(value, 'jit-cache')),
   },
   {
     name: 'profile-jit',
@@ -482,6 +491,7 @@ export function parseCommandLine(argv: readonly string[], version: string): CliR
     accel: 'auto',
     cpu: DEFAULT_CPU,
     json: false,
+    jitCache: DEFAULT_JIT_CACHE,
     profileJit: false,
     trace: noTrace(),
     verdict: true,

@@ -40,6 +40,8 @@ export async function runGuest(options: CliOptions): Promise<number> {
   }
   const machine = await Machine.create(await machineConfig(options));
   if (options.verbose) await say(`kernel: ${machine.kernel}`);
+  if (options.accel === 'jit' && !machine.cpu.translates)
+    await say('warning: this host gives no executable memory, so all code is interpreted');
   machine.onDebugOutput((byte) => process.stderr.write(Uint8Array.of(byte)));
   const services = await startServices(machine, options);
   const session = new Session(machine, options, services);
@@ -70,6 +72,7 @@ async function machineConfig(options: CliOptions): Promise<MachineConfig> {
     memory: options.memory,
     clock: options.clock,
     accel: options.accel,
+    jitCache: options.jitCache,
     cpu: options.cpu,
     serialPorts: Math.max(1, serialTargets(options).length),
     debugExit: options.debugExit,

@@ -40,14 +40,16 @@ const memoryUnits: Readonly<Record<string, number>> = {
 
 /**
  * Parses QEMU's memory sizes: `512` (MiB), `512M`, `1.5G`, `size=1G`.
+ * @param option whose argument it is
  * @returns bytes; whether a machine can have that much is for the machine's configuration to say.
  * @throws NodevmError `E_USAGE`
  */
-export function parseMemorySize(value: string): number {
+export function parseMemorySize(value: string, option = 'm'): number {
   const match = /^(?:size=)?(\d+(?:\.\d+)?)([kmgt]?)$/i.exec(value);
   const unit = memoryUnits[match?.[2]?.toLowerCase() ?? 'none'];
   const bytes = Number(match?.[1]) * (unit ?? NaN);
-  if (!Number.isSafeInteger(bytes)) throw usageError('m', value, 'a size such as 512, 512M or 1G');
+  if (!Number.isSafeInteger(bytes))
+    throw usageError(option, value, 'a size such as 512, 512M or 1G');
   return bytes;
 }
 

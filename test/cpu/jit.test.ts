@@ -25,6 +25,7 @@ const ENGINES: readonly (readonly [string, JitOptions])[] = [
   ['translating at once', { threshold: 0 }],
   ['translating what is hot', { threshold: 3 }],
   ['without links', { threshold: 0, link: false }],
+  ['an instruction a block', { threshold: 0, mostInstructions: 1 }],
   ['with a buffer that is soon full', { threshold: 0, bufferBytes: 1 }],
 ];
 

@@ -47,6 +47,8 @@ describe('options', () => {
       clock: 'host',
       verbose: false,
       accel: 'auto',
+      jitCache: 64 * 2 ** 20,
+      profileJit: false,
       cpu: 'max',
       json: false,
       verdict: true,

@@ -66,6 +66,7 @@ describe('resolveConfig', () => {
     ['half a page', { memory: 64 * MiB + 1 }, 'E_MEMORY_SIZE', /multiple of 4096/],
     ['no number', { memory: NaN }, 'E_MEMORY_SIZE', /NaN/],
     ['an engine of its own', { accel: 'kvm' as 'jit' }, 'E_USAGE', /accel is kvm/],
+    ['translated code in no memory', { jitCache: 0 }, 'E_USAGE', /jitCache is 0/],
     ['a clock of its own', { clock: 'sundial' as 'host' }, 'E_USAGE', /clock is sundial/],
     ['no serial port', { serialPorts: 0 }, 'E_USAGE', /serialPorts is 0, expected .* 1 to 4/],
     ['a fifth serial port', { serialPorts: 5 }, 'E_USAGE', /serialPorts is 5/],
