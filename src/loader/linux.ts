@@ -10,7 +10,14 @@ import { buildE820 } from './e820.js';
 import { entryAddress } from './elf.js';
 import { linux32Entry, longModeEntry, type EntryState } from './entry-state.js';
 import { choosePlaces, wantsNoKaslr, type KaslrPlaces } from './kaslr.js';
-import { layOut, parsePayload, relocate, unpackPayload, type UnpackedKernel } from './payload.js';
+import {
+  layOut,
+  parsePayload,
+  release,
+  relocate,
+  unpackPayload,
+  type UnpackedKernel,
+} from './payload.js';
 import {
   checkKernelFits,
   placeRamdisk,
@@ -97,6 +104,7 @@ function loadDirect(kernel: LinuxKernel, options: LoadOptions): EntryState {
   const kaslr = places.isRandom ? LOADFLAGS.KASLR_FLAG : 0;
   writeBootParams(kernel, options, ramdisk, places.physical, header.loadflags | kaslr);
   const entry = places.physical + entryOffset;
+  release(unpacked);
   return unpacked.elf.bits === 64
     ? longModeEntry(memory, entry, BOOT_PARAMS)
     : linux32Entry(memory, entry, BOOT_PARAMS);

@@ -38,7 +38,8 @@ export function unpackPayload(kernel: LinuxKernel): Uint8Array {
       `payload begins with ${head === '' ? 'nothing' : head}, expected gzip, bzip2, lzma, xz, lz4, zstd or ELF`,
     );
   }
-  if (compression === 'none') return packed;
+  // A copy: it is relocated in place, and released.
+  if (compression === 'none') return packed.slice();
   const data = compression === 'gzip' ? packed : packed.subarray(0, -SIZE_LENGTH);
   const most = Math.min(kernel.header.init_size, MAX_UNPACKED);
   const size = readNumber(packed, packed.length - SIZE_LENGTH, SIZE_LENGTH);
@@ -153,6 +154,22 @@ export function layOut(elf: ElfFile, limit: number): KernelImage {
     filled = paddr - base + filesz;
   }
   return { bytes, base, length };
+}
+
+/** Bytes; smaller ones may share their buffer with others, and are not worth it. */
+const LEAST_RELEASED = 2 ** 20;
+
+/**
+ * Gives the memory of an unpacked kernel back, tens of megabytes for which the next collection of garbage may be
+ * far off. Its bytes are gone from then on.
+ */
+export function release({ elf }: UnpackedKernel): void {
+  const { buffer } = elf.bytes;
+  if (!(buffer instanceof ArrayBuffer) || buffer.byteLength < LEAST_RELEASED) return;
+  const { port1, port2 } = new MessageChannel();
+  port1.postMessage(undefined, [buffer]);
+  port1.close();
+  port2.close();
 }
 
 /**
