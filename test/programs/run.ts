@@ -38,7 +38,15 @@ interface Row {
 const log = (line: string): void => void process.stderr.write(`${line}\n`);
 
 const chosen = PROGRAMS.filter(({ name }) => options.only.some((part) => name.includes(part)));
-if (options.list) log(PROGRAMS.map(({ name }) => name).join('\n'));
+if (chosen.length === 0) {
+  throw new Error(
+    `--only is ${options.only.join(', ')}, expected a part of a name that --list has`,
+  );
+}
+if (!(Number(options.timeout) > 0)) {
+  throw new Error(`--timeout is ${options.timeout}, expected seconds`);
+}
+if (options.list) process.stdout.write(chosen.map(({ name }) => `${name}\n`).join(''));
 else process.exitCode = (await judge()) ? 0 : 1;
 
 /** Runs them all. Returns whether everything was the same. */

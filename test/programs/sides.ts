@@ -26,10 +26,10 @@ const ENVIRONMENT = {
   PYTHONHASHSEED: '0',
 };
 
-/** Archive and unpacked files are in RAM at the same time, twice 450 MB. */
+/** Archive and unpacked files are in RAM at the same time, twice 500 MB. */
 const GUEST_MEMORY = 3 * 2 ** 30;
 
-/** Mounts that an init would do, and a processor count and file limit that both sides have. */
+/** Mounts and the loopback interface, as an init would have them. */
 const SET_UP_GUEST = `
 mkdir -p /dev/shm /dev/pts && mount -t tmpfs tmpfs /dev/shm && mount -t devpts devpts /dev/pts
 mount -t tmpfs tmpfs /tmp && ifconfig lo up
