@@ -54,13 +54,7 @@ type RunEvent =
  * @throws NodevmError for what is wrong with the options or the images
  */
 export async function runCommand(options: CliOptions, command: readonly string[]): Promise<number> {
-  const { trace, profile } = options;
-  if (trace.items.length > 0 || profile.boot !== undefined || profile.cpu !== undefined) {
-    throw new NodevmError(
-      'E_USAGE',
-      '-d, --boot-profile and --cpu-profile are not for nodevm run, expected nodevm without run',
-    );
-  }
+  refuseDebugging(options);
   const { kernel, initrd } = await imagesOf(options);
   if (initrd.length === 0) {
     throw new NodevmError('E_USAGE', 'there is no initrd, expected --initrd with a shell in it');
@@ -92,6 +86,18 @@ export async function runCommand(options: CliOptions, command: readonly string[]
   keepConsole(vm, options);
   // Awaited here: the machine is closed when this function ends.
   return await new CommandRun(vm, tell).run(command);
+}
+
+/** What looks into a machine is for those with a console of their own. */
+function refuseDebugging({ trace, profile, gdb, monitor, startStopped }: CliOptions): void {
+  const traces = trace.items.length > 0 || profile.boot !== undefined || profile.cpu !== undefined;
+  const debugs = gdb !== undefined || monitor !== undefined || startStopped;
+  if (!traces && !debugs) return;
+  const options = traces ? '-d, --boot-profile and --cpu-profile' : '--gdb, --monitor, -s and -S';
+  throw new NodevmError(
+    'E_USAGE',
+    `${options} are not for nodevm run, expected nodevm without run`,
+  );
 }
 
 /** Writes the console to the file of `--serial file:PATH`. */

@@ -56,9 +56,7 @@ export class MonitorShell {
   }
 
   private async execute(line: string): Promise<void> {
-    const text = await this.monitor.execute(line);
-    // A terminal in raw mode wants to be told where a line begins.
-    this.options.output.write(this.options.terminal ? text.replaceAll('\n', '\r\n') : text);
+    this.options.output.write(await this.monitor.execute(line));
     this.lines.prompt();
   }
 }

@@ -159,8 +159,10 @@ const commands: readonly Command[] = [
   {
     name: 'system_reset',
     help: 'press the reset button',
-    run: ({ machine }) => {
+    run: async ({ machine }) => {
       machine.reset();
+      // A guest that stands still starts anew within this turn, so that the next command sees it.
+      await new Promise((resolve) => setImmediate(resolve));
       return '';
     },
   },

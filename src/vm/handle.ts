@@ -1,4 +1,5 @@
 import type { MachineConfig } from '../config.js';
+import type { Debugger } from '../debug/debugger.js';
 import type { MachineExit } from '../machine-exit.js';
 import { Machine } from '../machine.js';
 import type { RegisterName } from '../native.js';
@@ -21,6 +22,8 @@ export interface MachineHandle {
   readonly console: BytePort;
   /** COM2, where the agent is. */
   readonly channel: BytePort | undefined;
+  /** Where the machine is in this thread. */
+  readonly debugger?: Debugger;
   run(): Promise<MachineExit>;
   pause(): void;
   resume(): void;
@@ -48,8 +51,10 @@ export interface MachineHandle {
 export class LocalMachine implements MachineHandle {
   readonly console: BytePort;
   readonly channel: BytePort | undefined;
+  readonly debugger: Debugger;
 
   private constructor(private readonly machine: Machine) {
+    this.debugger = machine.debugger;
     this.console = machine.console;
     this.channel = machine.channel;
   }

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 
 import { ConsoleText } from '../console-text.js';
+import type { Debugger } from '../debug/debugger.js';
 import { NodevmError, type ErrorCode } from '../errors.js';
 import { firstOf, hostLimit, signalLimit, type Limit } from '../limits.js';
 import { verdictOf, type MachineExit } from '../machine-exit.js';
@@ -224,6 +225,16 @@ export class Vm {
    */
   dumpCore(path: string): Promise<void> {
     return this.machine.dumpCore(path);
+  }
+
+  /**
+   * Breakpoints, watchpoints, steps, registers and memory by linear address.
+   * @throws NodevmError `E_USAGE` where the machine is in a worker
+   */
+  get debug(): Debugger {
+    const guest = this.machine.debugger;
+    if (guest !== undefined) return guest;
+    throw new NodevmError('E_USAGE', 'worker is true, expected a machine in this thread to debug');
   }
 
   /** The registers of the processor, by their SDM names. */
