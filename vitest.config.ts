@@ -6,6 +6,7 @@ const LONG = [
   'test/boot/doors.test.ts',
   'test/boot/bios-programs.test.ts',
   'test/boot/initramfs-tools.test.ts',
+  'test/boot/initramfs-tools-modules.test.ts',
 ];
 
 export default defineConfig({
