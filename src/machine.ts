@@ -467,8 +467,8 @@ export class Machine {
     const end = first + pace.slice();
     let now = start;
     let reason: ExitReason = ExitReason.Budget;
+    timers.runDue(now);
     while (!this.cause && !this.resetWanted) {
-      timers.runDue(now);
       const left = end - cpu.instructions;
       if (left <= 0 || pace.over(start, now)) break;
       const run = pace.run(left, now, timers.nextDeadline);
@@ -477,6 +477,7 @@ export class Machine {
       const served = exits.serve(reason);
       if (hub.active) hub.collect(reason, cpu.instructions, now);
       if (!served) break;
+      timers.runDue(now);
     }
     pace.measured(cpu.instructions - first, now - start);
     if (reason === ExitReason.Debug) this.debugger.arrived(cpu.debugCause, cpu.debugAddress);

@@ -71,6 +71,7 @@ const PAGE = 4096n;
  */
 export class Debugger {
   private readonly breakpoints = new Set<Breakpoint>();
+  private readonly passages = new Set<{ readonly address: bigint; readonly passed: () => void }>();
   private readonly stopListeners = new Set<(stop: DebugStop) => void>();
   private readonly resumeListeners = new Set<() => void>();
   private latest: DebugStop | undefined;
@@ -111,6 +112,19 @@ export class Debugger {
     this.publish();
     return () => {
       if (this.breakpoints.delete(own)) this.publish();
+    };
+  }
+
+  /**
+   * Calls `passed` each time the instruction at a linear address is next; the guest goes on.
+   * @returns a function that takes it away again
+   */
+  whenAt(address: bigint, passed: () => void): () => void {
+    const own = { address, passed };
+    this.passages.add(own);
+    this.publish();
+    return () => {
+      if (this.passages.delete(own)) this.publish();
     };
   }
 
@@ -278,7 +292,7 @@ export class Debugger {
   arrived(cause: number, address: bigint): void {
     const access = WATCH_ACCESS.get(cause);
     if (access !== undefined) this.report({ kind: 'watchpoint', access, address });
-    else if (cause === AT_BREAKPOINT) this.report({ kind: 'breakpoint', address });
+    else if (cause === AT_BREAKPOINT) this.arrivedAt(address);
     else if (!this.goesOn()) this.report({ kind: 'step' });
   }
 
@@ -322,9 +336,27 @@ export class Debugger {
     this.target.wake();
   }
 
+  private arrivedAt(address: bigint): void {
+    const passages = [...this.passages].filter((passage) => passage.address === address);
+    for (const { passed } of passages) passed();
+    if (passages.length === 0 || this.stopsAt(address))
+      this.report({ kind: 'breakpoint', address });
+  }
+
+  private stopsAt(linear: bigint): boolean {
+    return [...this.breakpoints].some(({ kind, address }) =>
+      kind === 'physical'
+        ? this.view.translate(linear) === Number(address)
+        : kind === 'linear' && address === linear,
+    );
+  }
+
   private publish(): void {
+    const passages = [...this.passages].map(
+      ({ address }) => ({ kind: 'linear', address }) as const,
+    );
     this.target.native.setBreakpoints(
-      [...this.breakpoints].map((breakpoint): NativeBreakpoint => ({
+      [...this.breakpoints, ...passages].map((breakpoint): NativeBreakpoint => ({
         kind: NATIVE_KIND[breakpoint.kind],
         address: breakpoint.address,
         length: 'length' in breakpoint ? breakpoint.length : 1,

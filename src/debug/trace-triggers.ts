@@ -1,6 +1,6 @@
 import { NodevmError } from '../errors.js';
 import { parsePlace, type Place, type SymbolSource } from './trace-filter.js';
-import type { AddressRange, Follower } from './trace-hub.js';
+import type { Follower } from './trace-hub.js';
 
 /** When a trace begins or ends. */
 export type Trigger =
@@ -61,50 +61,21 @@ export class CountFollower implements Follower {
   }
 }
 
-/** Fires when the processor is about to run the block at a place. */
-export class PlaceFollower implements Follower {
+/** Waits until a symbol has an address, and tells it: once the kernel is in its place. */
+export class SymbolFollower implements Follower {
   readonly kinds = [];
-  readonly stops = true;
-  private address: bigint | undefined;
-  private nextLook = 0;
+  until = 0;
 
-  /**
-   * @param here where the processor is
-   * @param onRanges called when {@link PlaceFollower.ranges} have changed
-   */
   constructor(
-    private readonly place: Place,
+    private readonly name: string,
     private readonly symbols: SymbolSource,
-    private readonly here: () => bigint,
-    private readonly onRanges: () => void,
-    private readonly fire: () => void,
-  ) {
-    this.address = typeof place === 'bigint' ? place : symbols.address(place);
-  }
-
-  get ranges(): readonly AddressRange[] {
-    return this.address === undefined ? [] : [{ first: this.address, last: this.address }];
-  }
-
-  /** Symbols are found once the kernel is in its place, which is looked for often enough. */
-  get until(): number | undefined {
-    return this.address === undefined ? this.nextLook : undefined;
-  }
+    private readonly found: (address: bigint) => void,
+  ) {}
 
   returned(instructions: number): void {
-    if (this.address !== undefined) return;
-    this.nextLook = instructions + SYMBOL_WAIT;
-    this.resolve();
-  }
-
-  stopped(): void {
-    if (this.here() === this.address) this.fire();
-  }
-
-  private resolve(): void {
-    if (typeof this.place === 'bigint') return;
-    this.address = this.symbols.address(this.place);
-    if (this.address !== undefined) this.onRanges();
+    this.until = instructions + SYMBOL_WAIT;
+    const address = this.symbols.address(this.name);
+    if (address !== undefined) this.found(address);
   }
 }
 

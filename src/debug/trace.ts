@@ -1,10 +1,10 @@
 import { NodevmError } from '../errors.js';
 import type { Machine } from '../machine.js';
 import { Disassembler, type AssemblySyntax } from './disassembler.js';
-import { TraceFilter, type TraceFilterSpec } from './trace-filter.js';
+import { TraceFilter, type Place, type TraceFilterSpec } from './trace-filter.js';
 import { traceItems } from './trace-items.js';
 import { TraceOutput, type TraceBounds, type TraceSink } from './trace-output.js';
-import { ConsoleWatch, CountFollower, PlaceFollower, type Trigger } from './trace-triggers.js';
+import { ConsoleWatch, CountFollower, SymbolFollower, type Trigger } from './trace-triggers.js';
 import { Tracer } from './tracer.js';
 
 export type { TraceSink } from './trace-output.js';
@@ -104,29 +104,39 @@ class TraceRun implements Trace {
 
   /** Calls `then` when `trigger` fires, which it does once at most. */
   private once(trigger: Trigger, then: () => void): void {
-    const { machine } = this;
-    const { hub, view } = machine;
+    let done = false;
     const fire = (): void => {
+      if (done || this.stopped) return;
+      done = true;
       remove();
-      if (!this.stopped) then();
+      then();
     };
-    const update = (): void => hub.update();
-    const remove =
-      trigger.kind === 'console'
-        ? watchConsole(machine, new ConsoleWatch(trigger.pattern, fire))
-        : hub.add(
-            trigger.kind === 'count'
-              ? new CountFollower(trigger.count, fire)
-              : new PlaceFollower(
-                  trigger.place,
-                  machine.symbols,
-                  () => view.codeAddress,
-                  update,
-                  fire,
-                ),
-          );
+    const remove = watch(this.machine, trigger, fire);
     this.endings.push(remove);
   }
+}
+
+/** Calls `fire` when a trigger is met, until the function that it returns is called. */
+function watch(machine: Machine, trigger: Trigger, fire: () => void): () => void {
+  switch (trigger.kind) {
+    case 'console':
+      return watchConsole(machine, new ConsoleWatch(trigger.pattern, fire));
+    case 'count':
+      return machine.hub.add(new CountFollower(trigger.count, fire));
+    case 'place':
+      return watchPlace(machine, trigger.place, fire);
+  }
+}
+
+function watchPlace({ hub, symbols, debugger: points }: Machine, place: Place, fire: () => void) {
+  const address = typeof place === 'bigint' ? place : symbols.address(place);
+  if (address !== undefined) return points.whenAt(address, fire);
+  const waiting = new SymbolFollower(String(place), symbols, (found) => {
+    remove();
+    remove = points.whenAt(found, fire);
+  });
+  let remove = hub.add(waiting);
+  return () => remove();
 }
 
 function watchConsole(machine: Machine, watch: ConsoleWatch): () => void {
