@@ -193,9 +193,9 @@ bool Cpu::portOut(uint16_t port, unsigned size, uint32_t value) {
 
 // --- time and entropy
 
-uint64_t Cpu::nowNs() const { return clock.now(retired()); }
+uint64_t Cpu::nowNs() { return clock.now(retired()); }
 
-uint64_t Cpu::readTsc() const { return nowNs() + msr.tscAdjust; }
+uint64_t Cpu::readTsc() { return nowNs() + msr.tscAdjust; }
 
 // splitmix64 (Steele, Lea, Flood 2014), seeded by the machine.
 uint64_t Cpu::entropy() {

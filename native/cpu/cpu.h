@@ -231,7 +231,7 @@ class Cpu : public CpuState {
     uint32_t eax, ebx, ecx, edx;
   };
   CpuidResult cpuid(uint32_t leaf, uint32_t subleaf) const;
-  uint64_t readTsc() const;
+  uint64_t readTsc();
   // What CPUID offers and what the decoder therefore knows; set before anything runs.
   FeatureSet features = possibleFeatures();
 
@@ -253,7 +253,7 @@ class Cpu : public CpuState {
     sliceEnd -= static_cast<uint64_t>(remaining);
     remaining = 0;
   }
-  uint64_t nowNs() const;
+  uint64_t nowNs();
 
   // --- debuggers: debug/breakpoints.cc
   DebugControl debug;

@@ -28,11 +28,13 @@ constexpr uint64_t kSpareEvents = 16;
 
 ExitReason Cpu::run(uint64_t maxInstructions) {
   const uint64_t end = retired() + maxInstructions;
+  clock.wake();
   enterGuestMxcsr(*this);
   completeExit();
   const ExitReason reason = loop(end);
   leaveGuestMxcsr(*this);
   publish();
+  if (reason == ExitReason::kHalt) clock.rest();
   return reason;
 }
 

@@ -1,0 +1,57 @@
+import { describe, expect, it } from 'vitest';
+
+import { loadNative } from '../../src/native-loader.js';
+import { ExitReason, type NativeCpu } from '../../src/native.js';
+
+const MILLISECOND = 1e6;
+/** The most that a running guest sees pass between two looks at the clock, and 500 ppm of that to catch up. */
+const MOST_LEAP = 2.001 * MILLISECOND;
+const CODE = 0x1000;
+
+/** A processor on host time that is about to execute `code`. */
+function createCpu(...code: number[]): NativeCpu {
+  const cpu = loadNative().createCpu({ lowRam: 1 << 20, highRam: 0, clock: 'host' });
+  cpu.reset();
+  new Uint8Array(cpu.ram[0] as ArrayBuffer).set(code, CODE);
+  cpu.setSegment('cs', { ...cpu.getSegment('cs'), selector: 0, base: 0n });
+  cpu.setRegister('rip', BigInt(CODE));
+  return cpu;
+}
+
+/** The host does something else for so long. */
+function beAway(milliseconds: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds);
+}
+
+describe('host time', () => {
+  it('does not leap while the guest runs', () => {
+    const cpu = createCpu(0xeb, 0xfe); // jmp to itself
+    expect(cpu.run(1000)).toBe(ExitReason.Budget);
+    const before = cpu.now();
+    beAway(100);
+    expect(cpu.now() - before).toBeLessThanOrEqual(MOST_LEAP);
+  });
+
+  it('passes unseen while the guest is halted', () => {
+    const cpu = createCpu(0xfa, 0xf4); // cli; hlt
+    expect(cpu.run(1000)).toBe(ExitReason.Halt);
+    const before = cpu.now();
+    beAway(50);
+    expect(cpu.now() - before).toBeGreaterThanOrEqual(50 * MILLISECOND);
+    cpu.setRegister('rip', BigInt(CODE));
+    cpu.run(1);
+    const awake = cpu.now();
+    beAway(50);
+    expect(cpu.now() - awake).toBeLessThanOrEqual(MOST_LEAP);
+  });
+
+  it('does not wait for a debugger', () => {
+    const cpu = createCpu(0xeb, 0xfe);
+    cpu.holdClock(true);
+    const before = cpu.now();
+    beAway(20);
+    expect(cpu.now()).toBe(before);
+    cpu.holdClock(false);
+    expect(cpu.now() - before).toBeLessThanOrEqual(MOST_LEAP);
+  });
+});
