@@ -75,6 +75,8 @@ export interface CliOptions {
   profile: ProfileCliOptions;
   /** QEMU flags that were accepted and mean nothing here, as they were written; each once. */
   ignored: Set<string>;
+  /** Names of the {@link optionRows} that were given. */
+  given: Set<string>;
 }
 
 /** One option: parsing, `--help` and the README's table are all made from these rows. */
@@ -422,7 +424,10 @@ function createProgram(version: string, options: CliOptions): Command {
     .exitOverride();
   for (const row of optionRows) {
     program.option(flagsOf(row.name, row.argument), helpOf(row));
-    program.on(`option:${row.name}`, (value?: string) => row.apply(options, value ?? ''));
+    program.on(`option:${row.name}`, (value?: string) => {
+      options.given.add(row.name);
+      row.apply(options, value ?? '');
+    });
   }
   for (const name of [...ignoredFlags, ...ignoredWithArgument]) {
     const option = program.createOption(
@@ -498,6 +503,7 @@ export function parseCommandLine(argv: readonly string[], version: string): CliR
     core: undefined,
     profile: { boot: undefined, cpu: undefined },
     ignored: new Set(),
+    given: new Set(),
   };
   const program = createProgram(version, options);
   let text = '';

@@ -8,8 +8,11 @@ import { ExitStatus, signalStatus } from '../exit-status.js';
 import { verdictOf, type MachineExit } from '../machine-exit.js';
 import { bootLinux, VmError, type Vm } from '../vm/vm.js';
 import type { CliOptions } from './options.js';
+import { profileRows } from './profile.js';
 import { say } from './report.js';
-import { imagesOf, loadInitrds } from './run.js';
+import { imagesOf, loadInitrds, sayIgnored } from './run.js';
+import { traceRows } from './trace.js';
+import { dashed } from './values.js';
 
 /** Signals that end a run. */
 const ENDING_SIGNALS = ['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGTERM'] as const;
@@ -54,7 +57,8 @@ type RunEvent =
  * @throws NodevmError for what is wrong with the options or the images
  */
 export async function runCommand(options: CliOptions, command: readonly string[]): Promise<number> {
-  refuseDebugging(options);
+  refuseMeaningless(options);
+  await sayIgnored(options);
   const { kernel, initrd } = await imagesOf(options);
   if (initrd.length === 0) {
     throw new NodevmError('E_USAGE', 'there is no initrd, expected --initrd with a shell in it');
@@ -88,17 +92,32 @@ export async function runCommand(options: CliOptions, command: readonly string[]
   return await new CommandRun(vm, tell).run(command);
 }
 
-/** What looks into a machine is for those with a console of their own. */
-function refuseDebugging({ trace, profile, gdb, monitor, startStopped }: CliOptions): void {
-  const traces = trace.items.length > 0 || profile.boot !== undefined || profile.cpu !== undefined;
-  const debugs = gdb !== undefined || monitor !== undefined || startStopped;
-  if (!traces && !debugs) return;
-  const options = traces ? '-d, --boot-profile and --cpu-profile' : '--gdb, --monitor, -s and -S';
-  throw new NodevmError(
-    'E_USAGE',
-    `${options} are not for nodevm run, expected nodevm without run`,
-  );
+/** What looks into a machine or changes it in ways that {@link bootLinux} has no words for. */
+const notForCommands: ReadonlySet<string> = new Set([
+  ...['symbols', 'boot-protocol', 'fda', 'hda', 'bios', 's', 'S', 'gdb', 'monitor'],
+  ...['verbose', 'jit-cache', 'profile-jit', 'core'],
+  ...[...traceRows, ...profileRows].map(({ name }) => name),
+]);
+
+/**
+ * Refuses what would do nothing here.
+ * @throws NodevmError `E_USAGE`
+ */
+export function refuseMeaningless({ given, gdb, monitor, serial }: CliOptions): void {
+  // "--gdb none" and "--monitor none" ask for what is so anyway.
+  const served = { gdb, monitor };
+  const isAbsent = (name: string): boolean =>
+    (name === 'gdb' || name === 'monitor') && served[name] === undefined;
+  const refused = [...given].find((name) => notForCommands.has(name) && !isAbsent(name));
+  if (refused !== undefined) throw notHere(dashed(refused), 'nodevm without run');
+  const kinds = serial.map(({ kind }) => kind);
+  if (kinds.length > 1 || kinds.some((kind) => kind !== 'file' && kind !== 'null')) {
+    throw notHere(`--serial ${kinds.join(', ')}`, 'one --serial file:PATH or null');
+  }
 }
+
+const notHere = (option: string, expected: string): NodevmError =>
+  new NodevmError('E_USAGE', `${option} is not for nodevm run, expected ${expected}`);
 
 /** Writes the console to the file of `--serial file:PATH`. */
 function keepConsole(vm: Vm, { serial }: CliOptions): void {

@@ -35,9 +35,7 @@ const EOF_HINT_MS = 2000;
  * @throws NodevmError for whatever is wrong with the options' values or files, or with the host
  */
 export async function runGuest(options: CliOptions): Promise<number> {
-  if (options.ignored.size > 0) {
-    await say(`ignored, since it means nothing here: ${[...options.ignored].join(', ')}`);
-  }
+  await sayIgnored(options);
   const machine = await Machine.create(await machineConfig(options));
   if (options.verbose) await say(`kernel: ${machine.kernel}`);
   if (options.accel === 'jit' && !machine.cpu.translates)
@@ -46,6 +44,12 @@ export async function runGuest(options: CliOptions): Promise<number> {
   const services = await startServices(machine, options);
   const session = new Session(machine, options, services);
   return session.run();
+}
+
+/** Names the QEMU flags that were accepted and change nothing. */
+export async function sayIgnored({ ignored }: CliOptions): Promise<void> {
+  if (ignored.size > 0)
+    await say(`ignored, since it means nothing here: ${[...ignored].join(', ')}`);
 }
 
 async function startServices(machine: Machine, options: CliOptions): Promise<DebugServices> {

@@ -119,6 +119,6 @@ describe('gdb', () => {
 
   it('is not for a command in the guest', async () => {
     const { status, stderr } = await run(['run', '-s', '-initrd', 'x', '--', 'true']);
-    expect([status, stderr]).toEqual([125, expect.stringContaining('--gdb')]);
+    expect([status, stderr]).toEqual([125, expect.stringContaining('-s is not for nodevm run')]);
   });
 });

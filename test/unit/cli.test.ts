@@ -53,6 +53,7 @@ describe('options', () => {
       json: false,
       verdict: true,
       ignored: new Set(),
+      given: new Set(),
     });
   });
 

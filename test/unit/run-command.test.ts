@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 
 import { withEnvironment } from '../../src/cli/environment.js';
 import { parseCommandLine, type CliOptions } from '../../src/cli/options.js';
-import { shellQuoted, splitCommand } from '../../src/cli/run-command.js';
+import { refuseMeaningless, shellQuoted, splitCommand } from '../../src/cli/run-command.js';
 
 describe('the command of nodevm run', () => {
   it('is what follows the first "--"', () => {
@@ -27,12 +27,38 @@ describe('the command of nodevm run', () => {
   });
 });
 
+const parse = (...words: string[]): CliOptions => {
+  const request = parseCommandLine(words, '1');
+  if (request.kind !== 'run') throw new Error('nothing to run');
+  return request.options;
+};
+
+describe('an option that would do nothing for nodevm run', () => {
+  it.each([
+    ['--fda', 'disk.img'],
+    ['-d', 'int'],
+    ['-D', 'trace.txt'],
+    ['--cpu-profile', 'x.cpuprofile'],
+    ['-s'],
+    ['-S'],
+    ['--core', 'core'],
+    ['--boot-protocol', '16'],
+    ['--serial', 'stdio'],
+    ['--serial', 'none'],
+    ['--serial', 'null', '--serial', 'file:com2'],
+  ])('is refused: %s %s', (...words) => {
+    const refused = new RegExp(`^${words[0]}\\b.* is not for nodevm run, expected `);
+    expect(() => refuseMeaningless(parse(...words))).toThrow(refused);
+  });
+
+  it('is not one that does, or that asks for what is so anyway', () => {
+    const words = ['-m', '1G', '--serial', 'file:log', '-monitor', 'none', '-gdb', 'none'];
+    expect(() => refuseMeaningless(parse(...words))).not.toThrow();
+    expect(() => refuseMeaningless(parse('--serial', 'null', '-nographic'))).not.toThrow();
+  });
+});
+
 describe('the environment', () => {
-  const parse = (...words: string[]): CliOptions => {
-    const request = parseCommandLine(words, '1');
-    if (request.kind !== 'run') throw new Error('nothing to run');
-    return request.options;
-  };
   const env = { NODEVM_KERNEL: 'k', NODEVM_INITRD: 'a:b', NODEVM_TIMEOUT: '5s' };
 
   it('says what the options leave open', () => {
