@@ -64,7 +64,7 @@ describe('pipes', () => {
 describe('how a run ends', () => {
   it('by the time limit', async () => {
     const { status, stderr } = await run([...echo, '--timeout', '200ms']);
-    expect(stderr).toMatch(/^nodevm: the time limit was reached after \d+\.\d s\n$/);
+    expect(stderr).toMatch(/^nodevm: the time limit was reached after \d+\.\d s\nnodevm: cause: /);
     expect(status).toBe(124);
   });
 
