@@ -19,7 +19,8 @@ Cpu::~Cpu() = default;
 
 // SDM volume 3, table "IA-32 and Intel 64 Processor States Following Power-up, Reset, or INIT".
 void Cpu::reset() {
-  static_cast<CpuState&>(*this) = CpuState{};
+  static_cast<GeneralRegisters&>(*this) = {};
+  static_cast<CpuState&>(*this) = {};
   for (SegmentRegister& s : segment)
     s = {.selector = 0, .access = 0x93, .limit = 0xffff, .base = 0};
   segment[kCs] = {.selector = 0xf000, .access = 0x9b, .limit = 0xffff, .base = 0xffff0000};

@@ -74,7 +74,7 @@ struct Loaded {
   bool ok;
 };
 
-class Cpu : public CpuState {
+class Cpu : public GeneralRegisters, public HotState, public CpuState {
  public:
   Cpu(GuestRam& ram, ClockSource source, ExitBlock& exitBlock);
   ~Cpu();
@@ -270,12 +270,7 @@ class Cpu : public CpuState {
   }
 
   // --- hot derived state
-  int64_t remaining = 0;  // instructions left in the slice; blocks are charged on entry
-  uint64_t sliceEnd = 0;  // retired() when remaining is 0
-  // The TLB through which each segment is accessed: that of the current rights, or the empty one
-  // that sends every access to the slow path, where limits, type and alignment are checked.
-  Tlb* segmentTlb[kSegmentCount] = {};
-  uint64_t context = 0;   // key of the jump cache: mode bits, user/supervisor, TLB generation
+  uint64_t sliceEnd = 0;  // retired() when `remaining` is 0
   uint32_t blockKey = 0;  // mode bits that decoding depends on
   // What translated code asks of the control registers, derived by updateMode(): whether SSE and
   // AVX instructions raise #UD or #NM.
@@ -303,7 +298,7 @@ class Cpu : public CpuState {
   LocalApic apic;
   std::unique_ptr<BlockCache> blocks;
   std::unique_ptr<Jit> jit;  // nullptr: everything is interpreted
-  JitState jitState;
+  JitSlots jitSlots;
   TlbSet tlbs;
   PagingMode paging;  // derived by updateMode()
   // An access that needs TypeScript: set together with Leave::kFault and no pending fault.

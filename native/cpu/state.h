@@ -88,9 +88,12 @@ inline constexpr uint64_t kVme = 1, kPvi = 2, kTsd = 4, kDe = 8, kPse = 16, kPae
                           kOsxsave = 1 << 18, kSmep = 1 << 20, kSmap = 1 << 21;
 }
 
-struct CpuState {
-  // General registers RAX..R15 and the pseudo slots of decoder/instruction.h.
+// RAX..R15 and the pseudo slots of decoder/instruction.h.
+struct GeneralRegisters {
   uint64_t gpr[gpr::kSlots] = {};
+};
+
+struct CpuState {
   Flags flags;                           // the six arithmetic flags
   uint64_t eflagsRest = eflags::kFixed;  // every other bit of RFLAGS
   // RIP. While a block runs it is the block's first instruction; exact whenever the dispatcher has

@@ -18,7 +18,7 @@ using Handler = void (*)(Cpu& cpu, const Instruction* i);
 // operand size, cost a handler nothing. Three more slots follow R15.
 namespace gpr {
 inline constexpr uint8_t kRax = 0 * 8, kRcx = 1 * 8, kRdx = 2 * 8, kRbx = 3 * 8, kRsp = 4 * 8,
-                         kRbp = 5 * 8, kRsi = 6 * 8, kRdi = 7 * 8, kR11 = 11 * 8;
+                         kRbp = 5 * 8, kRsi = 6 * 8, kRdi = 7 * 8, kR9 = 9 * 8, kR11 = 11 * 8;
 inline constexpr uint8_t kZero = 16 * 8;      // always 0: absent base or index
 inline constexpr uint8_t kBlockRip = 17 * 8;  // RIP of the block's first instruction
 inline constexpr uint8_t kAddress = 18 * 8;   // result of the address pseudo-instruction

@@ -93,7 +93,7 @@ void Jit::link(Emitter::Fixup site, const uint8_t* unlinked, uint64_t gpa) {
 
 void Jit::forget(Block& block) {
   if (cpu_.block == &block)
-    for (Instruction& slot : cpu_.jitState.slots) slot.handler = leaveDeadBlock;
+    for (Instruction& slot : cpu_.jitSlots.slots) slot.handler = leaveDeadBlock;
   if (!block.translation) return;
   block.translation = nullptr;
   if (const auto found = sites_.find(block.gpa); found != sites_.end())

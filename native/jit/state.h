@@ -9,6 +9,7 @@
 namespace nodevm {
 
 struct JumpCacheEntry;
+struct Tlb;
 
 // How the six arithmetic flags are held. Translated code saves the operands of the last operation
 // that set them, which is cheaper than the flags, and repeats the operation where somebody asks.
@@ -37,18 +38,33 @@ constexpr FlagForm withSize(FlagForm byteForm, SizeCode size) {
 }
 
 struct JitState {
-  static constexpr unsigned kMostSlots = 8, kMostGroups = 8;
+  static constexpr unsigned kMostGroups = 8;
 
   uint64_t pageRip = 0;  // RIP of the first byte of the page that the running block lies in
   uint64_t flagA = 0, flagB = 0;
-  FlagForm flagForm = FlagForm::kWords;
-  uint64_t target = 0;  // of a call, while its push is under way
+  JumpCacheEntry* jumpCache = nullptr;  // BlockCache's
+  uint64_t target = 0;                  // of a call, while its push is under way
   const uint8_t* targetCode = nullptr;
+  FlagForm flagForm = FlagForm::kWords;
   // Host address minus linear address, by access group of the running block; 0: look again.
   uint64_t addends[kMostGroups] = {};
-  JumpCacheEntry* jumpCache = nullptr;  // BlockCache's
-  // Instructions on their way through the interpreter: copies, then one whose handler comes back.
-  Instruction slots[kMostSlots + 2];
+};
+
+// Instructions on their way through the interpreter: copies, then one whose handler comes back.
+struct JitSlots {
+  static constexpr unsigned kMost = 8;
+  Instruction slots[kMost + 2];
+};
+
+// What translated code names most often. It follows the general registers in Cpu, so that
+// displacements of 8 bits reach it.
+struct HotState {
+  int64_t remaining = 0;  // instructions left in the slice; blocks are charged on entry
+  uint64_t context = 0;   // key of the jump cache: mode bits, user/supervisor, TLB generation
+  // The TLB through which each segment is accessed: that of the current rights, or the empty one
+  // that sends every access to the slow path, where limits, type and alignment are checked.
+  Tlb* segmentTlb[kSegmentCount] = {};
+  JitState jitState;
 };
 
 }  // namespace nodevm

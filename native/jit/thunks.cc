@@ -57,7 +57,7 @@ bool interpretSlots(Cpu& cpu, const Block* block, uint32_t range) {
   if (range & SlotRange::kTouchesFlags) settleFlags(cpu);
   const unsigned first = SlotRange::first(range), count = SlotRange::count(range);
   note(cpu.jit->profile, *block, range);
-  Instruction* slots = cpu.jitState.slots;
+  Instruction* slots = cpu.jitSlots.slots;
   // The one after, too: should the block die, leaveDeadBlock asks it where the guest is.
   std::memcpy(slots, block->code + first, (count + 1) * sizeof(Instruction));
   if (first == 0) slots[0].handler = block->first;
@@ -75,13 +75,14 @@ uint64_t addressOf(Function* function) {
 
 int32_t distance(const Cpu& cpu, const void* field) {
   return static_cast<int32_t>(static_cast<const uint8_t*>(field) -
-                              reinterpret_cast<const uint8_t*>(&cpu));
+                              reinterpret_cast<const uint8_t*>(&cpu)) -
+         kCpuBias;
 }
 
 // --- pieces
 
 HostMemory guestRegister(unsigned number) {
-  return {.base = kCpuRegister, .displacement = static_cast<int32_t>(number * 8)};
+  return registerInMemory(static_cast<uint8_t>(number * 8));
 }
 
 void saveGuest(Emitter& e) {
@@ -101,7 +102,7 @@ void leaveFrame(Emitter& e) {
 }
 
 void tailCall(Emitter& e, uint64_t function) {
-  e.move(8, host::kRdi, kCpuRegister);
+  e.lea(host::kRdi, {.base = kCpuRegister, .displacement = -kCpuBias});
   leaveFrame(e);
   e.moveImmediate(host::kRax, function);
   e.jump(host::kRax);
@@ -111,7 +112,7 @@ const uint8_t* emitEnter(Emitter& e, const Layout& layout) {
   const uint8_t* start = e.here();
   for (const uint8_t reg : kCalleeSaved) e.push(reg);
   e.aluImmediate(Alu::kSub, 8, host::kRsp, kPadding);
-  e.move(8, kCpuRegister, host::kRdi);
+  e.lea(kCpuRegister, {.base = host::kRdi, .displacement = kCpuBias});
   e.move(8, host::kR9, guestRegister(gpr::kBlockRip / 8));
   e.aluImmediate(Alu::kAnd, 8, host::kR9, static_cast<int32_t>(kPageMask));
   e.store(8, layout.at(layout.pageRip), host::kR9);
@@ -128,11 +129,28 @@ const uint8_t* emitExit(Emitter& e, const Layout& layout) {
   return start;
 }
 
+// R11: an offset from pageRip. Leaves the RIP in R9.
+void addPageRip(Emitter& e, const Layout& layout) {
+  e.move(8, host::kR9, layout.at(layout.pageRip));
+  e.lea(host::kR9, {.base = host::kR9, .index = host::kR11});
+}
+
+const uint8_t* emitSliceEnds(Emitter& e, const Layout& layout, const uint8_t* exit) {
+  const uint8_t* start = e.here();
+  constexpr unsigned kShiftRight = 5;
+  e.move(4, host::kR9, host::kR11);
+  e.shiftImmediate(kShiftRight, 4, host::kR9, ShortSlice::kOffsetBits);
+  e.aluToMemory(Alu::kAdd, 8, layout.at(layout.remaining), host::kR9);
+  e.aluImmediate(Alu::kAnd, 4, host::kR11, (1 << ShortSlice::kOffsetBits) - 1);
+  addPageRip(e, layout);
+  e.jumpTo(exit);
+  return start;
+}
+
 const uint8_t* emitProbe(Emitter& e, const Layout& layout, const uint8_t* exit) {
   const uint8_t* start = e.here();
+  addPageRip(e, layout);
   for (const Emitter::Fixup miss : emitJumpCacheProbe(e, layout)) e.bind(miss, exit);
-  e.aluImmediate(Alu::kAnd, 8, host::kR9, static_cast<int32_t>(kPageMask));
-  e.store(8, layout.at(layout.pageRip), host::kR9);
   e.jump(host::kR11);
   return start;
 }
@@ -149,7 +167,7 @@ const uint8_t* emitInterpretRest(Emitter& e) {
 const uint8_t* emitInterpretSlots(Emitter& e) {
   const uint8_t* start = e.here();
   saveGuest(e);
-  e.move(8, host::kRdi, kCpuRegister);
+  e.lea(host::kRdi, {.base = kCpuRegister, .displacement = -kCpuBias});
   e.move(8, host::kRsi, host::kR10);
   e.move(4, host::kRdx, host::kR11);
   e.moveImmediate(host::kRax, addressOf(interpretSlots));
@@ -180,7 +198,7 @@ void emitWords(Emitter& e) {
                                       host::kRdi, host::kR8,  host::kR11};
   static_assert(std::size(kCallerSaved) % 2 == 1, "alignment of the call");
   for (const uint8_t reg : kCallerSaved) e.push(reg);
-  e.move(8, host::kRdi, kCpuRegister);
+  e.lea(host::kRdi, {.base = kCpuRegister, .displacement = -kCpuBias});
   e.moveImmediate(host::kRax, addressOf(packWords));
   e.call(host::kRax);
   e.move(8, host::kR9, host::kRax);
@@ -267,6 +285,7 @@ Thunks emitThunks(Emitter& e, const Layout& layout) {
   thunks.enter = emitEnter(e, layout);
   thunks.exit = emitExit(e, layout);
   thunks.probe = emitProbe(e, layout, thunks.exit);
+  thunks.sliceEnds = emitSliceEnds(e, layout, thunks.exit);
   thunks.interpretRest = emitInterpretRest(e);
   thunks.interpretSlots = emitInterpretSlots(e);
   thunks.restoreFlags = emitRestoreFlags(e, layout);

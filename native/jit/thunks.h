@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdint>
 
+#include "decoder/instruction.h"
 #include "jit/emitter.h"
 
 namespace nodevm {
@@ -21,12 +22,19 @@ struct Layout {
 };
 
 // Which host register holds a guest register while translated code runs; kNone: it stays in memory.
-// R9, R10 and R11 are free for each instruction, R14 points to the Cpu, RSP is the host's.
+// R9, R10 and R11 are free for each instruction, R14 points into the Cpu, RSP is the host's.
 inline constexpr std::array<uint8_t, 16> kHostOf = {
     host::kRax, host::kRcx, host::kRdx,  host::kRbx,  host::kR15,  host::kRbp,
     host::kRsi, host::kRdi, host::kR8,   host::kNone, host::kNone, host::kNone,
     host::kR12, host::kR13, host::kNone, host::kNone};
 inline constexpr uint8_t kCpuRegister = host::kR14;
+// How far into the Cpu it points: displacements of 8 bits reach from R9 to the last of HotState.
+inline constexpr int32_t kCpuBias = gpr::kR9 + 128;
+
+// A register, or a pseudo slot, by its offset in Cpu::gpr.
+constexpr HostMemory registerInMemory(uint8_t slot) {
+  return {.base = kCpuRegister, .displacement = slot - kCpuBias};
+}
 
 // A request to the interpreter: instructions of the block, by slot.
 struct SlotRange {
@@ -39,13 +47,24 @@ struct SlotRange {
   static unsigned count(uint32_t packed) { return packed >> 16 & 0xff; }
 };
 
+// A block that has more instructions than are left: how many, and where on its page it is.
+struct ShortSlice {
+  static constexpr unsigned kOffsetBits = 12;
+  static constexpr uint32_t pack(unsigned count, uint64_t pageOffset) {
+    return count << kOffsetBits | static_cast<uint32_t>(pageOffset);
+  }
+};
+
 struct Thunks {
   // Entered as a handler, R11: where to go on in translated code.
   const uint8_t* enter = nullptr;
   // Jumped to with the next RIP in R9: leaves for the dispatcher, or for the next block.
   const uint8_t* exit = nullptr;
-  // The same, trying for a translated block first.
+  // The same, trying for a translated block first; the next instruction is on the running block's
+  // page, its offset there in R11.
   const uint8_t* probe = nullptr;
+  // Jumped to with a ShortSlice in R11: the block has been charged and cannot be run.
+  const uint8_t* sliceEnds = nullptr;
   // Jumped to with a block in R10 and a slot in R11: the rest of the block is interpreted.
   const uint8_t* interpretRest = nullptr;
   // Called with a block in R10 and a SlotRange in R11: comes back when the instructions completed.

@@ -29,11 +29,8 @@ std::optional<BlockEntries> Translator::run() {
   emitExits();
 
   e_.bind(tooShort);
-  e_.aluImmediate(Alu::kAdd, 8, layout_.at(layout_.remaining), block_.count);
-  e_.move(8, host::kR9, layout_.at(layout_.pageRip));
-  e_.lea(host::kR9,
-         {.base = host::kR9, .displacement = static_cast<int32_t>(block_.gpa & kPageOffset)});
-  e_.jumpTo(jit_.thunks().exit);
+  e_.moveImmediate(host::kR11, ShortSlice::pack(block_.count, block_.gpa & kPageOffset));
+  e_.jumpTo(jit_.thunks().sliceEnds);
 
   const uint8_t* handler = e_.here();
   e_.moveImmediate(host::kR11, reinterpret_cast<uint64_t>(charged));
@@ -159,7 +156,7 @@ unsigned Translator::emitSlot(unsigned slot) {
 unsigned Translator::interpretRun(unsigned slot) {
   unsigned end = slot;
   bool touchesFlags = false;
-  while (shapes_[end].way == Way::kInterpret && end - slot < JitState::kMostSlots) {
+  while (shapes_[end].way == Way::kInterpret && end - slot < JitSlots::kMost) {
     touchesFlags |= shapes_[end].touchesFlags();
     ++end;
   }
@@ -207,8 +204,7 @@ void Translator::emitDetours() {
 void Translator::emitExits() {
   for (const Exit& exit : exits_) {
     const uint8_t* unlinked = e_.here();
-    e_.move(8, host::kR9, layout_.at(layout_.pageRip));
-    e_.lea(host::kR9, {.base = host::kR9, .displacement = static_cast<int32_t>(exit.pageOffset)});
+    e_.moveImmediate(host::kR11, static_cast<uint64_t>(exit.pageOffset));
     e_.jumpTo(jit_.thunks().probe);
     jit_.link(exit.from, unlinked,
               (block_.gpa & kPageMask) + static_cast<uint64_t>(exit.pageOffset));

@@ -74,7 +74,7 @@ class Translator {
 
   // Operands.
   HostRm locate(uint8_t slot) const;
-  HostMemory slotOf(uint8_t slot) const { return {.base = kCpuRegister, .displacement = slot}; }
+  HostMemory slotOf(uint8_t slot) const { return registerInMemory(slot); }
   bool isPinned(uint8_t slot) const { return kHostOf[slot >> 3] != host::kNone; }
   // The register's host register, or `scratch` loaded with it.
   uint8_t readable(uint8_t slot, uint8_t scratch);
