@@ -75,11 +75,15 @@ Options parse(int argc, char** argv) {
   return options;
 }
 
+// A branch among other instructions could make a loop without an end.
+bool isBranch(const Row& row) { return row.has(kEndsBlock) && !row.has(kRepPrefix); }
+
 std::vector<const Row*> coveredRows(const Options& options) {
   std::vector<const Row*> rows;
   for (unsigned n = 0; n < kRowCount; ++n) {
     const bool wanted = options.row.empty() || options.row == kRows[n].name;
-    if (wanted && Generator::covers(kRows[n])) rows.push_back(&kRows[n]);
+    if (!wanted || !Generator::covers(kRows[n])) continue;
+    if (options.length == 1 || !isBranch(kRows[n])) rows.push_back(&kRows[n]);
   }
   return rows;
 }
