@@ -67,6 +67,22 @@ export class GuestMemory {
     return result;
   }
 
+  /**
+   * Where `bytes` first occur in `from` (inclusive) to `to`, parts of which may be no RAM; undefined where they do
+   * not. Nothing is copied. What lies across the edge of two views is not found.
+   */
+  find(bytes: Uint8Array, from: number, to: number): number | undefined {
+    for (const { base, end, bytes: ram } of this.#segments) {
+      const first = Math.max(from, base);
+      const last = Math.min(to, end);
+      if (first >= last) continue;
+      const part = Buffer.from(ram.buffer, ram.byteOffset + first - base, last - first);
+      const at = part.indexOf(bytes);
+      if (at >= 0) return first + at;
+    }
+    return undefined;
+  }
+
   /** Writes `bytes` at `gpa`. */
   write(gpa: number, bytes: Uint8Array): void {
     for (const piece of this.#pieces(gpa, bytes.length)) {

@@ -14,10 +14,18 @@ const KERNEL_MAP_LENGTH = 1024 * MiB;
 const LARGE_PAGE = 2 * MiB;
 /** Kernels are smaller, with all that they have built in. */
 const MOST_IMAGE = 512 * MiB;
-/** How far behind the running instruction, in a kernel that is not mapped yet, its data is looked for. */
+/** How far behind the running instruction the data of a kernel that is not mapped yet is looked for. */
 const BEHIND = 128 * MiB;
 /** What linux_banner begins with, in all versions. */
 const BANNER = Buffer.from('Linux version ');
+/** All of it (init/version.c): a compressed kernel may have the beginning, and the log a copy without the end. */
+const WHOLE_BANNER = /^Linux version \d[ -~]+\n\0/;
+const LONGEST_BANNER = 1024;
+/** How far from the banner kallsyms may lie: both are in .rodata, kallsyms linked last. */
+const TABLES_BEFORE = 32 * MiB;
+const TABLES_BEHIND = 64 * MiB;
+/** A kernel of which nothing is known is looked for up to here. */
+const SEARCHED = 1024 * MiB;
 /** A table of page-table isolation for user mode lies a page behind the kernel's. */
 const PTI_USER_TABLE = 0x1000;
 
@@ -85,8 +93,12 @@ function* candidates(view: GuestView): Generator<Region> {
   const mapped = view.longMode ? mappedImage(view) : undefined;
   if (mapped !== undefined) yield mapped;
   const code = view.translate(view.codeAddress);
-  if (code !== undefined) yield* pieces(view, code, code + BEHIND);
-  yield* pieces(view, MiB, 1024 * MiB);
+  const [first, last] = code === undefined ? [0, 0] : [code, code + BEHIND];
+  yield* aroundBanners(view, first, last);
+  // Without paging, a kernel can but run at its physical address.
+  if (view.paging.format === 'none') return;
+  yield* aroundBanners(view, MiB, Math.min(first, SEARCHED));
+  yield* aroundBanners(view, Math.max(MiB, last), SEARCHED);
 }
 
 /** The tables with all of the kernel in them. */
@@ -116,10 +128,36 @@ function mappedImage(view: GuestView): Region | undefined {
   return start === undefined || length === 0 ? undefined : { ...start, length };
 }
 
-function* pieces(view: GuestView, from: number, to: number): Generator<Region> {
+/**
+ * The memory around what may be the kernel's banner. Searching for that is quick, searching for the tables is not.
+ * The pieces do not overlap, whatever the guest has written.
+ */
+function* aroundBanners(view: GuestView, from: number, to: number): Generator<Region> {
   for (const { base, length } of view.memory.ranges) {
-    const gpa = alignDown(Math.max(base, from), LARGE_PAGE);
+    const start = alignDown(Math.max(base, from), LARGE_PAGE);
     const end = Math.min(base + length, to);
-    if (gpa < end) yield { gpa, length: end - gpa, linear: undefined };
+    let region: { readonly gpa: number; length: number } | undefined;
+    for (const page of bannerPages(view, start, end)) {
+      const gpa = Math.max(start, page - TABLES_BEFORE);
+      if (region !== undefined && gpa > region.gpa + region.length) {
+        yield { ...region, linear: undefined };
+        region = undefined;
+      }
+      region ??= { gpa, length: 0 };
+      region.length = Math.min(end, page + TABLES_BEHIND) - region.gpa;
+    }
+    if (region !== undefined) yield { ...region, linear: undefined };
+  }
+}
+
+/** The pages of 2 MiB that have a banner in them, in ascending order. */
+function* bannerPages({ memory }: GuestView, from: number, to: number): Generator<number> {
+  let at = memory.find(BANNER, from, to);
+  while (at !== undefined) {
+    const text = memory.read(at, Math.min(LONGEST_BANNER, to - at));
+    const isWhole = WHOLE_BANNER.test(Buffer.from(text.buffer).toString('latin1'));
+    const page = alignDown(at, LARGE_PAGE);
+    if (isWhole) yield page;
+    at = memory.find(BANNER, isWhole ? page + LARGE_PAGE : at + LONGEST_BANNER, to);
   }
 }

@@ -1,8 +1,11 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 
+import { GuestView } from '../../../src/debug/guest-view.js';
+import { findKernelImage } from '../../../src/debug/kernel-image.js';
 import { readKallsyms } from '../../../src/debug/kallsyms.js';
 import { readSymbolFile } from '../../../src/debug/symbol-files.js';
 import { SymbolTable } from '../../../src/debug/symbol-table.js';
+import { makeMemory } from '../../support/kernel-fixture.js';
 
 const BASE = 0xffff_ffff_8100_0000n;
 
@@ -98,6 +101,59 @@ describe('readKallsyms', () => {
       damaged[at] = (damaged[at] ?? 0) ^ 0xff;
       expect(() => readKallsyms(damaged, 64)).not.toThrow();
     }
+  });
+});
+
+describe('findKernelImage', () => {
+  const MiB = 2 ** 20;
+  const BANNER = 'Linux version 6.1.0 (me@here) (gcc 12) #1 SMP\n\0';
+  const RAM = 128 * MiB;
+  const GPA = 96 * MiB;
+  const DISTANCE = 0x1_0000;
+  const named: [string, bigint][] = [['_text', BASE], ...symbols.slice(1)];
+  named.push(['linux_banner', BASE + 0x1_0000n]);
+  const kernel = kallsymsOf(named, 'relative', 0x2000);
+
+  /** A processor at `rip` in 32-bit code, with paging by one table of 4 MiB pages or without. */
+  const guestAt = (rip: number, paging: boolean) => {
+    const { memory } = makeMemory(RAM);
+    memory.writeU32(0x1000 + 4 * (rip >>> 22), ((rip & 0xffc0_0000) | 0x83) >>> 0);
+    const registers: Record<string, bigint> = {
+      rip: BigInt(rip),
+      cr0: paging ? 0x8000_0001n : 1n,
+      cr3: 0x1000n,
+      cr4: 0x10n,
+    };
+    const getSegment = () => ({ selector: 8, base: 0n, limit: 0xffff_ffff, access: 0xc09b });
+    const view = new GuestView(
+      { getRegister: (name) => registers[name] ?? 0n, getSegment },
+      memory,
+    );
+    return { memory, view };
+  };
+
+  it.each([
+    ['behind the code, without paging', GPA + 0x100, false],
+    ['anywhere else, with paging', 0x10_0000, true],
+  ])('finds a kernel %s', (_where, rip, paging) => {
+    const { memory, view } = guestAt(rip, paging);
+    memory.write(GPA, kernel);
+    expect(findKernelImage(view)).toBeUndefined();
+    memory.write(GPA + DISTANCE, Buffer.from(BANNER));
+    const image = findKernelImage(view);
+    expect(image?.symbols.address('function_9')).toBe(BASE + 144n);
+    expect(image?.physicalOffset).toBe(BigInt(GPA) - BASE);
+  });
+
+  it('reads next to nothing where there is none: noise, and banners that are pieces', () => {
+    const { memory, view } = guestAt(0x10_0000, true);
+    memory.write(4 * MiB, Buffer.from('Linux version 6.1\x04 (compressed)'));
+    memory.write(8 * MiB, Buffer.from('Linux version 6.1 in a log\n<6>'));
+    memory.write(RAM - 20, Buffer.from('Linux version 6.1 ()'));
+    const read = vi.spyOn(memory, 'read');
+    expect(findKernelImage(view)).toBeUndefined();
+    const bytes = read.mock.calls.reduce((sum, [, length]) => sum + length, 0);
+    expect(bytes).toBeLessThan(0x1_0000);
   });
 });
 

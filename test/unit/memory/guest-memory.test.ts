@@ -47,6 +47,17 @@ describe('GuestMemory', () => {
     expect(memory.readU32(3 * KiB - 4)).toBe(0xbeef);
   });
 
+  it('finds bytes within bounds, in any of its views', () => {
+    const { memory } = makeMemory(3 * KiB, 2 * KiB, KiB);
+    const text = Buffer.from('here');
+    memory.write(KiB + 8, text);
+    memory.write(HIGH_RAM_BASE + KiB, text);
+    expect(memory.find(text, 0, Infinity)).toBe(KiB + 8);
+    expect(memory.find(text, 0, KiB + 11)).toBeUndefined();
+    expect(memory.find(text, KiB + 9, Infinity)).toBe(HIGH_RAM_BASE + KiB);
+    expect(memory.find(text, HIGH_RAM_BASE + KiB + 1, Infinity)).toBeUndefined();
+  });
+
   it('reads copies', () => {
     const { memory } = makeMemory(MiB);
     memory.read(0, 4).fill(0xff);
