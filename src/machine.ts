@@ -33,16 +33,11 @@ import { loadNative } from './native-loader.js';
 import { ExitReason, type NativeAddon, type NativeCpu } from './native.js';
 import { PanicSentry } from './panic-sentry.js';
 import { SerialLink, type BytePort } from './serial-link.js';
+import { Sleeper } from './sleeper.js';
 import { wire, type Board } from './wiring.js';
 
 /** Lines of the console that a {@link MachineExit} carries. */
 const TAIL_LINES = 40;
-
-/** setTimeout() takes no more than this: about 24 days. */
-const LONGEST_SLEEP_MS = 2 ** 31 - 1;
-
-/** A sleep shorter than this many milliseconds is a turn of the event loop: timers are coarser. */
-const SHORTEST_SLEEP_MS = 0.5;
 
 /** RFLAGS.IF: SDM volume 1, "EFLAGS Register". */
 const RFLAGS_IF = 0x200n;
@@ -83,9 +78,7 @@ export class Machine {
   private readonly panic: PanicSentry;
   private readonly timers: MachineClock;
   private readonly pace: Pace;
-  private readonly idleWatch = new IdleWatch((periods) => {
-    for (const listener of this.idleListeners) listener(periods);
-  });
+  private readonly sleeper: Sleeper;
   private readonly idleListeners = new Set<(periods: number) => void>();
   private readonly powerOnListeners = new Set<() => void>();
   private readonly debugListeners = new Set<(byte: number) => void>();
@@ -105,9 +98,6 @@ export class Machine {
   private closed = false;
   /** Guest time at which something was last printed, in nanoseconds. */
   private lastOutput = 0;
-  /** How often something came from outside that an idle guest may wait for. */
-  private wakeUps = 0;
-  private endSleep: (() => void) | undefined;
 
   private constructor(
     private readonly config: ResolvedConfig,
@@ -125,11 +115,16 @@ export class Machine {
     });
     this.view = new GuestView(native, this.memory);
     this.symbols = new Symbols(this.view, config.symbols);
-    this.debugger = new Debugger({ native, view: this.view, wake: () => this.wake() });
+    this.debugger = new Debugger({ native, view: this.view, wake: () => this.sleeper.wake() });
     this.timers = new MachineClock(native, config.epochMs);
     this.clock = this.timers;
     this.pace = paceOf(config.clock);
-    const wake = (): void => this.wake();
+    const idleWatch = new IdleWatch((periods) => {
+      for (const listener of this.idleListeners) listener(periods);
+    });
+    const { cpu, timers } = this;
+    this.sleeper = new Sleeper({ cpu, timers, source: config.clock, idleWatch });
+    const wake = (): void => this.sleeper.wake();
     const isChannel = (port: number): boolean => config.channel && port === CHANNEL_PORT;
     this.links = Array.from({ length: config.serialPorts }, (_, port) =>
       isChannel(port) ? new SerialLink(wake) : new SerialConsole(wake),
@@ -235,19 +230,19 @@ export class Machine {
   /** Lets a paused guest go on. */
   resume(): void {
     this.paused = false;
-    this.wake();
+    this.sleeper.wake();
   }
 
   /** Resets the machine as its reset button would: all devices and the CPU, and the kernel starts anew. */
   reset(): void {
     this.resetWanted = true;
-    this.wake();
+    this.sleeper.wake();
   }
 
   /** Presses the ACPI power button; a guest without a daemon for it takes no notice. */
   pressPowerButton(): void {
     this.board.acpiPm.pressPowerButton();
-    this.wake();
+    this.sleeper.wake();
   }
 
   /**
@@ -271,7 +266,7 @@ export class Machine {
   /** Raises a non-maskable interrupt, as the button of old servers did. */
   raiseNmi(): void {
     this.cpu.native.raiseNmi();
-    this.wake();
+    this.sleeper.wake();
   }
 
   /** All devices. */
@@ -411,14 +406,14 @@ export class Machine {
   /** The main loop: rest, slice, pass on the output, until there is a cause to end. */
   private async runSlices(): Promise<ExitCause> {
     let idle = false;
-    let { wakeUps } = this;
+    let { wakeUps } = this.sleeper;
     for (;;) {
       // First of all, so that who called run() can wait for output before there is any.
-      await this.rest(idle, wakeUps);
+      await this.sleeper.rest(idle, wakeUps, this.stallsAt);
       await this.whilePaused();
       if (this.cause) return this.cause;
       if (this.resetWanted) this.restart();
-      ({ wakeUps } = this);
+      ({ wakeUps } = this.sleeper);
       idle = this.slice();
       this.flush();
       if (this.panic.isOver(this.cpu.instructions)) this.end({ reason: 'halt' });
@@ -432,21 +427,23 @@ export class Machine {
     while ((this.paused || this.debugger.holds) && !this.cause) {
       // Who looks at a guest that stands still sees it start anew.
       if (this.resetWanted) this.restart();
-      await this.sleep(LONGEST_SLEEP_MS);
+      await this.sleeper.untilWoken();
     }
+  }
+
+  /** Guest time at which a guest that prints nothing has stalled, in nanoseconds. */
+  private get stallsAt(): number {
+    return this.lastOutput + (this.config.stallMs ?? Infinity) * 1e6;
   }
 
   /** Passes on what the guest printed; one that prints nothing for too long has stalled. */
   private flush(): void {
-    const { stallMs } = this.config;
     let printed = false;
     for (const link of this.links) printed = link.flush() || printed;
     this.panic.sliceEnded(printed, this.cpu.instructions);
-    if (printed || stallMs === undefined) {
-      this.lastOutput = this.timers.now();
-    } else if (this.timers.now() - this.lastOutput >= stallMs * 1e6) {
-      this.end({ reason: 'stall' });
-    }
+    const now = this.timers.now();
+    if (printed) this.lastOutput = now;
+    else if (now >= this.stallsAt) this.end({ reason: 'stall' });
   }
 
   private restart(): void {
@@ -487,57 +484,6 @@ export class Machine {
     return reason === ExitReason.Halt;
   }
 
-  /**
-   * Lets the event loop turn, and an idle guest sleep until its next timer or input.
-   * @param wakeUps their number when the slice began
-   */
-  private async rest(idle: boolean, wakeUps: number): Promise<void> {
-    if (!idle || this.wakeUps !== wakeUps) return turn();
-    const deadline = Math.min(
-      this.timers.nextDeadline,
-      this.cpu.apicDeadline,
-      this.lastOutput + (this.config.stallMs ?? Infinity) * 1e6,
-    );
-    const halted = this.timers.now();
-    await this.restUntil(deadline, wakeUps);
-    // A host that was busy with something else came late: that time is not the guest's.
-    const woken = Math.min(this.timers.now(), deadline);
-    this.idleWatch.rested(woken - halted, this.cpu.instructions);
-  }
-
-  private async restUntil(deadline: number, wakeUps: number): Promise<void> {
-    if (deadline === Infinity) return this.sleep(LONGEST_SLEEP_MS);
-    if (this.config.clock === 'host') {
-      return this.sleep((deadline - this.timers.now()) / 1e6);
-    }
-    await turn();
-    // Input that has just come is served at this instruction; only a guest left alone jumps ahead.
-    const leftAlone = this.wakeUps === wakeUps;
-    // Icount time is whole nanoseconds; rounding up makes the timer due.
-    if (leftAlone && deadline > this.timers.now()) {
-      this.cpu.native.advanceTo(Math.ceil(deadline));
-    }
-  }
-
-  /** Sleeps for that long, or until {@link wake}. */
-  private sleep(milliseconds: number): Promise<void> {
-    if (milliseconds < SHORTEST_SLEEP_MS) return turn();
-    return new Promise((resolve) => {
-      const done = (): void => {
-        clearTimeout(timer);
-        this.endSleep = undefined;
-        resolve();
-      };
-      const timer = setTimeout(done, Math.min(Math.round(milliseconds), LONGEST_SLEEP_MS));
-      this.endSleep = done;
-    });
-  }
-
-  private wake(): void {
-    this.wakeUps++;
-    this.endSleep?.();
-  }
-
   /** Whether anything can end the HLT that the guest is in: no interrupt does while RFLAGS.IF is clear. */
   private canWake(): boolean {
     return (this.cpu.native.getRegister('rflags') & RFLAGS_IF) !== 0n;
@@ -545,7 +491,7 @@ export class Machine {
 
   private end(cause: ExitCause): void {
     this.cause ??= cause;
-    this.wake();
+    this.sleeper.wake();
   }
 
   /** The guest reboots. A panicked one has nothing more to say: it ends where another would start again. */
@@ -598,13 +544,6 @@ export class Machine {
 /** Whether a machine that ended so stands where it can simply go on. */
 function isResumable(cause: ExitCause): boolean {
   return cause.reason === 'stopped' || cause.reason === 'timeout';
-}
-
-/** One turn of the event loop: pending promises, timers and input of the process are served. */
-function turn(): Promise<void> {
-  return new Promise((resolve) => {
-    setImmediate(resolve);
-  });
 }
 
 function createCpu(
