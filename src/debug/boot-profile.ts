@@ -1,7 +1,8 @@
 import type { AddressSpace } from '../bus/bus.js';
 import { RecordKind } from '../native.js';
 import type { Access } from './access-ring.js';
-import type { BootPhase, PhaseWatch } from './phase-watch.js';
+import { phaseOfStack, type BootPhase } from './boot-phase.js';
+import type { PhaseWatch } from './phase-watch.js';
 import { exceptionName } from './event-text.js';
 import type { CpuEvent, ExecutionMode } from './events.js';
 import type { Follower } from './trace-hub.js';
@@ -190,10 +191,12 @@ export class BootProfile implements Follower {
     this.sampled = now;
     guest.look();
     const stack = guest.phases.phase === 'user' ? [] : guest.stack();
-    const at = stack.lastIndexOf('do_one_initcall');
-    if (at > 0) guest.phases.reach('initcalls');
+    const found = phaseOfStack(stack);
+    if (found !== undefined) guest.phases.reach(found.name);
     this.phase(now);
-    if (at > 0) this.initcall(stack[at - 1] ?? '', sampled, now);
+    if (found?.name === 'initcalls' && found.detail !== undefined) {
+      this.initcall(found.detail, sampled, now);
+    }
   }
 
   private initcall(name: string, begin: number, now: number): void {

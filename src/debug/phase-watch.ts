@@ -1,16 +1,7 @@
 import type { BootProtocol } from '../loader/protocol.js';
+import { BOOT_PHASES, phaseAt, phaseAtCode, type BootPhase } from './boot-phase.js';
 import type { ExecutionMode } from './events.js';
 import type { GuestView } from './guest-view.js';
-
-/** The phases of a boot in their order; a boot may begin with a later one. */
-export const BOOT_PHASES = ['setup', 'decompressor', 'kernel', 'initcalls', 'user'] as const;
-
-/** How far a boot is: setup code in real mode, the decompressor, the kernel, its initcalls, user space. */
-export type BootPhase = (typeof BOOT_PHASES)[number];
-
-/** Where the kernel's half of the address space begins: 64 bits, and 32 bits with the usual 3:1 split. */
-const KERNEL_64 = 0xffff_8000_0000_0000n;
-const KERNEL_32 = 0xc000_0000n;
 
 /**
  * The phase that a boot begins with.
@@ -45,13 +36,5 @@ export class PhaseWatch {
 
 /** The same for a guest that stands still; returns whether this is the beginning of another phase. */
 export function lookAtPhase(watch: PhaseWatch, view: GuestView): boolean {
-  const mode = view.protectedMode ? (`${view.codeBits}` as const) : 'real';
-  return watch.see(view.codeAddress, view.cpl, mode);
-}
-
-function phaseAt(address: bigint, cpl: number, mode: ExecutionMode): BootPhase {
-  if (mode === 'real' || mode === 'v86') return 'setup';
-  if (cpl === 3) return 'user';
-  if (mode === '16') return 'setup';
-  return address >= (mode === '64' ? KERNEL_64 : KERNEL_32) ? 'kernel' : 'decompressor';
+  return watch.reach(phaseAtCode(view));
 }

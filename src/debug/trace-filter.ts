@@ -1,5 +1,5 @@
 import { NodevmError } from '../errors.js';
-import { BOOT_PHASES, type BootPhase } from './phase-watch.js';
+import { BOOT_PHASES, type BootPhase } from './boot-phase.js';
 import type { AddressRange } from './trace-hub.js';
 
 /** A place in the guest: an address, or a symbol whose address is known once the kernel is in memory. */

@@ -1,7 +1,8 @@
 import type { AddressSpace } from '../bus/bus.js';
 import { RecordKind } from '../native.js';
 import type { Access } from './access-ring.js';
-import { lookAtPhase, type BootPhase, type PhaseWatch } from './phase-watch.js';
+import type { BootPhase } from './boot-phase.js';
+import { lookAtPhase, type PhaseWatch } from './phase-watch.js';
 import { cpuLines } from './cpu-text.js';
 import {
   formatInstruction,

@@ -38,7 +38,7 @@ export function stallFindings(scene: Scene): Findings {
 /** The verdict on HLT with interrupts off before there is a user space that could have wanted it. */
 export function haltFindings(scene: Scene): Findings | undefined {
   const { symbols, view, phase, isLinux } = scene;
-  if (!isLinux || phase.name === 'user space') return undefined;
+  if (!isLinux || phase.name === 'user') return undefined;
   const log = readKernelLog(view, symbols) ?? [];
   const hint = scene.hasPrinted ? '' : `; nothing was printed: ${consoleHint(scene)}`;
   return {
@@ -78,7 +78,7 @@ function haltedWait(scene: Scene): Wait {
     return { cause: `the processor is in HLT with interrupts off at ${at}: nothing can wake it` };
   }
   const task = initTask(view, symbols);
-  if (task !== undefined && phase.name !== 'user space') {
+  if (task !== undefined && phase.name !== 'user') {
     const backtrace = backtraceFrom(view, symbols, task.start);
     const names = backtrace.addresses.map((address) => symbols.resolve(address)?.name ?? '');
     const where = names.find((name) => !WAITING.test(name)) ?? names[0];

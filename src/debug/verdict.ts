@@ -5,7 +5,7 @@ import type { FlightRecorder } from './recorder.js';
 import type { Symbols } from './symbols.js';
 import type { ExitCause } from '../machine-exit.js';
 import { backtraceOf, describeBacktrace, type Backtrace } from './backtrace.js';
-import { bootPhaseOf, describePhase, type BootPhase } from './boot-phase.js';
+import { bootPhaseOf, describePhase, type FoundPhase } from './boot-phase.js';
 import { Disassembler } from './disassembler.js';
 import { describeRegisters } from './register-text.js';
 import { panicFindings } from './verdict-linux.js';
@@ -57,7 +57,7 @@ export interface Findings {
 /** What all kinds of verdict work with. */
 export interface Scene extends Evidence {
   readonly backtrace: Backtrace;
-  readonly phase: BootPhase;
+  readonly phase: FoundPhase;
   readonly disassembler: Disassembler;
 }
 

@@ -82,7 +82,7 @@ describe('the verdict on a panic', { timeout: BOOT_TIMEOUT_MS }, () => {
   it('with an init that crashes', async () => {
     const { verdict } = await boot({ initrd: archive(crashing) });
     expect(verdict?.cause).toMatch(/init was killed by signal 11 \("init\[1\]: segfault at 0 ip/);
-    expect(verdict?.phase).toBe('user space');
+    expect(verdict?.phase).toBe('user');
   });
 
   it('with the initramfs at a wrong address', async () => {
