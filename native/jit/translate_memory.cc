@@ -106,6 +106,15 @@ void Translator::lonelyAccess(const LonelyAccess& access) {
   e_.bind(miss);
 }
 
+// The interpreter executes the whole instruction: the look-ups that it was to make for others are
+// not made. lonelyAccess() has said so for its own.
+void Translator::forgetGroups(const Detour& detour) {
+  for (const AccessPlan* plan : {&plans_.operands[detour.slot], &plans_.stack[detour.slot]}) {
+    if (!plan->first || (detour.access && detour.access->plan == plan)) continue;
+    e_.storeImmediate(8, addendOf(*plan), 0);
+  }
+}
+
 // R9: linear address. Leaves the addend in R10; clobbers R11.
 Emitter::Fixup Translator::probe(uint8_t segment, unsigned size, bool write) {
   hostFlags_ = false;

@@ -183,6 +183,7 @@ void Translator::emitDetours() {
       restJumps.push_back(e_.jump());
       continue;
     }
+    forgetGroups(detour);
     e_.moveImmediate(host::kR11,
                      SlotRange::pack(detour.slot, 1, detour.touchesFlags) | SlotRange::kMissed);
     slotCalls.push_back(e_.call());

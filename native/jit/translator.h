@@ -94,6 +94,7 @@ class Translator {
                            bool write, const AccessPlan& plan);
   Emitter::Fixup probe(uint8_t segment, unsigned size, bool write);
   void lonelyAccess(const LonelyAccess& access);
+  void forgetGroups(const Detour& detour);
   HostMemory addendOf(const AccessPlan& plan) const {
     return layout_.at(layout_.addends + 8 * plan.group);
   }
