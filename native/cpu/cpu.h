@@ -401,6 +401,7 @@ class Cpu : public GeneralRegisters, public HotState, public CpuState {
   // How far a block may go beyond the slice: under host time its end is nothing exact, and a part
   // of a block would have to be decoded anew.
   int64_t overrun_ = 0;
+  uint64_t mostEvents_ = 0;  // of eventsDelivered, before run() comes back
   uint64_t exitAddress = 0;  // exact form of exitBlock.gpa
   uint64_t codeBase_ = 0;    // what the jump cache was filled under, in legacy modes
   uint32_t codeLimit_ = 0;

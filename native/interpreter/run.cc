@@ -71,7 +71,7 @@ void Cpu::publish() {
 }
 
 ExitReason Cpu::loop(uint64_t end) {
-  const uint64_t mostEvents = eventsDelivered + (end - retired()) + kSpareEvents;
+  mostEvents_ = eventsDelivered + (end - retired()) + kSpareEvents;
   for (;;) {
     if (portWritePending) {
       portWritePending = false;
@@ -89,7 +89,7 @@ ExitReason Cpu::loop(uint64_t end) {
     ExitReason exit = ExitReason::kBudget;
     if (serviceEvents(exit)) return exit;
     if (halted) return ExitReason::kHalt;
-    if (retired() >= end || eventsDelivered >= mostEvents) return ExitReason::kBudget;
+    if (retired() >= end || eventsDelivered >= mostEvents_) return ExitReason::kBudget;
     startSlice(end);
     const bool oneByOne = interruptShadow || debug.stepping || (dr7 & 0xff) != 0 ||
                           (eflagsRest & (eflags::kTf | eflags::kRf)) != 0;
@@ -208,7 +208,8 @@ void Cpu::runBlocks() {
 bool Cpu::mayGoOn() {
   constexpr uint64_t kStepped = eflags::kTf | eflags::kRf;
   if (portWritePending || exact || halted || shutdown || (eflagsRest & kStepped) ||
-      (dr7 & 0xff) != 0 || debug.stepping || debug.watchHit || trace.full() || apic.waits())
+      (dr7 & 0xff) != 0 || debug.stepping || debug.watchHit || trace.full() || apic.waits() ||
+      eventsDelivered >= mostEvents_)
     return false;
   // STI, MOV SS, POP SS: nothing waits that the shadow could hold back.
   interruptShadow = debugShadow = false;
