@@ -77,14 +77,15 @@ void Jit::translate(Block& block) {
   // The dispatcher is about to enter it from this RIP.
   JumpCacheEntry& entry = cpu_.blocks->jumpCache(cpu_.rip);
   if (entry.block == &block) entry.code = block.translation;
-  if (const auto found = sites_.find(block.gpa); found != sites_.end())
-    for (const Site& site : found->second) Emitter::patch(buffer_, site.fixup, block.translation);
+  sites_.each(block.gpa, [&](const LinkSites::Site& site) {
+    Emitter::patch(buffer_, site.fixup, block.translation);
+  });
 }
 
 void Jit::link(Emitter::Fixup site, const uint8_t* unlinked, uint64_t gpa) {
   const uint8_t* target = unlinked;
   if (options_.link) {
-    sites_[gpa].push_back({site, unlinked});
+    sites_.add(gpa, {site, unlinked});
     const Block* block = cpu_.blocks->find(gpa, cpu_.blockKey);
     if (block && block->translation) target = block->translation;
   }
@@ -96,8 +97,9 @@ void Jit::forget(Block& block) {
     for (Instruction& slot : cpu_.jitSlots.slots) slot.handler = leaveDeadBlock;
   if (!block.translation) return;
   block.translation = nullptr;
-  if (const auto found = sites_.find(block.gpa); found != sites_.end())
-    for (const Site& site : found->second) Emitter::patch(buffer_, site.fixup, site.unlinked);
+  sites_.each(block.gpa, [&](const LinkSites::Site& site) {
+    Emitter::patch(buffer_, site.fixup, site.unlinked);
+  });
 }
 
 }  // namespace nodevm

@@ -5,12 +5,11 @@
 
 #include <cstdint>
 #include <memory>
-#include <unordered_map>
-#include <vector>
 
 #include "interpreter/block_cache.h"
 #include "jit/code_buffer.h"
 #include "jit/emitter.h"
+#include "jit/link_sites.h"
 #include "jit/profile.h"
 #include "jit/thunks.h"
 
@@ -55,10 +54,6 @@ class Jit {
   void link(Emitter::Fixup site, const uint8_t* unlinked, uint64_t gpa);
 
  private:
-  struct Site {
-    Emitter::Fixup fixup;
-    const uint8_t* unlinked;
-  };
   Jit(Cpu& cpu, const JitOptions& options);
 
   static void countVisit(Cpu& cpu, const Instruction* i);
@@ -70,7 +65,7 @@ class Jit {
   Thunks thunks_;
   const uint8_t* free_ = nullptr;  // first unused byte of the buffer
   bool full_ = false;
-  std::unordered_map<uint64_t, std::vector<Site>> sites_;  // by target
+  LinkSites sites_;
   JitStatistics statistics_;
 };
 
