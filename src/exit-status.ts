@@ -11,7 +11,7 @@ export const ExitStatus = {
   Timeout: 124,
   /** nodevm itself failed: usage, a bad image, a host error. */
   Internal: 125,
-  /** Triple fault, or a reset where none was asked for. */
+  /** Triple fault, a reset where none was asked for, or a Linux kernel that halted before user space. */
   TripleFault: 254,
   /** The guest kernel panicked. */
   Panic: 255,
@@ -43,6 +43,9 @@ export const exitStatusRows: readonly ExitStatusRow[] = [
   { status: '124', when: 'the time limit of `--timeout` or `--stall` was reached' },
   { status: '125', when: 'nodevm itself failed: usage, a bad image, a host error' },
   { status: '128+n', when: 'ended by signal n' },
-  { status: '254', when: 'triple fault, or a reset where none was asked for' },
+  {
+    status: '254',
+    when: 'triple fault, a reset where none was asked for, or a Linux kernel that halts before user space',
+  },
   { status: '255', when: 'kernel panic' },
 ];

@@ -5,8 +5,8 @@ import { debugExitStatus, ExitStatus } from './exit-status.js';
 export type ExitCause =
   /** ACPI power-off (S5). */
   | { readonly reason: 'poweroff' }
-  /** HLT with interrupts off: `halt -f`. */
-  | { readonly reason: 'halt' }
+  /** HLT with interrupts off: `halt -f`, or with `early` a Linux kernel that gave up before user space. */
+  | { readonly reason: 'halt'; readonly early?: boolean }
   /** The guest reset the machine, and `noReboot` is set. */
   | { readonly reason: 'reboot' }
   /** The guest wrote `value` to isa-debug-exit. */
@@ -45,10 +45,11 @@ export type MachineExit = ExitCause & ExitReport;
 export function statusOf(cause: ExitCause): number {
   switch (cause.reason) {
     case 'poweroff':
-    case 'halt':
     case 'reboot':
     case 'stopped':
       return ExitStatus.Success;
+    case 'halt':
+      return cause.early ? ExitStatus.TripleFault : ExitStatus.Success;
     case 'guest-exit':
       return debugExitStatus(cause.value);
     case 'panic':
@@ -67,7 +68,7 @@ export function verdictOf(exit: ExitCause & Partial<ExitReport>): string {
     case 'poweroff':
       return 'the guest turned it off';
     case 'halt':
-      return 'the guest halted it';
+      return exit.early ? 'the kernel halted it before user space' : 'the guest halted it';
     case 'reboot':
       return 'the guest rebooted';
     case 'guest-exit':

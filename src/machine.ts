@@ -5,6 +5,8 @@ import { SerialConsole, type ConsolePort } from './console.js';
 import { Cpu } from './cpu.js';
 import { featuresOfModel } from './cpu-model.js';
 import type { GuestClock } from './clock.js';
+import { backtraceOf } from './debug/backtrace.js';
+import { bootPhaseOf } from './debug/boot-phase.js';
 import { Debugger } from './debug/debugger.js';
 import { GuestView } from './debug/guest-view.js';
 import { writeCore } from './debug/core-dump.js';
@@ -391,7 +393,7 @@ export class Machine {
     for (const console of this.serialConsoles) console.open();
     let ending = 'the machine failed';
     try {
-      const cause = this.orPanic(await this.runSlices());
+      const cause = this.orEarly(this.orPanic(await this.runSlices()));
       ending = `the machine ended (${cause.reason})`;
       const report = this.report(cause, started);
       return { ...cause, ...report, verdict: await this.findVerdict(cause) };
@@ -510,8 +512,21 @@ export class Machine {
     return { reason: 'panic', message };
   }
 
+  /** `halt -f` is an end that somebody wanted; a kernel that halts before it has a user space has failed. */
+  private orEarly(cause: ExitCause): ExitCause {
+    const { view, symbols } = this;
+    if (cause.reason !== 'halt' || !this.isLinux) return cause;
+    const { name } = bootPhaseOf(view, symbols, backtraceOf(view, symbols), true);
+    return { reason: 'halt', early: name !== 'user' };
+  }
+
+  private get isLinux(): boolean {
+    const { kernel } = this.config;
+    return kernel !== undefined && hasSetupHeader(kernel);
+  }
+
   private async findVerdict(cause: ExitCause): Promise<Verdict | undefined> {
-    const { verdict, kernel, cmdline, initrds } = this.config;
+    const { verdict, cmdline, initrds } = this.config;
     if (!verdict) return undefined;
     const { view, symbols, recorder, board } = this;
     return findVerdict(cause, {
@@ -520,7 +535,7 @@ export class Machine {
       recorder,
       hasPrinted: this.panic.hasPrinted,
       cmdline,
-      isLinux: kernel !== undefined && hasSetupHeader(kernel),
+      isLinux: this.isLinux,
       hasInitrd: initrds.some(({ length }) => length > 0),
       instructions: this.cpu.instructions,
       deviceAt: (kind, address) => {

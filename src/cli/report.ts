@@ -27,8 +27,9 @@ export function describeExit(exit: MachineExit): string | undefined {
       return `the time limit was reached after ${exit.hostSeconds.toFixed(1)} s`;
     case 'stall':
       return 'the guest printed nothing for as long as --stall allows';
-    case 'poweroff':
     case 'halt':
+      return exit.early ? 'the kernel halted before there was a user space' : undefined;
+    case 'poweroff':
     case 'reboot':
     case 'guest-exit':
     case 'stopped':

@@ -43,6 +43,11 @@ export function crashGuest(): Uint8Array {
   return kernel([0x6a, 0x00, 0x6a, 0x00, 0x0f, 0x01, 0x1c, 0x24, 0x0f, 0x0b]); // push 0 x2; lidt [rsp]; ud2
 }
 
+/** A kernel that gives up at once: HLT with interrupts off. */
+export function haltingGuest(): Uint8Array {
+  return kernel([0xfa, 0xf4]); // cli; hlt
+}
+
 function kernel(code: readonly number[]): Uint8Array {
   const image = makeKernel();
   image.set(code, SETUP_SIZE + ENTRY_64);

@@ -8,6 +8,7 @@ import {
   echoGuest,
   EXIT_STATUS,
   file,
+  haltingGuest,
   floodGuest,
   scratch,
 } from './guests.js';
@@ -71,6 +72,16 @@ describe('how a run ends', () => {
   it('by a triple fault', async () => {
     const { status, stderr } = await run(['-kernel', file('crash', crashGuest())]);
     expect([status, stderr]).toEqual([254, expect.stringContaining('triple fault')]);
+  });
+
+  it('by a kernel that gives up', async () => {
+    const { status, stderr } = await run([
+      '-kernel',
+      file('halts', haltingGuest()),
+      '--no-verdict',
+    ]);
+    expect(stderr).toBe('nodevm: the kernel halted before there was a user space\n');
+    expect(status).toBe(254);
   });
 
   it.each([
