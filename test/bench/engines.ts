@@ -117,9 +117,11 @@ export function runSuite(
     });
     child.stdin.end(input);
     child.on('error', reject);
-    child.on('close', () => {
+    child.on('close', (status, signal) => {
+      const how = signal ?? `status ${String(status)}`;
+      const ending = `${engine.name} ended (${how}) after ${timings.length} programs`;
       if (timings.length === expected) resolve(timings);
-      else reject(new Error(`${engine.name} ended after ${timings.length} programs:\n${console}`));
+      else reject(new Error(`${ending}:\n${console}`));
     });
   });
 }
