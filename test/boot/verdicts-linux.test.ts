@@ -65,7 +65,17 @@ describe('the verdict on a panic', { timeout: BOOT_TIMEOUT_MS }, () => {
     expect(section(exit, 'backtrace (ORC)')).toMatch(/\(panic\+0x[^]*\(kernel_init\+0x/);
   });
 
-  it('with an initramfs without init', async () => {
+  it('with an initramfs without /init', async () => {
+    const data = new Uint8Array(8);
+    const { verdict } = await boot({
+      initrd: packInitramfs([{ type: 'file', path: 'hello', mode: 0o755, data }]),
+    });
+    expect(verdict?.cause).toMatch(
+      /found no \/init in the initramfs at 0x\w+-0x\w+, .*the address is wrong, or the archive has none/,
+    );
+  });
+
+  it('with an /init that cannot be executed', async () => {
     const { verdict } = await boot({ initrd: archive(crashing, 0o644) });
     expect(verdict?.cause).toMatch(/\/init cannot be executed: it is not executable \(EACCES\)/);
   });
