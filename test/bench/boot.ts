@@ -27,10 +27,9 @@ interface Contender {
 const nodevm = (protocol: BootProtocol): Contender => ({
   name: `nodevm ${protocol}`,
   boot: ({ kernel, initrd }) => {
-    const script = fileURLToPath(new URL('boot-once.ts', import.meta.url));
+    const script = fileURLToPath(new URL('boot-once.js', import.meta.url));
     const words = [kernel, initrd, DEFAULT_CMDLINE, String(DEFAULT_MEMORY), MARK, protocol];
-    const node = [...process.execArgv, script, ...words];
-    const output = execFileSync(process.execPath, node, { encoding: 'utf8' });
+    const output = execFileSync(process.execPath, [script, ...words], { encoding: 'utf8' });
     return Promise.resolve(JSON.parse(output) as Boot);
   },
 });
