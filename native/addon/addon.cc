@@ -10,11 +10,17 @@ namespace nodevm {
 
 namespace {
 
+// Offsets and sizes by name, for src/native.ts.
+struct Layout {
+  explicit Layout(Napi::Env env) : object(Napi::Object::New(env)) {}
+  void operator()(const char* name, size_t value) {
+    object.Set(name, Napi::Number::New(object.Env(), static_cast<double>(value)));
+  }
+  Napi::Object object;
+};
+
 Napi::Object exitBlockLayout(Napi::Env env) {
-  Napi::Object layout = Napi::Object::New(env);
-  const auto field = [&](const char* name, size_t offset) {
-    layout.Set(name, Napi::Number::New(env, static_cast<double>(offset)));
-  };
+  Layout field(env);
   field("port", offsetof(ExitBlock, port));
   field("size", offsetof(ExitBlock, size));
   field("data", offsetof(ExitBlock, data));
@@ -25,14 +31,11 @@ Napi::Object exitBlockLayout(Napi::Env env) {
   field("now", offsetof(ExitBlock, now));
   field("apicDeadline", offsetof(ExitBlock, apicDeadline));
   field("byteLength", sizeof(ExitBlock));
-  return layout;
+  return field.object;
 }
 
 Napi::Object recordLayout(Napi::Env env) {
-  Napi::Object layout = Napi::Object::New(env);
-  const auto field = [&](const char* name, size_t offset) {
-    layout.Set(name, Napi::Number::New(env, static_cast<double>(offset)));
-  };
+  Layout field(env);
   field("instructions", offsetof(Record, instructions));
   field("linear", offsetof(Record, linear));
   field("value", offsetof(Record, value));
@@ -51,7 +54,7 @@ Napi::Object recordLayout(Napi::Env env) {
   field("traceCount", offsetof(TraceBuffer, count));
   field("traceLost", offsetof(TraceBuffer, lost));
   field("traceRecords", offsetof(TraceBuffer, records));
-  return layout;
+  return field.object;
 }
 
 // [{ name, bit, needs, possible }], src/native.ts: CpuFeature.

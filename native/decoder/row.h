@@ -198,6 +198,58 @@ struct Row {
   }
 };
 
+// The byte of a mandatory prefix, 0 where there is none.
+constexpr uint8_t prefixByte(Mandatory prefix) {
+  switch (prefix) {
+    case Mandatory::k66:
+      return 0x66;
+    case Mandatory::kF3:
+      return 0xf3;
+    case Mandatory::kF2:
+      return 0xf2;
+    default:
+      return 0;
+  }
+}
+
+// Bytes of the memory that an SSE or VEX operand can name: `vector` where it is a whole vector,
+// `general` where it is as wide as a general register; 0 for operands that name none.
+constexpr unsigned memoryBytes(Operand operand, unsigned vector, unsigned general) {
+  using enum Operand;
+  switch (operand) {
+    case Wx:
+    case Mx:
+      return vector;
+    case Wh:
+      return vector / 2;
+    case Wf:
+      return vector / 4;
+    case We:
+      return vector / 8;
+    case Wdq:
+    case Mdq:
+      return 16;
+    case Wq:
+    case Mq:
+    case Eq:
+      return 8;
+    case Wd:
+    case Md:
+    case Ed:
+      return 4;
+    case Ww:
+    case Mw:
+      return 2;
+    case Wb:
+    case Mb:
+      return 1;
+    case Ey:
+      return general;
+    default:
+      return 0;
+  }
+}
+
 extern const Row kRows[];
 extern const unsigned kRowCount;
 

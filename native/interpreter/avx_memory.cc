@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <type_traits>
 
-#include "cpu/xstate.h"
 #include "interpreter/handlers_common.h"
 #include "interpreter/sse_control.h"
 #include "interpreter/sse_memory.h"
@@ -124,20 +123,6 @@ bool zeroAll(Cpu& cpu, const Instruction*) {
   return true;
 }
 
-bool loadMxcsr(Cpu& cpu, const Instruction* i) {
-  if (!raiseUnlessAvxUsable(cpu)) return false;
-  const Loaded<uint32_t> value = cpu.load<uint32_t>(i->segment, effectiveAddress(cpu, i));
-  if (!value.ok) return false;
-  if (value.value & ~kMxcsrMask) return cpu.raise(kGp, 0);
-  writeMxcsr(cpu, value.value);
-  return true;
-}
-
-bool storeMxcsr(Cpu& cpu, const Instruction* i) {
-  return raiseUnlessAvxUsable(cpu) &&
-         cpu.store<uint32_t>(i->segment, effectiveAddress(cpu, i), readMxcsr(cpu));
-}
-
 }  // namespace
 
 extern const HandlerSet VMASKMOVPS_Vx_Hx_Mx = onlyMemory(thenNext<loadMasked<uint32_t>>);
@@ -161,7 +146,5 @@ extern const HandlerSet VGATHERQPD_Vx_VMq_Hx = onlyMemory(thenNext<gather<uint64
 
 extern const HandlerSet VZEROUPPER = always(thenNext<zeroUpper>);
 extern const HandlerSet VZEROALL = always(thenNext<zeroAll>);
-extern const HandlerSet VLDMXCSR_Md = onlyMemory(thenNext<loadMxcsr>);
-extern const HandlerSet VSTMXCSR_Md = onlyMemory(thenNext<storeMxcsr>);
 
 }  // namespace nodevm

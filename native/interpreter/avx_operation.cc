@@ -42,42 +42,10 @@ struct Operation {
   }
 };
 
-constexpr unsigned memoryBytesOf(Operand operand, bool variant) {
-  switch (operand) {
-    case Wx:
-    case Mx:
-      return variant ? 32 : 16;
-    case Wdq:
-    case Mdq:
-      return 16;
-    case Wh:
-      return variant ? 16 : 8;
-    case Wq:
-    case Mq:
-      return 8;
-    case Wf:
-    case Ey:
-      return variant ? 8 : 4;
-    case Wd:
-    case Md:
-    case Ed:
-      return 4;
-    case We:
-      return variant ? 4 : 2;
-    case Ww:
-    case Mw:
-      return 2;
-    case Wb:
-    case Mb:
-      return 1;
-    default:
-      return 0;
-  }
-}
-
 constexpr unsigned memoryBytesOf(const Form& form, bool variant) {
   for (const Operand operand : form.operands)
-    if (const unsigned bytes = memoryBytesOf(operand, variant)) return bytes;
+    if (const unsigned bytes = memoryBytes(operand, variant ? 32 : 16, variant ? 8 : 4))
+      return bytes;
   return 0;
 }
 

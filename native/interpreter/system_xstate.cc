@@ -57,8 +57,10 @@ bool restoreSupervisorState(Cpu& cpu, const Instruction* i) {
                 true);
 }
 
+// kRaiseUnlessUsable: raiseUnlessSseUsable, or raiseUnlessAvxUsable for the VEX forms.
+template <auto kRaiseUnlessUsable>
 bool loadMxcsr(Cpu& cpu, const Instruction* i) {
-  if (!raiseUnlessSseUsable(cpu)) return false;
+  if (!kRaiseUnlessUsable(cpu)) return false;
   const Loaded<uint32_t> value = cpu.load<uint32_t>(i->segment, effectiveAddress(cpu, i));
   if (!value.ok) return false;
   if (value.value & ~kMxcsrMask) return cpu.raise(kGp, 0);
@@ -66,8 +68,9 @@ bool loadMxcsr(Cpu& cpu, const Instruction* i) {
   return true;
 }
 
+template <auto kRaiseUnlessUsable>
 bool storeMxcsr(Cpu& cpu, const Instruction* i) {
-  return raiseUnlessSseUsable(cpu) &&
+  return kRaiseUnlessUsable(cpu) &&
          cpu.store<uint32_t>(i->segment, effectiveAddress(cpu, i), readMxcsr(cpu));
 }
 
@@ -98,8 +101,10 @@ bool setExtendedControl(Cpu& cpu, const Instruction*) {
 
 extern const HandlerSet FXSAVE_M = onlyMemory(thenNext<saveFpu>);
 extern const HandlerSet FXRSTOR_M = onlyMemory(thenNext<restoreFpu>);
-extern const HandlerSet LDMXCSR_Md = onlyMemory(thenNext<loadMxcsr>);
-extern const HandlerSet STMXCSR_Md = onlyMemory(thenNext<storeMxcsr>);
+extern const HandlerSet LDMXCSR_Md = onlyMemory(thenNext<loadMxcsr<raiseUnlessSseUsable>>);
+extern const HandlerSet STMXCSR_Md = onlyMemory(thenNext<storeMxcsr<raiseUnlessSseUsable>>);
+extern const HandlerSet VLDMXCSR_Md = onlyMemory(thenNext<loadMxcsr<raiseUnlessAvxUsable>>);
+extern const HandlerSet VSTMXCSR_Md = onlyMemory(thenNext<storeMxcsr<raiseUnlessAvxUsable>>);
 extern const HandlerSet XSAVE_M = onlyMemory(thenNext<saveState<Save::kPlain>>);
 extern const HandlerSet XRSTOR_M = onlyMemory(thenNext<restoreState>);
 extern const HandlerSet XSAVEOPT_M = onlyMemory(thenNext<saveState<Save::kOptimized>>);

@@ -9,46 +9,6 @@ namespace {
 
 constexpr uint8_t kRead = Shape::kRead, kWrite = Shape::kWrite, kBoth = kRead | kWrite;
 
-uint8_t mandatoryPrefix(const Row& row) {
-  switch (row.prefix) {
-    case Mandatory::k66:
-      return 0x66;
-    case Mandatory::kF3:
-      return 0xf3;
-    case Mandatory::kF2:
-      return 0xf2;
-    default:
-      return 0;
-  }
-}
-
-// Bytes of a memory operand; 0 for operands that are none.
-unsigned memoryBytes(Operand operand, unsigned wide) {
-  using enum Operand;
-  switch (operand) {
-    case Wx:
-    case Mdq:
-      return 16;
-    case Wq:
-    case Mq:
-    case Eq:
-      return 8;
-    case Wd:
-    case Md:
-    case Ed:
-      return 4;
-    case Ww:
-    case Mw:
-      return 2;
-    case Mb:
-      return 1;
-    case Ey:
-      return wide;
-    default:
-      return 0;
-  }
-}
-
 bool isVectorRm(Operand operand) {
   using enum Operand;
   return operand == Wx || operand == Ux || operand == Wd || operand == Wq || operand == Ww;
@@ -156,7 +116,7 @@ uint8_t temporal(const Row& row) {
 Shape simdShapeOf(const Instruction& i, const Row& row) {
   if (!row.has(kSse) || row.has(kMmx) || hasImpliedOperands(row)) return {};
   Shape shape;
-  shape.opcode = {.map = row.map, .byte = temporal(row), .prefix = mandatoryPrefix(row)};
+  shape.opcode = {.map = row.map, .byte = temporal(row), .prefix = prefixByte(row.prefix)};
   const unsigned wide = row.has(kWideByW) && i.operandSize() == 3 ? 8 : 4;
   shape.size = wide == 8 ? 8 : 16;  // REX.W or no operand size at all
   shape.memory = i.isMemory();
@@ -176,7 +136,7 @@ Shape simdShapeOf(const Instruction& i, const Row& row) {
       shape.immediate = static_cast<int64_t>(i.immediate);
     } else if (operand != Operand::kAbsent) {
       if (shape.memory) {
-        const unsigned bytes = memoryBytes(operand, wide);
+        const unsigned bytes = memoryBytes(operand, 16, wide);
         if (bytes == 0) return {};
         shape.memorySize = static_cast<uint8_t>(bytes);
         shape.memoryWritten = destination;

@@ -9,56 +9,6 @@ namespace {
 
 constexpr uint8_t kRead = Shape::kRead, kWrite = Shape::kWrite, kBoth = kRead | kWrite;
 
-uint8_t mandatoryPrefix(const Row& row) {
-  switch (row.prefix) {
-    case Mandatory::k66:
-      return 0x66;
-    case Mandatory::kF3:
-      return 0xf3;
-    case Mandatory::kF2:
-      return 0xf2;
-    default:
-      return 0;
-  }
-}
-
-// Bytes of a memory operand, `x` of them in a vector, `y` in a general register; 0 for operands
-// that are none.
-unsigned memoryBytes(Operand operand, unsigned x, unsigned y) {
-  using enum Operand;
-  switch (operand) {
-    case Wx:
-    case Mx:
-      return x;
-    case Wh:
-      return x / 2;
-    case Wf:
-      return x / 4;
-    case We:
-      return x / 8;
-    case Wdq:
-    case Mdq:
-      return 16;
-    case Wq:
-    case Mq:
-      return 8;
-    case Wd:
-    case Md:
-    case Ed:
-      return 4;
-    case Ww:
-    case Mw:
-      return 2;
-    case Wb:
-    case Mb:
-      return 1;
-    case Ey:
-      return y;
-    default:
-      return 0;
-  }
-}
-
 bool isGeneralRm(Operand operand) {
   using enum Operand;
   return operand == Ey || operand == Ed || operand == Rd;
@@ -93,7 +43,7 @@ class VexDescriber {
     const bool upper = row.has(kL1) || (!row.has(kWideByW) && i.operandSize() == 1);
     shape_.opcode = {.map = row.map,
                      .byte = temporal(row),
-                     .prefix = mandatoryPrefix(row),
+                     .prefix = prefixByte(row.prefix),
                      .vex = true,
                      .vexL = upper,
                      .vexW = row.has(kW1),

@@ -36,9 +36,8 @@ export function stallFindings(scene: Scene): Findings {
 }
 
 /** The verdict on HLT with interrupts off before there is a user space that could have wanted it. */
-export function haltFindings(scene: Scene): Findings | undefined {
-  const { symbols, view, phase, isLinux } = scene;
-  if (!isLinux || phase.name === 'user') return undefined;
+export function haltFindings(scene: Scene): Findings {
+  const { symbols, view, phase } = scene;
   const log = readKernelLog(view, symbols) ?? [];
   const hint = scene.hasPrinted ? '' : `; nothing was printed: ${consoleHint(scene)}`;
   return {

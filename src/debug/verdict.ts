@@ -73,7 +73,8 @@ export async function findVerdict(
   evidence: Evidence,
 ): Promise<Verdict | undefined> {
   const find = kinds[cause.reason];
-  if (find === undefined) return undefined;
+  const isWanted = cause.reason === 'halt' && cause.early !== true;
+  if (find === undefined || isWanted) return undefined;
   const message = 'message' in cause ? cause.message : undefined;
   const { view, symbols } = evidence;
   const backtrace = backtraceOf(view, symbols);

@@ -23,7 +23,7 @@ const PATIENCE = 25;
 const MAX_OUTPUT = 256 * 1024 * 1024;
 
 /** Environment of commands: what a login as root would have. */
-const ENVIRONMENT = {
+export const ENVIRONMENT = {
   HOME: '/root',
   PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
   LOGNAME: 'root',

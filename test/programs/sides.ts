@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 
 import { bootLinux, defaultImages, VmError, type BootOptions, type Vm } from '../../src/index.js';
+import { ENVIRONMENT as LOGIN } from '../../src/vm/vm.js';
 import { CHROOT, packWorkloads, type ProgramRoot } from './root.js';
 
 /** What a program did on one side. */
@@ -16,11 +17,7 @@ export interface Outcome {
 
 /** Of both sides. Python's hashes are random otherwise, and so are the orders that come from them. */
 const ENVIRONMENT = {
-  HOME: '/root',
-  PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
-  LOGNAME: 'root',
-  USER: 'root',
-  SHELL: '/bin/sh',
+  ...LOGIN,
   LC_ALL: 'C.UTF-8',
   TZ: 'UTC',
   PYTHONHASHSEED: '0',
