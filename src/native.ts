@@ -213,6 +213,8 @@ export interface NativeCpuOptions {
   /** Default `interpreter`, which also serves where the host gives no executable memory. */
   readonly engine?: Engine;
   readonly jit?: JitOptions;
+  /** Entries of a TLB that may be valid at a time, for tests; as many as it has when absent. */
+  readonly tlbEntries?: number;
   /** Bits of {@link NativeAddon.cpuFeatures} that the processor has; default all that are possible. */
   readonly features?: bigint;
   /** Seed of the guest-visible entropy (RDRAND, RDSEED); a fixed one when absent. */

@@ -103,6 +103,8 @@ CpuObject::CpuObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<CpuObjec
   const Napi::Value features = options.Get("features");
   if (features.IsBigInt())
     bundle_->cpu.features = bigToUint64(features) | setOf(Feature::kBaseline);
+  const Napi::Value tlbEntries = options.Get("tlbEntries");
+  if (tlbEntries.IsNumber()) bundle_->cpu.tlbs.limit(tlbEntries.As<Napi::Number>().Uint32Value());
   const Napi::Value seed = options.Get("entropySeed");
   if (seed.IsBigInt()) bundle_->cpu.seedEntropy(bigToUint64(seed));
 }

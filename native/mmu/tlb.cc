@@ -4,6 +4,12 @@ namespace nodevm {
 
 // --- one TLB
 
+void Tlb::makeRoom(unsigned slot) {
+  entries[recent_[oldest_]] = TlbEntry{};
+  recent_[oldest_] = static_cast<uint16_t>(slot);
+  oldest_ = (oldest_ + 1) % recent_.size();
+}
+
 void Tlb::dropRange(uint64_t linear, unsigned shift) {
   const uint64_t pages = uint64_t{1} << (shift - 12);
   const uint64_t first = linear >> shift << shift;
@@ -89,6 +95,11 @@ void TlbSet::forbidWrites(uint64_t pageIndex, const uint8_t* host) {
   dropWriter(writers.newest, host);
   dropWriter(writers.older, host);
   writers = {};
+}
+
+void TlbSet::limit(unsigned entries) {
+  for (Tlb& tlb : supervisor_) tlb.limit(entries);
+  for (UserSpace& space : spaces_) space.tlb.limit(entries);
 }
 
 void TlbSet::noteJump(bool user, uint64_t linear) {

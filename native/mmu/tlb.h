@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <memory>
+#include <vector>
 
 namespace nodevm {
 
@@ -51,6 +52,7 @@ struct Tlb {
   bool isGlobal(uint64_t linear) const { return global_[indexOf(linear)]; }
   void fill(uint64_t linear, const TlbEntry& entry, bool global) {
     const unsigned slot = indexOf(linear);
+    if (!recent_.empty()) makeRoom(slot);
     entries[slot] = entry;
     global_[slot] = global;
     (global ? globals_ : locals_).add(slot);
@@ -63,10 +65,16 @@ struct Tlb {
   void flushAll();
   // Sends stores to the page at `host` by the slow path.
   void forbidWrites(uint64_t linear, const uint8_t* host);
+  // For tests: from now on only so many entries are valid at a time, those filled last.
+  void limit(unsigned entries) { recent_.assign(entries, 0); }
 
  private:
+  void makeRoom(unsigned slot);
+
   bool global_[kEntries] = {};
   SlotList locals_, globals_;
+  std::vector<uint16_t> recent_;  // slots filled last, in a ring; empty: no limit
+  unsigned oldest_ = 0;
 };
 
 // Rights under which an access is made.
@@ -136,6 +144,8 @@ class TlbSet {
   void flushLocal();
   void flushAll();
   void forgetJumps();
+  // For tests: how many entries of each TLB may be valid at a time.
+  void limit(unsigned entries);
 
  private:
   static constexpr unsigned kUserSpaces = 8;

@@ -6,13 +6,9 @@ import { describe, expect, it } from 'vitest';
 import { BOOT_PAGE_TABLES } from '../../src/layout.js';
 import { BreakpointKind, DebugCause, ExitReason } from '../../src/native.js';
 import type { NativeBreakpoint } from '../../src/native.js';
-import { Bench, CODE, DATA, type EngineOptions } from '../support/bench.js';
+import { Bench, CODE, DATA } from '../support/bench.js';
+import { ENGINES, INTERPRETER, TRANSLATOR } from '../support/engines.js';
 import { buildGuest, GUEST_BASE, guestNames, GuestRunner } from '../support/guest-runner.js';
-
-const ENGINES: readonly (readonly [string, EngineOptions])[] = [
-  ['the interpreter', {}],
-  ['the translator', { engine: 'jit', jit: { threshold: 0 } }],
-];
 
 /** Runs on, and says at which addresses it stopped until it halted. */
 function stops(bench: Bench): number[] {
@@ -200,17 +196,23 @@ describe.each(guestNames())('bare-metal guest %s', (name) => {
     length: 1,
   }));
 
-  it.each(ENGINES)('is the same with breakpoints at every instruction, %s', (_engine, engine) => {
-    const runner = new GuestRunner(image, engine);
-    runner.native.setBreakpoints(everywhere.filter((_, offset) => offset % 5 !== 3));
-    expect(observe(runner)).toEqual(expected);
-  });
+  it.each([INTERPRETER, TRANSLATOR])(
+    'is the same with breakpoints at every instruction, %s',
+    (_engine, engine) => {
+      const runner = new GuestRunner(image, engine);
+      runner.native.setBreakpoints(everywhere.filter((_, offset) => offset % 5 !== 3));
+      expect(observe(runner)).toEqual(expected);
+    },
+  );
 
-  it.each(ENGINES)('is the same with all of its memory watched, %s', (_engine, engine) => {
-    const runner = new GuestRunner(image, engine);
-    runner.native.setBreakpoints([{ kind: BreakpointKind.Access, address: 0n, length: 2 ** 32 }]);
-    expect(observe(runner)).toEqual(expected);
-  });
+  it.each([INTERPRETER, TRANSLATOR])(
+    'is the same with all of its memory watched, %s',
+    (_engine, engine) => {
+      const runner = new GuestRunner(image, engine);
+      runner.native.setBreakpoints([{ kind: BreakpointKind.Access, address: 0n, length: 2 ** 32 }]);
+      expect(observe(runner)).toEqual(expected);
+    },
+  );
 
   it('is the same step by step', () => {
     const runner = new GuestRunner(image);

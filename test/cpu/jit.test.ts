@@ -3,48 +3,53 @@ import { readFileSync } from 'node:fs';
 
 import { beforeAll, describe, expect, it } from 'vitest';
 
-import type { JitOptions } from '../../src/native.js';
 import { BOOT_TIMEOUT_MS, createGuest, recordConsole } from '../support/boot.js';
+import { INTERPRETER, TRANSLATOR, TRANSLATORS, type EngineOptions } from '../support/engines.js';
 import { buildGuest, guestNames, GuestRunner, type GuestResult } from '../support/guest-runner.js';
 
+/** All that is to be seen of a run. */
 interface Run extends GuestResult {
   readonly instructions: number;
-  readonly translated: number;
+  /** Exceptions, interrupts, control registers and accesses to devices, by instruction count. */
+  readonly timeline: readonly unknown[];
 }
 
-function run(name: string, jit?: JitOptions): Run {
-  const image = readFileSync(buildGuest(name));
-  const runner = new GuestRunner(image, jit ? { engine: 'jit', jit } : {});
+function run(name: string, engine: EngineOptions): { seen: Run; translated: number } {
+  const runner = new GuestRunner(readFileSync(buildGuest(name)), engine);
   const result = runner.run();
-  const translated = runner.statistics().blocksTranslated ?? 0;
-  return { ...result, instructions: runner.instructions, translated };
+  const seen = {
+    ...result,
+    instructions: runner.instructions,
+    timeline: runner.recorder.timeline(),
+  };
+  return { seen, translated: runner.statistics().blocksTranslated ?? 0 };
 }
-
-/** Each takes another way through the engine. */
-const ENGINES: readonly (readonly [string, JitOptions])[] = [
-  ['translating at once', { threshold: 0 }],
-  ['translating what is hot', { threshold: 3 }],
-  ['without links', { threshold: 0, link: false }],
-  ['an instruction a block', { threshold: 0, mostInstructions: 1 }],
-  ['with a buffer that is soon full', { threshold: 0, bufferBytes: 1 }],
-];
 
 describe.each(guestNames())('bare-metal guest %s', (name) => {
   let interpreted: Run;
   beforeAll(() => {
-    interpreted = run(name);
+    interpreted = run(name, INTERPRETER[1]).seen;
   });
 
-  it.each(ENGINES)('prints the same in as many instructions, %s', (_way, jit) => {
-    const { translated, ...observed } = run(name, jit);
-    expect({ ...observed, translated: 0 }).toEqual(interpreted);
+  it.each(TRANSLATORS)('is the same to the instruction under %s', (_name, engine) => {
+    const { seen, translated } = run(name, engine);
+    expect(seen).toEqual(interpreted);
     if (name === 'long') expect(translated).toBeGreaterThan(0);
   });
 });
 
+it('misses a small TLB more often', () => {
+  const [missed = 0, missedSmall = 0] = [{}, { tlbEntries: 1 }].map((tlb) => {
+    const runner = new GuestRunner(readFileSync(buildGuest('long')), { ...TRANSLATOR[1], ...tlb });
+    runner.run();
+    return runner.statistics().tlbMisses;
+  });
+  expect(missedSmall).toBeGreaterThan(2 * missed);
+});
+
 /** Registers after every so many instructions of a guest. */
-function snapshots(name: string, slice: number, jit?: JitOptions): string[] {
-  const runner = new GuestRunner(readFileSync(buildGuest(name)), jit ? { engine: 'jit', jit } : {});
+function snapshots(name: string, slice: number, engine: EngineOptions): string[] {
+  const runner = new GuestRunner(readFileSync(buildGuest(name)), engine);
   const seen: string[] = [];
   runner.run(slice, () => seen.push(JSON.stringify([runner.instructions, runner.registers()])));
   return seen;
@@ -54,8 +59,8 @@ describe('in lockstep', () => {
   it.each(['long', 'exceptions', 'smc', 'paging'])(
     '%s has the same registers at each stop',
     (name) => {
-      const expected = snapshots(name, 97);
-      const observed = snapshots(name, 97, { threshold: 0 });
+      const expected = snapshots(name, 97, INTERPRETER[1]);
+      const observed = snapshots(name, 97, TRANSLATOR[1]);
       expect(observed.findIndex((registers, n) => registers !== expected[n])).toBe(-1);
       expect(observed.length).toBe(expected.length);
     },

@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { describeModels, featuresOfModel } from '../../src/cpu-model.js';
 import { NodevmError } from '../../src/errors.js';
 import { loadNative } from '../../src/native-loader.js';
-import type { NativeCpuOptions } from '../../src/native.js';
+import { INTERPRETER, TRANSLATOR } from '../support/engines.js';
 import { buildGuest, GuestRunner } from '../support/guest-runner.js';
 
 const { cpuFeatures } = loadNative();
@@ -59,15 +59,10 @@ describe('a model', () => {
   });
 });
 
-const ENGINES: readonly Pick<NativeCpuOptions, 'engine' | 'jit'>[] = [
-  { engine: 'interpreter' },
-  { engine: 'jit', jit: { threshold: 0 } },
-];
-
 /** State can be saved and restored whether or not the host can compute with it. */
 const withAvx = featuresOf('max') | bitOf('avx');
 
-describe.each(ENGINES)('under %o', (engine) => {
+describe.each([INTERPRETER, TRANSLATOR])('under %s', (_name, engine) => {
   it.each([
     ['features', 'v1', featuresOf('v1')],
     ['features', 'v2', featuresOf('v2')],

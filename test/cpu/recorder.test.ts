@@ -3,17 +3,16 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 
 import { eventText } from '../../src/debug/event-text.js';
-import { buildGuest, guestNames, GuestRunner } from '../support/guest-runner.js';
+import { INTERPRETER, TRANSLATOR, type EngineOptions } from '../support/engines.js';
+import { buildGuest, GuestRunner } from '../support/guest-runner.js';
 
-const engines = [{ engine: 'interpreter' }, { engine: 'jit', jit: { threshold: 0 } }] as const;
-
-function runGuest(name: string, engine: (typeof engines)[number]): GuestRunner {
+function runGuest(name: string, engine: EngineOptions): GuestRunner {
   const runner = new GuestRunner(readFileSync(buildGuest(name)), engine);
   runner.run();
   return runner;
 }
 
-describe.each(engines)('the flight recorder under $engine', (engine) => {
+describe.each([INTERPRETER, TRANSLATOR])('the flight recorder under %s', (_name, engine) => {
   it('keeps the chain of a triple fault', () => {
     const events = runGuest('triple', engine).recorder.events();
     const chain = events.slice(-5);
@@ -53,9 +52,4 @@ describe.each(engines)('the flight recorder under $engine', (engine) => {
       value: '0x7',
     });
   });
-});
-
-it.each(guestNames())('tells the same of %s under both engines', (name) => {
-  const [interpreted, translated] = engines.map((engine) => runGuest(name, engine).recorder);
-  expect(translated!.timeline()).toEqual(interpreted!.timeline());
 });

@@ -3,11 +3,10 @@ import { readFileSync } from 'node:fs';
 
 import { describe, expect, it } from 'vitest';
 
+import { ENGINES } from '../support/engines.js';
 import { buildGuest, guestNames, GuestRunner, REGRESSIONS } from '../support/guest-runner.js';
 
-const ENGINES = [{ engine: 'interpreter' }, { engine: 'jit', jit: { threshold: 0 } }] as const;
-
-describe.each(ENGINES)('under the $engine', (engine) => {
+describe.each(ENGINES)('under %s', (_name, engine) => {
   it.each(guestNames(REGRESSIONS))('not again: %s', (name) => {
     const image = readFileSync(buildGuest(name, REGRESSIONS));
     const { value, lines } = new GuestRunner(image, engine).run();

@@ -2,16 +2,9 @@
 import { Cpu } from '../../src/cpu.js';
 import { enterKernel, longModeEntry } from '../../src/loader/entry-state.js';
 import { GuestMemory } from '../../src/memory.js';
-import type {
-  BreakpointKind,
-  ExitReason,
-  NativeBreakpoint,
-  NativeCpuOptions,
-} from '../../src/native.js';
+import type { BreakpointKind, ExitReason, NativeBreakpoint } from '../../src/native.js';
 import { loadNative } from '../../src/native-loader.js';
-
-/** What executes the code; the interpreter when empty. */
-export type EngineOptions = Pick<NativeCpuOptions, 'engine' | 'jit'>;
+import type { EngineOptions } from './engines.js';
 
 /** Where the code is, linear and physical. */
 export const CODE = 0x10_0000;

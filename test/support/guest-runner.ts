@@ -18,6 +18,7 @@ import { ExitReason } from '../../src/native.js';
 import type { NativeCpu, NativeCpuOptions, RegisterName } from '../../src/native.js';
 import { loadNative } from '../../src/native-loader.js';
 import { wire, type Board } from '../../src/wiring.js';
+import type { EngineOptions } from './engines.js';
 
 /** Where the guests' sources are. */
 export const GUESTS = fileURLToPath(new URL('../cpu/guests/', import.meta.url));
@@ -101,10 +102,7 @@ export class GuestRunner {
    * @param image flat image for {@link GUEST_BASE}
    * @param engine what executes it (the interpreter when absent), and the features of the processor
    */
-  constructor(
-    image: Uint8Array,
-    engine: Pick<NativeCpuOptions, 'engine' | 'jit' | 'features'> = {},
-  ) {
+  constructor(image: Uint8Array, engine: EngineOptions & Pick<NativeCpuOptions, 'features'> = {}) {
     const addon = loadNative();
     const ram = { lowRam: RAM, highRam: 0 };
     this.native = addon.createCpu({ ...ram, clock: 'icount', ...engine });
