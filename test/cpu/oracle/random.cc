@@ -10,7 +10,7 @@
 #include <cstring>
 #include <iterator>
 #include <memory>
-#include <random>
+#include <vector>
 
 #include "cpu/cpu.h"
 #include "decoder/row.h"
@@ -90,6 +90,22 @@ void setWatchdog(unsigned seconds) {
   setitimer(ITIMER_PROF, &timer, nullptr);
 }
 
+// SplitMix64 (Steele, Lea, Flood: "Fast Splittable Pseudorandom Number Generators"): most of a
+// stream is its random numbers.
+class Random {
+ public:
+  explicit Random(uint64_t seed) : state_(seed) {}
+  uint64_t operator()() {
+    uint64_t z = state_ += 0x9e3779b97f4a7c15;
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
+    z = (z ^ z >> 27) * 0x94d049bb133111eb;
+    return z ^ z >> 31;
+  }
+
+ private:
+  uint64_t state_;
+};
+
 class RandomMachine {
  public:
   explicit RandomMachine(const RandomOptions& options)
@@ -109,19 +125,43 @@ class RandomMachine {
   void put(uint64_t gpa, uint64_t value) { std::memcpy(ram_->data() + gpa, &value, 8); }
 
   void makeCode(uint8_t (&code)[kStreamBytes]);
+  unsigned putPrefix(const Row& row, uint8_t (&code)[kStreamBytes], unsigned at);
   void buildTables(const Mode& mode);
+  void keepTables();
+  void restoreTables();
   void buildGates(const Mode& mode);
   void enter(const Mode& mode);
   void setSegments(const Mode& mode);
   uint64_t registerValue();
   bool runStream();
 
-  std::mt19937_64 random_;
+  Random random_;
+  std::vector<uint8_t> lowTables_, tables_;  // what each stream finds there
   std::unique_ptr<GuestRam> ram_;
   ExitBlock exitBlock_;
   std::unique_ptr<Cpu> cpu_;
   uint64_t faults_ = 0, shutdowns_ = 0, exits_ = 0;
 };
+
+// The mandatory prefix and the opcode map, as VEX where the row is. Returns where the opcode goes.
+unsigned RandomMachine::putPrefix(const Row& row, uint8_t (&code)[kStreamBytes], unsigned at) {
+  const auto prefix = static_cast<unsigned>(row.prefix);
+  if (row.has(kVex)) {
+    constexpr uint8_t kPp[] = {0, 0, 1, 2, 3};
+    // Outside 64-bit mode R and X have to be 1, or it is LES.
+    const auto rxb = static_cast<uint8_t>(oneIn(4) ? number() & 0xe0 : 0xe0);
+    code[at++] = 0xc4;
+    code[at++] = static_cast<uint8_t>(rxb | static_cast<unsigned>(row.map));
+    code[at] = static_cast<uint8_t>((code[at] & ~3) | kPp[prefix]);
+    return at + 1;
+  }
+  constexpr uint8_t kByte[] = {0, 0, 0x66, 0xf3, 0xf2};
+  if (kByte[prefix]) code[at++] = kByte[prefix];
+  if (row.map != OpcodeMap::kOneByte) code[at++] = 0x0f;
+  if (row.map == OpcodeMap::k0F38) code[at++] = 0x38;
+  if (row.map == OpcodeMap::k0F3A) code[at++] = 0x3a;
+  return at;
+}
 
 // Half of the streams are random bytes; the others have opcodes that exist, with random operands.
 void RandomMachine::makeCode(uint8_t (&code)[kStreamBytes]) {
@@ -135,16 +175,13 @@ void RandomMachine::makeCode(uint8_t (&code)[kStreamBytes]) {
   for (unsigned at = 0; at + 16 < kStreamBytes; at += 4 + below(8)) {
     const Row& row = kRows[below(kRowCount)];
     if (oneIn(3)) code[at++] = kPrefixes[below(std::size(kPrefixes))];
-    if (row.prefix == Mandatory::k66) code[at++] = 0x66;
-    if (row.prefix == Mandatory::kF2) code[at++] = 0xf2;
-    if (row.prefix == Mandatory::kF3) code[at++] = 0xf3;
-    if (row.map != OpcodeMap::kOneByte) code[at++] = 0x0f;
-    if (row.map == OpcodeMap::k0F38) code[at++] = 0x38;
-    if (row.map == OpcodeMap::k0F3A) code[at++] = 0x3a;
+    at = putPrefix(row, code, at);
     code[at++] = row.opcode;
     if (row.modrm.exact >= 0) code[at++] = static_cast<uint8_t>(row.modrm.exact);
     if (row.modrm.reg >= 0)
       code[at] = static_cast<uint8_t>((code[at] & ~0x38) | row.modrm.reg << 3);
+    // A displacement of 32 random bits leaves RAM.
+    if (code[at] >> 6 == 2 && !oneIn(8)) code[at] ^= 0xc0;
   }
 }
 
@@ -183,6 +220,17 @@ void RandomMachine::buildTables(const Mode& mode) {
   }
   put(kTss + 0x60, uint64_t{0x68} << 48);
   buildGates(mode);
+}
+
+void RandomMachine::keepTables() {
+  const uint8_t* ram = ram_->data();
+  lowTables_.assign(ram, ram + kLowTables);
+  tables_.assign(ram + kTables, ram + kTablesEnd);
+}
+
+void RandomMachine::restoreTables() {
+  std::memcpy(ram_->data(), lowTables_.data(), lowTables_.size());
+  std::memcpy(ram_->data() + kTables, tables_.data(), tables_.size());
 }
 
 void RandomMachine::setSegments(const Mode& mode) {
@@ -257,8 +305,10 @@ void RandomMachine::enter(const Mode& mode) {
                 (oneIn(2) ? eflags::kIopl : 0) | (virtual8086 ? eflags::kVm : 0) |
                 (oneIn(8) ? eflags::kAc : 0));
   for (auto& vector : cpu.vector)
-    for (unsigned n = 0; n < sizeof vector.bytes; ++n)
-      vector.bytes[n] = static_cast<uint8_t>(oneIn(4) ? number() : 0);
+    for (unsigned n = 0; n < sizeof vector.bytes; n += 8) {
+      const uint64_t value = number() & number() & number();  // a bit in eight
+      std::memcpy(vector.bytes + n, &value, 8);
+    }
   cpu.rip = kCode + below(64);
   if (oneIn(32))
     cpu.dr7 = 0x400 | (number() & 0xffff00ff), cpu.dr[0] = cpu.rip, cpu.dr[1] = number() % kRam;
@@ -290,11 +340,13 @@ bool RandomMachine::run(const Mode& mode, uint64_t streams) {
   running.mode = mode.name;
   faults_ = shutdowns_ = exits_ = 0;
   const uint64_t started = cpu_->retired();
+  buildTables(mode);
+  keepTables();
   for (uint64_t stream = 0; stream < streams; ++stream) {
     if (stream % kBatch == 0) setWatchdog(kPatience);
     running.stream = stream;
     makeCode(running.code);
-    buildTables(mode);
+    restoreTables();
     cpu_->blocks->invalidate(*cpu_, 0, kRam);
     const unsigned at = oneIn(16) ? 0x1000 - kStreamBytes / 2 : 0;  // across pages, now and then
     std::memset(ram_->data() + kCode, 0xcc, 0x100);
