@@ -37,7 +37,8 @@ export interface Engine {
   command(setting: Setting): { words: readonly string[]; input: string; directory: string };
 }
 
-const APPEND = `console=ttyS0 quiet panic=-1 rdinit=/${GUEST_DIRECTORY}/init`;
+/** The kernel's command line. */
+export const APPEND = `console=ttyS0 quiet panic=-1 rdinit=/${GUEST_DIRECTORY}/init`;
 
 function nodevm(accel: 'jit' | 'interp'): Engine {
   const cli = fileURLToPath(new URL('../../src/cli.ts', import.meta.url));

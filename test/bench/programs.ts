@@ -7,6 +7,7 @@ import { existsSync, mkdirSync, readFileSync, realpathSync, writeFileSync } from
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+import type { GuestImages } from '../../src/images.js';
 import { InitramfsBuilder } from './archive.js';
 
 /** Where the programs and their inputs are in the guest. */
@@ -143,6 +144,16 @@ export function makeSuite(directory: string, wanted: readonly string[], repeats:
   init.push(`cd /${GUEST_DIRECTORY}`, script, 'poweroff -f', '');
   builder.addFile(`${GUEST_DIRECTORY}/init`, Buffer.from(init.join('\n')), 0o755);
   return { programs, skipped, archive: builder.pack(), script };
+}
+
+/** Writes the guest's archive with the suite's behind it into `directory`; returns its path. */
+export function writeSuiteInitrd(directory: string, images: GuestImages, suite: Suite): string {
+  const path = join(directory, 'initrd');
+  const base = readFileSync(images.initrd);
+  // The kernel looks for the next archive on a multiple of four bytes.
+  const padding = Buffer.alloc(-base.length & 3);
+  writeFileSync(path, Buffer.concat([base, padding, suite.archive]));
+  return path;
 }
 
 function which(executable: string): string | undefined {

@@ -2,7 +2,7 @@
  * Runs real programs under nodevm, under QEMU's TCG and natively, compares what they print and how
  * long they take. Usage: npm run bench:programs -- [--programs a,b] [--engines a,b] [--repeats n] [--out dir]
  */
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
@@ -12,7 +12,7 @@ import { defaultImages } from '../../src/images.js';
 import type { Engine, Setting, Timing } from './engines.js';
 import { ENGINES, runSuite } from './engines.js';
 import { median } from './measure.js';
-import { makeSuite } from './programs.js';
+import { makeSuite, writeSuiteInitrd } from './programs.js';
 import type { Results } from './report.js';
 import { markdown, svg } from './report.js';
 
@@ -58,11 +58,7 @@ async function main(): Promise<void> {
     progress('preparing the programs ...');
     const suite = makeSuite(directory, wanted, repeats);
     const images = await defaultImages();
-    const initrd = join(directory, 'initrd');
-    const base = readFileSync(images.initrd);
-    // The kernel looks for the next archive on a multiple of four bytes.
-    const padding = Buffer.alloc(-base.length & 3);
-    writeFileSync(initrd, Buffer.concat([base, padding, suite.archive]));
+    const initrd = writeSuiteInitrd(directory, images, suite);
     const setting: Setting = { images, initrd, directory, suite };
     const timings = new Map<string, readonly Timing[]>();
     for (const engine of engines) {
