@@ -1,5 +1,7 @@
 #include "jit/code_buffer.h"
 
+#include <algorithm>
+
 #ifdef __linux__
 #include <sys/mman.h>
 #include <unistd.h>
@@ -7,20 +9,54 @@
 
 namespace nodevm {
 
+namespace {
+
+constexpr size_t kSmallPage = 4096;
+
+size_t chunkFor(size_t size, size_t least) {
+  const size_t chunk = size >= 2 * CodeBuffer::kHugePage ? CodeBuffer::kHugePage : size / 2;
+  return (std::max(chunk, least) + kSmallPage - 1) & ~(kSmallPage - 1);
+}
+
+}  // namespace
+
 #if defined(__linux__) && defined(__x86_64__)
 
-CodeBuffer::CodeBuffer(size_t size) : size_(size) {
+namespace {
+
+constexpr int kMadviseCollapse = 25;  // MADV_COLLAPSE of Linux 6.1, which older headers lack
+
+// The whole file, at an address where its huge pages can be mapped as such; nullptr: refused.
+uint8_t* mapAligned(size_t size, int protection, int file) {
+  const size_t spare = CodeBuffer::kHugePage;
+  void* place = mmap(nullptr, size + spare, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (place == MAP_FAILED) return nullptr;
+  auto* first = static_cast<uint8_t*>(place);
+  const size_t before = -reinterpret_cast<uintptr_t>(first) % spare;
+  uint8_t* aligned = first + before;
+  if (before != 0) munmap(first, before);
+  munmap(aligned + size, spare - before);
+  if (mmap(aligned, size, protection, MAP_SHARED | MAP_FIXED, file, 0) != MAP_FAILED)
+    return aligned;
+  munmap(aligned, size);
+  return nullptr;
+}
+
+}  // namespace
+
+CodeBuffer::CodeBuffer(size_t size, size_t leastChunk)
+    : chunk_(chunkFor(size, leastChunk)), size_(std::max<size_t>(size / chunk_, 2) * chunk_) {
   const int file = memfd_create("nodevm-jit", MFD_CLOEXEC);
   if (file < 0) return;
-  if (ftruncate(file, static_cast<off_t>(size)) == 0) {
-    void* data = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
-    void* code = mmap(nullptr, size, PROT_READ | PROT_EXEC, MAP_SHARED, file, 0);
-    if (data != MAP_FAILED && code != MAP_FAILED) {
-      data_ = static_cast<uint8_t*>(data);
-      code_ = static_cast<const uint8_t*>(code);
+  if (ftruncate(file, static_cast<off_t>(size_)) == 0) {
+    uint8_t* data = mapAligned(size_, PROT_READ | PROT_WRITE, file);
+    uint8_t* code = mapAligned(size_, PROT_READ | PROT_EXEC, file);
+    if (data && code) {
+      data_ = data;
+      code_ = code;
     } else {
-      if (data != MAP_FAILED) munmap(data, size);
-      if (code != MAP_FAILED) munmap(code, size);
+      if (data) munmap(data, size_);
+      if (code) munmap(code, size_);
     }
   }
   close(file);
@@ -32,10 +68,24 @@ CodeBuffer::~CodeBuffer() {
   munmap(const_cast<uint8_t*>(code_), size_);
 }
 
+// What the file lacks cannot be collapsed, hence the byte; a host that refuses has small pages.
+const uint8_t* CodeBuffer::takeChunk() {
+  if (size_ - taken_ < chunk_) return nullptr;
+  const uint8_t* chunk = code_ + taken_;
+  taken_ += chunk_;
+  if (chunk_ == kHugePage) {
+    *writable(chunk) = 0;
+    madvise(const_cast<uint8_t*>(chunk), kHugePage, kMadviseCollapse);
+  }
+  return chunk;
+}
+
 #else
 
-CodeBuffer::CodeBuffer(size_t size) : size_(size) {}
+CodeBuffer::CodeBuffer(size_t size, size_t leastChunk)
+    : chunk_(chunkFor(size, leastChunk)), size_(0) {}
 CodeBuffer::~CodeBuffer() = default;
+const uint8_t* CodeBuffer::takeChunk() { return nullptr; }
 
 #endif
 

@@ -9,20 +9,29 @@ namespace nodevm {
 
 class CodeBuffer {
  public:
-  // Bytes are committed by the host as they are used. ok() is false where the host refuses.
-  explicit CodeBuffer(size_t size);
+  // The buffer is used up chunk by chunk: huge pages, where there is room for two, since hot code
+  // is spread over megabytes and a host has a few hundred TLB entries for instructions.
+  static constexpr size_t kHugePage = size_t{2} << 20;
+
+  // Rounded up to whole chunks of at least `leastChunk` bytes, two of them or more. Bytes are
+  // committed by the host as they are used. ok() is false where the host refuses.
+  CodeBuffer(size_t size, size_t leastChunk);
   ~CodeBuffer();
   CodeBuffer(const CodeBuffer&) = delete;
   CodeBuffer& operator=(const CodeBuffer&) = delete;
 
   bool ok() const { return code_ != nullptr; }
-  size_t size() const { return size_; }
-  const uint8_t* code() const { return code_; }  // as it is executed
+  size_t chunkBytes() const { return chunk_; }
+  // The next unused chunk, as it is executed; nullptr: there is none.
+  const uint8_t* takeChunk();
+  // All chunks are unused again.
+  void reset() { taken_ = 0; }
   // The writable twin of a place in the buffer.
   uint8_t* writable(const uint8_t* place) const { return data_ + (place - code_); }
 
  private:
-  size_t size_;
+  size_t chunk_, size_;
+  size_t taken_ = 0;
   uint8_t* data_ = nullptr;
   const uint8_t* code_ = nullptr;
 };

@@ -60,6 +60,8 @@ class Emitter {
       : buffer_(buffer), start_(start), at_(buffer.writable(start)) {}
 
   const uint8_t* here() const { return start_ + (at_ - buffer_.writable(start_)); }
+  // Writes there from now on.
+  void moveTo(const uint8_t* place) { at_ = buffer_.writable(place); }
 
   // --- raw
   void byte(unsigned value) { *at_++ = static_cast<uint8_t>(value); }

@@ -1,7 +1,5 @@
 #include "jit/jit.h"
 
-#include <algorithm>
-
 #include "cpu/cpu.h"
 #include "interpreter/binding.h"
 #include "interpreter/dispatch.h"
@@ -11,8 +9,8 @@ namespace nodevm {
 
 namespace {
 
-// The thunks and one block.
-constexpr size_t kLeastBuffer = Translator::kMostBytes + (16 << 10);
+// One block and the thunks.
+constexpr size_t kLeastChunk = Translator::kMostBytes + (16 << 10);
 
 }  // namespace
 
@@ -23,7 +21,7 @@ std::unique_ptr<Jit> Jit::create(Cpu& cpu, const JitOptions& options) {
 }
 
 Jit::Jit(Cpu& cpu, const JitOptions& options)
-    : cpu_(cpu), options_(options), buffer_(std::max(options.bufferBytes, kLeastBuffer)) {
+    : cpu_(cpu), options_(options), buffer_(options.bufferBytes, kLeastChunk) {
   if (buffer_.ok()) dropAll();
 }
 
@@ -32,9 +30,20 @@ void Jit::dropAll() {
   sites_.clear();
   full_ = false;
   cpu_.jitState.jumpCache = cpu_.blocks->jumpCacheTable();
-  Emitter emitter(buffer_, buffer_.code());
+  buffer_.reset();
+  hot_ = cold_ = {};
+  makeRoom(hot_);
+  makeRoom(cold_);
+  Emitter emitter(buffer_, hot_.free);
   thunks_ = emitThunks(emitter, Layout(cpu_));
-  free_ = emitter.here();
+  hot_.free = emitter.here();
+}
+
+bool Jit::makeRoom(Area& area) {
+  if (area.end - area.free >= static_cast<ptrdiff_t>(Translator::kMostBytes)) return true;
+  const uint8_t* chunk = buffer_.takeChunk();
+  if (chunk) area = {chunk, chunk + buffer_.chunkBytes()};
+  return chunk != nullptr;
 }
 
 void Jit::watch(Block& block) {
@@ -55,13 +64,14 @@ void Jit::countVisit(Cpu& cpu, const Instruction* i) {
 }
 
 void Jit::translate(Block& block) {
-  if (buffer_.size() - static_cast<size_t>(free_ - buffer_.code()) < Translator::kMostBytes) {
+  if (!makeRoom(hot_) || !makeRoom(cold_)) {
     full_ = true;
     block.code[0].handler = block.first;
     return;
   }
-  Emitter emitter(buffer_, free_);
-  const std::optional<BlockEntries> translation = Translator(cpu_, *this, block, emitter).run();
+  Emitter emitter(buffer_, hot_.free);
+  const std::optional<TranslatedBlock> translation =
+      Translator(cpu_, *this, block, emitter).run(cold_.free);
   if (!translation) {
     block.code[0].handler = block.first;
     ++statistics_.left;
@@ -69,8 +79,10 @@ void Jit::translate(Block& block) {
   }
   ++statistics_.blocks;
   statistics_.guestBytes += block.bytes;
-  statistics_.codeBytes += static_cast<uint64_t>(emitter.here() - free_);
-  free_ = emitter.here();
+  statistics_.codeBytes += static_cast<uint64_t>(translation->end - hot_.free) +
+                           static_cast<uint64_t>(translation->coldEnd - cold_.free);
+  hot_.free = translation->end;
+  cold_.free = translation->coldEnd;
   block.translation = translation->linked;
   block.code[0].handler =
       reinterpret_cast<Handler>(reinterpret_cast<uintptr_t>(translation->handler));

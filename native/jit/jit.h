@@ -59,11 +59,20 @@ class Jit {
   static void countVisit(Cpu& cpu, const Instruction* i);
   void translate(Block& block);
 
+  // Where code goes: what is run each time apart from what is rarely run, so that caches and TLBs
+  // of the host hold more of the former.
+  struct Area {
+    const uint8_t* free = nullptr;
+    const uint8_t* end = nullptr;
+  };
+  // Room for one more block; false: the buffer is used up.
+  bool makeRoom(Area& area);
+
   Cpu& cpu_;
   const JitOptions options_;
   CodeBuffer buffer_;
   Thunks thunks_;
-  const uint8_t* free_ = nullptr;  // first unused byte of the buffer
+  Area hot_, cold_;
   bool full_ = false;
   LinkSites sites_;
   JitStatistics statistics_;

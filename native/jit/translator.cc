@@ -15,7 +15,7 @@ Translator::Translator(Cpu& cpu, Jit& jit, const Block& block, Emitter& emitter)
   plans_ = planAccesses(block, shapes_);
 }
 
-std::optional<BlockEntries> Translator::run() {
+std::optional<TranslatedBlock> Translator::run(const uint8_t* cold) {
   if (!worthwhile()) return std::nullopt;
   placeSimdChecks();
   analyze();
@@ -25,6 +25,9 @@ std::optional<BlockEntries> Translator::run() {
   const Emitter::Fixup tooShort = e_.jumpIf(kSign);
   const uint8_t* charged = e_.here();
   for (unsigned slot = 0; slot < block_.slots;) slot = emitSlot(slot);
+  const uint8_t* end = e_.here();
+
+  e_.moveTo(cold);
   emitDetours();
   emitExits();
 
@@ -35,7 +38,7 @@ std::optional<BlockEntries> Translator::run() {
   const uint8_t* handler = e_.here();
   e_.moveImmediate(host::kR11, reinterpret_cast<uint64_t>(charged));
   e_.jumpTo(jit_.thunks().enter);
-  return BlockEntries{handler, linked};
+  return TranslatedBlock{handler, linked, end, e_.here()};
 }
 
 // An instruction that goes through the interpreter costs several times what it costs there.

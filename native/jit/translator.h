@@ -14,20 +14,22 @@
 
 namespace nodevm {
 
-struct BlockEntries {
+struct TranslatedBlock {
   const uint8_t* handler;  // entered as the first instruction's handler
   const uint8_t* linked;   // entered from translated code: charges the block
+  const uint8_t *end, *coldEnd;
 };
 
 class Translator {
  public:
-  // Room that any block's code fits in.
+  // Room that any block's code fits in, at either place.
   static constexpr size_t kMostBytes = 96 << 10;
 
   Translator(Cpu& cpu, Jit& jit, const Block& block, Emitter& emitter);
 
-  // nullopt: the block is better off interpreted.
-  std::optional<BlockEntries> run();
+  // At the emitter's place, and at `cold` what is rarely run. nullopt: the block is better off
+  // interpreted.
+  std::optional<TranslatedBlock> run(const uint8_t* cold);
 
  private:
   // Who still wants the flags that are set before a place.
