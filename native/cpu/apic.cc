@@ -51,6 +51,33 @@ enum DeliveryMode : unsigned {
 
 // Writable bits of each LVT entry: SDM volume 3, figure "Local Vector Table (LVT)".
 constexpr uint32_t kLvtWritable[6] = {0x700ff, 0x107ff, 0x107ff, 0x1a7ff, 0x1a7ff, 0x100ff};
+// Delivery status, and remote IRR of the pins.
+constexpr uint32_t kLvtReadOnly[6] = {0x1000, 0x1000, 0x1000, 0x5000, 0x5000, 0x1000};
+
+// Bits that WRMSR may set: SDM volume 3, "Reserved Bit Checking" of x2APIC mode. The figures of the
+// registers are those of xAPIC mode but for the ICR, which has no delivery status there.
+constexpr uint64_t x2apicWritable(uint32_t offset) {
+  if (offset >= kLvtFirst && offset <= kLvtLast) {
+    const uint32_t which = (offset - kLvtFirst) >> 4;
+    return kLvtWritable[which] | kLvtReadOnly[which];
+  }
+  switch (offset) {
+    case kEoi:
+    case kEsr:
+      return 0;
+    case kTpr:
+    case kSelfIpi:
+      return 0xff;
+    case kSpurious:
+      return 0x1ff;
+    case kDivide:
+      return 0xb;
+    case kIcrLow:
+      return 0xffffffff000ccfff;
+    default:
+      return 0xffffffff;
+  }
+}
 
 }  // namespace
 
@@ -360,18 +387,16 @@ bool LocalApic::read(uint32_t offset, bool x2apic, uint64_t now, uint64_t& value
 
 bool LocalApic::write(uint32_t offset, bool x2apic, uint64_t now, uint64_t value) {
   const auto low = static_cast<uint32_t>(value);
-  if (x2apic && offset != kIcrLow && value >> 32) return false;
+  if (x2apic && (value & ~x2apicWritable(offset))) return false;
   if (offset >= kLvtFirst && offset <= kLvtLast) {
     writeLvt(static_cast<LocalVector>((offset - kLvtFirst) >> 4), low);
     return true;
   }
   switch (offset) {
     case kTpr:
-      if (x2apic && low > 0xff) return false;
       setTaskPriority(static_cast<uint8_t>(low));
       return true;
     case kEoi:
-      if (x2apic && low != 0) return false;
       endOfInterrupt();
       return true;
     case kLdr:
@@ -389,7 +414,6 @@ bool LocalApic::write(uint32_t offset, bool x2apic, uint64_t now, uint64_t value
       evaluate();
       return true;
     case kEsr:
-      if (x2apic && low != 0) return false;
       errorStatus_ = pendingErrors_;
       pendingErrors_ = 0;
       return true;
@@ -414,7 +438,6 @@ bool LocalApic::write(uint32_t offset, bool x2apic, uint64_t now, uint64_t value
     }
     case kSelfIpi:
       if (!x2apic) break;
-      if (low > 0xff) return false;
       accept(low, false);
       return true;
     default:

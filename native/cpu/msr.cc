@@ -88,11 +88,12 @@ bool x2apicEnabled(const Cpu& cpu) {
   return (cpu.msr.apicBase & both) == both;
 }
 
-// The APIC keeps the deadline in guest nanoseconds too.
+// The APIC keeps the deadline in guest nanoseconds too: 0 where it has passed, even before power-on.
 void armTscDeadline(Cpu& cpu, uint64_t ticks) {
-  const auto ns = static_cast<int64_t>(ticks - cpu.msr.tscAdjust);
-  // Even a deadline before power-on is due at once.
-  cpu.apic.writeTscDeadline(ticks, ns > 0 ? static_cast<uint64_t>(ns) : 0);
+  const uint64_t ns = ticks - cpu.msr.tscAdjust, now = cpu.nowNs();
+  const bool passed = ticks <= now + cpu.msr.tscAdjust;
+  const bool beyondTime = ns < now;
+  cpu.apic.writeTscDeadline(ticks, passed ? 0 : beyondTime ? LocalApic::kNever : ns);
   cpu.breakSoon();
 }
 
