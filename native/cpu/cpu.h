@@ -220,6 +220,9 @@ class Cpu : public GeneralRegisters, public HotState, public CpuState {
   // INT n, INT3, INTO: RIP is already the next instruction on success; faults are recorded (not
   // delivered) so that they are precise at the instruction.
   [[nodiscard]] bool softwareInterrupt(EventKind kind, uint8_t vector, uint64_t next);
+  // For SYSCALL and SYSRET, whose single-step trap depends on the TF that they leave and not on the
+  // one that they found; RIP is the target.
+  void trapByResultingFlags();
 
   // --- control, MSRs, CPUID: cpu/control.cc, cpu/msr.cc, cpu/cpuid.cc, cpu/xstate.cc
   [[nodiscard]] bool writeCr0(uint64_t value);
@@ -385,6 +388,7 @@ class Cpu : public GeneralRegisters, public HotState, public CpuState {
   const Block* findBlock(bool cacheable);
   const Block* decode(uint64_t gpa, unsigned limit);
   void deliverFault();
+  void trap(uint64_t dr6Bits);
   bool instructionBreakpoint();
   void publish();
   uint64_t codeLinear() const { return (rip + segmentBase[kCs]) & linearMask; }
@@ -395,7 +399,8 @@ class Cpu : public GeneralRegisters, public HotState, public CpuState {
   void stopForDebugger(const DebugStop& stop, uint64_t retiredNow);
 
   bool alignmentChecked = false, dataBreakpoints = false;
-  uint64_t pendingDr6_ = 0;  // breakpoints hit by the running instruction
+  uint64_t pendingDr6_ = 0;   // breakpoints hit by the running instruction, or by MOV SS before it
+  bool trapDecided_ = false;  // by the instruction itself
   uint64_t stepsCompleted_ = 0;
   bool inBlock_ = false;  // a handler runs
   // How far a block may go beyond the slice: under host time its end is nothing exact, and a part

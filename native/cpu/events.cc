@@ -102,6 +102,7 @@ Delivery enterTaskGate(Cpu& cpu, const Descriptor& gate, const Event& event) {
   const TaskSwitchResult result = switchTask(cpu, {.kind = TaskSwitchKind::kEvent,
                                                    .selector = gate.gateSelector(),
                                                    .next = event.returnRip,
+                                                   .flags = savedFlags(cpu, event),
                                                    .hasErrorCode = event.hasErrorCode,
                                                    .errorCode = event.errorCode});
   return result == TaskSwitchResult::kFaultInNewTask ? Delivery::kFaultInNewTask
@@ -265,6 +266,7 @@ uint64_t savedFlags(const Cpu& cpu, const Event& event) {
 void Cpu::deliver(EventKind kind, uint8_t vector, bool hasErrorCode, uint32_t errorCode) {
   ++eventsDelivered;
   inBlock_ = false;  // a watchpoint met from here on is no instruction's
+  halted = interruptShadow = debugShadow = false;
   Event event{.kind = kind,
               .vector = vector,
               .hasErrorCode = hasErrorCode,

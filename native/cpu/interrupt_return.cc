@@ -132,9 +132,9 @@ bool Cpu::interruptReturn(SizeCode opSize, uint64_t next) {
     if (!(eflagsRest & eflags::kNt)) return returnInProtectedMode(*this, opSize);
     return longMode() ? raise(kGp, 0) : returnToTask(*this, next);
   };
-  if (!dispatch()) return false;
+  // Also where it faults: SDM volume 3, "Handling Multiple NMIs".
   nmiBlocked = false;
-  return true;
+  return dispatch();
 }
 
 }  // namespace nodevm

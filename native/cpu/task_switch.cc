@@ -110,7 +110,7 @@ bool saveTask(Cpu& cpu, const TaskSwitch& request) {
   const Layout& layout = layoutOf(cpu.tr.type());
   const uint64_t base = cpu.tr.base;
   const bool isReturn = request.kind == TaskSwitchKind::kReturn;
-  const uint64_t flags = cpu.rflags() & ~(isReturn ? eflags::kNt : 0);
+  const uint64_t flags = request.flags & ~(isReturn ? eflags::kNt : 0);
   bool ok = cpu.storeSystem(base + layout.rip, request.next, layout.wordBytes) &&
             cpu.storeSystem(base + layout.flags, flags, layout.wordBytes);
   for (unsigned n = 0; ok && n < 8; ++n)
@@ -228,6 +228,7 @@ bool Cpu::taskSwitch(uint16_t selector, int kind, uint64_t next, bool hasErrorCo
   const TaskSwitchResult result = switchTask(*this, {.kind = static_cast<TaskSwitchKind>(kind),
                                                      .selector = selector,
                                                      .next = next,
+                                                     .flags = rflags(),
                                                      .hasErrorCode = hasErrorCode,
                                                      .errorCode = errorCode});
   if (result == TaskSwitchResult::kFault) return false;

@@ -17,7 +17,8 @@ enum class TaskSwitchResult : uint8_t {
 struct TaskSwitch {
   TaskSwitchKind kind;
   uint16_t selector;  // of the TSS
-  uint64_t next;      // RIP to save in the old TSS
+  uint64_t next;      // RIP and EFLAGS to save in the old TSS
+  uint64_t flags;
   bool hasErrorCode = false;
   uint32_t errorCode = 0;  // pushed on the new task's stack
 };

@@ -67,7 +67,10 @@ void finishIteration(Cpu& cpu, const Instruction* i, uint8_t indexSlot) {
   if (!i->hasRep()) return;
   const uint64_t left = addressRegister(cpu, gpr::kRcx, size) - 1;
   setRegister(cpu, gpr::kRcx, size, left);
-  if (left == 0) return;
+  if (left == 0) {
+    cpu.eflagsRest &= ~eflags::kRf;
+    return;
+  }
   cpu.repeating = true;
   cpu.rip = thisRip(cpu, i);
 }

@@ -18,7 +18,8 @@ namespace {
 constexpr uint64_t kHostSlice = 50'000;
 constexpr unsigned kLongestBlock = BlockCache::kNoLimit;
 
-constexpr uint64_t kDr6Single = 1 << 14;
+constexpr uint64_t kDr6Single = 1 << 14, kDr6GeneralDetect = 1 << 13;
+constexpr uint64_t kDebugCtlBranchStep = 1 << 1;
 
 // An exception is no instruction, and a handler may fault at its first one for ever: a run ends
 // after as many events as it may execute instructions, and these.
@@ -91,8 +92,10 @@ ExitReason Cpu::loop(uint64_t end) {
     if (halted) return ExitReason::kHalt;
     if (retired() >= end || eventsDelivered >= mostEvents_) return ExitReason::kBudget;
     startSlice(end);
-    const bool oneByOne = interruptShadow || debug.stepping || (dr7 & 0xff) != 0 ||
-                          (eflagsRest & (eflags::kTf | eflags::kRf)) != 0;
+    // A REP keeps RF to its end, and clears it itself.
+    const uint64_t stepped = eflags::kTf | (repeating ? 0 : eflags::kRf);
+    const bool oneByOne =
+        interruptShadow || debug.stepping || (dr7 & 0xff) != 0 || (eflagsRest & stepped) != 0;
     if (oneByOne) {
       stepOne();
     } else {
@@ -127,7 +130,6 @@ bool Cpu::serviceEvents(ExitReason& exit) {
   }
   if (apic.nmiPending() && !nmiBlocked) {
     apic.takeNmi();
-    halted = false;
     nmiBlocked = true;
     deliver(EventKind::kExternal, kNmi);
   } else if (open && apic.extIntPending()) {
@@ -137,7 +139,6 @@ bool Cpu::serviceEvents(ExitReason& exit) {
     exitReason = exit = ExitReason::kInterruptAcknowledge;
     return true;
   } else if (open && apic.interruptPending()) {
-    halted = false;
     deliver(EventKind::kExternal, apic.acknowledge());
   }
   return false;
@@ -207,7 +208,7 @@ void Cpu::runBlocks() {
 // from outside, or is due at a certain time, ends the slice (`remaining`).
 bool Cpu::mayGoOn() {
   constexpr uint64_t kStepped = eflags::kTf | eflags::kRf;
-  if (portWritePending || exact || halted || shutdown || (eflagsRest & kStepped) ||
+  if (portWritePending || exact || halted || shutdown || repeating || (eflagsRest & kStepped) ||
       (dr7 & 0xff) != 0 || debug.stepping || debug.watchHit || trace.full() || apic.waits() ||
       eventsDelivered >= mostEvents_)
     return false;
@@ -268,14 +269,16 @@ const Block* Cpu::decode(uint64_t gpa, unsigned limit) {
 // One instruction alone: for the trap flag, breakpoints, interrupt shadows and exact time.
 void Cpu::stepOne() {
   const bool shadowed = interruptShadow, debugQuiet = debugShadow;
-  const uint64_t flagsBefore = eflagsRest, delivered = eventsDelivered;
+  const uint64_t flagsBefore = eflagsRest, delivered = eventsDelivered, ripBefore = rip;
   // The iterations of a REP are one instruction: its breakpoint comes before the first.
   const bool resumed = std::exchange(repeating, false);
   if (!debugQuiet && !resumed && instructionBreakpoint()) return deliverFault();
   // A slice of just this instruction, whatever the budget says: nothing can be chained to it.
   sliceEnd = retired() + 1;
   remaining = 1;
-  pendingDr6_ = 0;
+  // What MOV SS met waits for the end of this one.
+  const uint64_t carried = pendingDr6_ = debugQuiet ? pendingDr6_ : 0;
+  trapDecided_ = false;
   debug.watchHit = false;
   replay.rewind();
   const Block* target = findBlock(false);
@@ -298,20 +301,32 @@ void Cpu::stepOne() {
   replay.clear();
   if (!completed) {
     debug.watchHit = false;
-    return deliverFault();
+    deliverFault();
+    return trap(carried);
   }
   ++stepsCompleted_;
   if (shadowed) interruptShadow = false;
   if (debugQuiet) debugShadow = false;
   if ((flagsBefore & eflags::kRf) && eventsDelivered == delivered && !repeating)
     eflagsRest &= ~eflags::kRf;
-  const bool trapped = (flagsBefore & eflags::kTf) && eventsDelivered == delivered;
-  const uint64_t hits = pendingDr6_ | (trapped ? kDr6Single : 0);
+  if (debugShadow) return;
+  const bool branched = !repeating && rip != ((ripBefore + target->bytes) & ripMask);
+  const bool trapped = (flagsBefore & eflags::kTf) && eventsDelivered == delivered &&
+                       !trapDecided_ && (branched || !(msr.debugCtl & kDebugCtlBranchStep));
+  trap(pendingDr6_ | (trapped ? kDr6Single : 0));
+}
+
+// #DB behind an instruction, where there is a cause.
+void Cpu::trap(uint64_t dr6Bits) {
   pendingDr6_ = 0;
-  if (hits && !debugShadow) {
-    raiseDebug(hits);
-    deliverFault();
-  }
+  if (!dr6Bits) return;
+  raiseDebug(dr6Bits);
+  deliverFault();
+}
+
+void Cpu::trapByResultingFlags() {
+  trapDecided_ = true;
+  if (eflagsRest & eflags::kTf) trap(kDr6Single);
 }
 
 // SDM volume 3, "Instruction-Breakpoint Exception Condition": a fault, unless RF is set.
@@ -335,6 +350,8 @@ void Cpu::deliverFault() {
   fault = {};
   if (pending.vector == kPf) cr2 = pending.cr2;
   if (pending.vector == kDb) dr6 = (dr6 & ~uint64_t{0xf}) | pending.dr6;
+  // The one #DB that is a fault and saves RF set. SDM volume 3, "RF flag".
+  if (pending.vector == kDb && (pending.dr6 & kDr6GeneralDetect)) eflagsRest |= eflags::kRf;
   deliver(EventKind::kFault, pending.vector, pending.hasErrorCode, pending.errorCode);
 }
 

@@ -163,11 +163,19 @@ constexpr uint64_t kElementsPerTurn = 4096;
 
 // Iterates until the count or the comparison ends it. A pause or fault leaves RCX, RSI and RDI at
 // the next iteration and the flags as the last comparison set them; the instruction then starts
-// again. Single steps, and repeats of an access that TypeScript performed, take one iteration.
+// again.
+// Single steps, watched memory, and repeats of an access that TypeScript performed. What runs alone
+// for another reason (RF, a shadow) goes on as it would in a block, so that it takes as long.
+bool takesOneElement(const Cpu& cpu) {
+  const bool guestSteps = (cpu.eflagsRest & eflags::kTf) || (cpu.dr7 & 0xff);
+  const bool stepped = guestSteps || cpu.debug.stepping || cpu.debug.breakpoints.watching();
+  return !cpu.replay.empty() || (cpu.exact && stepped);
+}
+
 template <class Operation, class T>
 [[gnu::noinline]] Progress repeatString(Cpu& cpu, const Instruction* i) {
   const Walk walk(cpu, i);
-  uint64_t budget = cpu.exact || !cpu.replay.empty() ? 1 : kElementsPerTurn;
+  uint64_t budget = takesOneElement(cpu) ? 1 : kElementsPerTurn;
   for (;;) {
     const uint64_t count = walk.at(cpu, gpr::kRcx);
     if (count == 0) return Progress::kDone;
@@ -196,6 +204,7 @@ struct String {
     switch (repeatString<Operation, T>(cpu, i)) {
       case Progress::kDone:
         cpu.debug.repeats = 0;
+        cpu.eflagsRest &= ~eflags::kRf;
         cpu.rip = nextRip(cpu, i);
         return endBlock(cpu);
       case Progress::kPaused:

@@ -144,6 +144,7 @@ bool systemReturn(Cpu& cpu, const Instruction* i) {
   cpu.rip = to64 ? rip : rip & 0xffffffff;
   cpu.setRflags(cpu.gpr[gpr::kR11 / 8] & kSysretFlags);
   enterFlat(cpu, selector + (to64 ? 16 : 0), selector + 8, to64, 3);
+  cpu.trapByResultingFlags();
   return true;
 }
 
@@ -175,6 +176,7 @@ bool systemExit(Cpu& cpu, const Instruction* i) {
 // SYSCALL masks IF as a rule, so that nothing has to be looked at between the two blocks.
 void enterSystem(Cpu& cpu, const Instruction* i) {
   if (!perform<systemCall>(cpu, i)) return fault(cpu, i);
+  cpu.trapByResultingFlags();
   if (cpu.eflagsRest & (eflags::kTf | eflags::kIf)) return leaveBlock(cpu);
   return endBlock(cpu);
 }

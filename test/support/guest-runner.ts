@@ -65,7 +65,8 @@ export function guestNames(folder = GUESTS): string[] {
  */
 export function buildGuest(name: string, sources = GUESTS): string {
   const source = join(sources, `${name}.s`);
-  const common = ['lib.inc', 'runtime.inc', 'guest.ld'].map((file) => join(GUESTS, file));
+  const included = readdirSync(GUESTS).filter((file) => /\.(inc|ld)$/.test(file));
+  const common = included.sort().map((file) => join(GUESTS, file));
   const hash = createHash('sha256');
   for (const file of [source, ...common]) hash.update(readFileSync(file));
   const folder = join(tmpdir(), 'nodevm-guests');

@@ -2,10 +2,7 @@
 # SDM volume 3, "Debug Exceptions", "Debug Registers".
 
 .include "lib.inc"
-
-.set BS, 1 << 14
-.set BD, 1 << 13
-.set TRACE, SCRATCH + 0x1000    # addresses of single steps
+.include "debugging.inc"
 
 use16
 main:
@@ -17,54 +14,6 @@ main:
   call data_breakpoints
   call general_detect
   finish
-
-# Handler that records RIP and goes on, until RIP is `stop_at`; then it resumes.
-step:
-  add rsp, 16
-  push rax
-  push rbx
-  mov eax, [trace_count]
-  mov rbx, [rsp + 16]
-  mov [TRACE + eax * 8], rbx
-  inc dword ptr [trace_count]
-  cmp rbx, [stop_at]
-  je 1f
-  cmp eax, 64
-  ja 1f
-  pop rbx
-  pop rax
-  iretq
-1:
-  and qword ptr [rsp + 32], ~FL_TF
-  pop rbx
-  pop rax
-  iretq
-
-# The same for execute breakpoints: with RF, so that IRET does not meet the same one again.
-step_over:
-  or qword ptr [rsp + 32], FL_RF
-  jmp step
-
-# Single-steps `code` up to its end.
-.macro trace code:vararg
-  mov dword ptr [trace_count], 0
-  mov qword ptr [stop_at], offset .Lend\@
-  mov qword ptr [hook], offset step
-  pushfq
-  or dword ptr [rsp], FL_TF
-  popfq
-.Lstart\@:
-  \code
-.Lend\@:
-  nop
-  mov qword ptr [hook], 0
-.endm
-
-# How many traps there were; EBX is lost.
-.macro check_steps name, count
-  mov ebx, [trace_count]
-  check "\name", ebx, \count
-.endm
 
 registers:
   mov rax, dr6
@@ -177,27 +126,6 @@ shadows:
   mov qword ptr [hook], 0
   check_steps "MOV DS has a trap", 2
   ret
-
-# Sets breakpoint 0 at an address with the given R/W and LEN bits.
-.macro breakpoint address, kind, length
-  mov eax, \address
-  mov dr0, rax
-  xor eax, eax
-  mov dr6, rax
-  mov eax, 0x402 | ((\kind) << 16) | ((\length) << 18)
-  mov dr7, rax
-.endm
-
-.macro no_breakpoints
-  mov eax, 0x400
-  mov dr7, rax
-.endm
-
-.macro check_dr6 name, want
-  mov rax, dr6
-  and eax, BS+BD+15
-  check "\name", eax, \want
-.endm
 
 execute_breakpoints:
   breakpoint "offset 2f", 0, 0
@@ -320,7 +248,3 @@ general_detect:
   mov rax, dr7
   check "GD is cleared for the handler", eax, 0x400
   ret
-
-.data
-trace_count: .quad 0
-stop_at: .quad 0

@@ -2,42 +2,7 @@
 # PIT through LINT0. SDM volume 3, "Advanced Programmable Interrupt Controller (APIC)"; Intel 8259A, 8254.
 
 .include "lib.inc"
-
-.set APIC, 0xfee00000
-.set ID, 0x20
-.set VERSION, 0x30
-.set TPR, 0x80
-.set PPR, 0xa0
-.set EOI, 0xb0
-.set SVR, 0xf0
-.set ISR, 0x100
-.set IRR, 0x200
-.set ICR, 0x300
-.set ICR_HIGH, 0x310
-.set LVT_TIMER, 0x320
-.set LVT_LINT0, 0x350
-.set LVT_LINT1, 0x360
-.set LVT_ERROR, 0x370
-.set INITIAL, 0x380
-.set CURRENT, 0x390
-.set DIVIDE, 0x3e0
-.set MASKED, 1 << 16
-.set IA32_APIC_BASE, 0x1b
-.set IA32_TSC_DEADLINE, 0x6e0
-
-.macro apic register, value
-  mov ebx, APIC + \register
-  mov dword ptr [rbx], \value
-.endm
-
-.macro read_apic register
-  mov ebx, APIC + \register
-  mov eax, [rbx]
-.endm
-
-.macro self_ipi vector
-  apic ICR, (1<<18)|(\vector)
-.endm
+.include "apic.inc"
 
 # Runs with interrupts open for a moment.
 .macro window
