@@ -88,7 +88,8 @@ bool x2apicEnabled(const Cpu& cpu) {
   return (cpu.msr.apicBase & both) == both;
 }
 
-// The APIC keeps the deadline in guest nanoseconds too: 0 where it has passed, even before power-on.
+// The APIC keeps the deadline in guest nanoseconds too: 0 where it has passed, even before
+// power-on.
 void armTscDeadline(Cpu& cpu, uint64_t ticks) {
   const uint64_t ns = ticks - cpu.msr.tscAdjust, now = cpu.nowNs();
   const bool passed = ticks <= now + cpu.msr.tscAdjust;
