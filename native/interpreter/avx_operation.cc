@@ -5,7 +5,7 @@
 
 #include "interpreter/avx_host.h"
 #include "interpreter/handlers_common.h"
-#include "interpreter/sse_control.h"
+#include "interpreter/sse_dot_product.h"
 
 namespace nodevm {
 
@@ -36,6 +36,8 @@ struct Operation {
   Destination destination;
   bool generalReg, generalRm, memoryOnly, aligned, isFloat;
   Tiny tiny;
+  // VDPPS, VDPPD: the exceptions come step by step.
+  bool (*raisesNothing)(Cpu&, const FloatSources&);
 
   bool storesRm() const {
     return destination == Destination::kRm || destination == Destination::kGeneralRm;
@@ -79,6 +81,13 @@ constexpr Tiny tinyOf(const Form& form, std::string_view mnemonic) {
   return mnemonic.ends_with("ss") ? Tiny::kLowFloat : Tiny::kLowDouble;
 }
 
+constexpr auto raisesNothingOf(const Form& form) -> bool (*)(Cpu&, const FloatSources&) {
+  if (form.map != k0F3A || !form.has(kFloat)) return nullptr;
+  return form.opcode == 0x40   ? dotProductOfFloatsRaisesNothing
+         : form.opcode == 0x41 ? dotProductOfDoublesRaisesNothing
+                               : nullptr;
+}
+
 template <Form kForm, bool kVariant>
 constexpr Code codeOf() {
   constexpr bool kExists =
@@ -102,6 +111,7 @@ constexpr Operation kOperation{
     .aligned = kForm.has(kAligned),
     .isFloat = kForm.has(kFloat),
     .tiny = kTinyResult,
+    .raisesNothing = raisesNothingOf(kForm),
 };
 
 // What a memory operand is read from, or written to, on the host.
@@ -122,9 +132,18 @@ bool compute(Cpu& cpu, const Instruction* i, const Operation& operation, Operand
     executeOnHost(code, immediate, operands);
     return true;
   }
+  const Operands before = operands;
+  const FloatSources sources{before.reg.bytes, before.vvvv.bytes,
+                             operation.storesRm() ? before.reg.bytes : before.rm.bytes,
+                             16u << (i->operandSize() & 1), immediate};
+  if (operation.raisesNothing) {
+    if (!operation.raisesNothing(cpu, sources)) return false;
+    executeOnHost(code, immediate, operands);
+    return true;
+  }
   const uint32_t guest = beginUnmasked(cpu);
   executeOnHost(code, immediate, operands);
-  return endUnmasked(cpu, guest, isTiny(operation, operands));
+  return endUnmasked(cpu, guest, isTiny(operation, operands), kRows[i->row].mnemonic, sources);
 }
 
 void loadRegisters(const Cpu& cpu, const Instruction* i, const Operation& operation,

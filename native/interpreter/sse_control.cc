@@ -1,11 +1,13 @@
 #include "interpreter/sse_control.h"
 
+#include "cpu/xstate.h"
+
 namespace nodevm {
 
 namespace {
 
 // `value` with every exception masked.
-void setHost(uint32_t value) { _mm_setcsr((value & mxcsr::kWritable) | mxcsr::kMasks); }
+void setHost(uint32_t value) { _mm_setcsr((value & kMxcsrMask) | mxcsr::kMasks); }
 
 uint32_t hostFlags() { return _mm_getcsr() & mxcsr::kFlags; }
 
@@ -89,10 +91,10 @@ uint32_t beginUnmasked(Cpu& cpu) {
   return guest;
 }
 
-bool endUnmasked(Cpu& cpu, uint32_t guest, bool tiny) {
+bool endUnmasked(Cpu& cpu, uint32_t guest, bool tiny, std::string_view mnemonic,
+                 const FloatSources& sources) {
+  constexpr uint32_t kOutOfRange = mxcsr::kOverflow | mxcsr::kUnderflow;
   const uint32_t unmasked = ~(guest >> mxcsr::kMaskShift) & mxcsr::kFlags;
-  // Known deviation: PE is that of the masked result. Hardware, raising overflow or underflow,
-  // rounds to an unbounded exponent and leaves PE clear where that is exact.
   uint32_t flags = hostFlags();
   // Masked, underflow needs a result both tiny and inexact; unmasked, a tiny one (SDM volume 1,
   // "Numeric Underflow Exception").
@@ -100,15 +102,22 @@ bool endUnmasked(Cpu& cpu, uint32_t guest, bool tiny) {
   // An unmasked exception found before computing keeps the others from being found (SDM volume 1,
   // "Priority Between Simultaneous Exceptions and SIMD Exceptions").
   if (flags & unmasked & mxcsr::kPreComputation) flags &= mxcsr::kPreComputation;
+  if ((flags & unmasked & kOutOfRange) && (flags & mxcsr::kPrecision) &&
+      !isInexact(mnemonic, sources, guest))
+    flags &= ~mxcsr::kPrecision;
   cpu.mxcsr = guest | flags;
   setHost(cpu.mxcsr);
   return !(flags & unmasked) || cpu.raise(cpu.cr4 & cr4::kOsxmmexcpt ? kXm : kUd);
 }
 
-Xmm executeUnmasked(Cpu& cpu, FloatOperation operation, Tiny tiny, Xmm a, Xmm b, uint8_t imm) {
+Xmm executeUnmasked(Cpu& cpu, FloatOperation operation, std::string_view mnemonic, Tiny tiny, Xmm a,
+                    Xmm b, uint8_t imm) {
   const uint32_t guest = beginUnmasked(cpu);
   const Xmm result = operation(a, b, imm);
-  static_cast<void>(endUnmasked(cpu, guest, hasTiny(tiny, result)));
+  const auto* first = reinterpret_cast<const uint8_t*>(&a);
+  const auto* second = reinterpret_cast<const uint8_t*>(&b);
+  static_cast<void>(endUnmasked(cpu, guest, hasTiny(tiny, result), mnemonic,
+                                {first, first, second, sizeof(Xmm), imm}));
   return result;
 }
 

@@ -5,6 +5,7 @@
 
 #include "cpu/cpu.h"
 #include "interpreter/sse_host.h"
+#include "interpreter/sse_precision.h"
 #include "interpreter/x87_state.h"
 
 namespace nodevm {
@@ -15,7 +16,7 @@ inline constexpr uint32_t kInvalid = 1 << 0, kDenormal = 1 << 1, kZeroDivide = 1
                           kOverflow = 1 << 3, kUnderflow = 1 << 4, kPrecision = 1 << 5,
                           kFlags = 0x3f, kPreComputation = kInvalid | kDenormal | kZeroDivide,
                           kMaskShift = 7, kMasks = kFlags << kMaskShift, kFlushToZero = 1 << 15,
-                          kWritable = 0xffff, kDefault = 0x1f80;
+                          kDefault = 0x1f80;
 }
 
 // At the entry of run(): the host takes over the guest's register.
@@ -62,15 +63,18 @@ inline bool avxUsable(const Cpu& cpu) { return avxEnabled(cpu) && !(cpu.cr0 & cr
 bool raiseUnlessAvxUsable(Cpu& cpu);
 
 // An operation with some exception unmasked runs between these two. The first gives the host the
-// guest's MXCSR without flags and returns the guest's; the second, told whether the result is tiny,
-// sets the flags that the guest sees and, where one of them is unmasked, records #XM (#UD without
-// CR4.OSXMMEXCPT) and returns false: the result then must not be used.
+// guest's MXCSR without flags and returns the guest's; the second, told what was computed and
+// whether the result is tiny, sets the flags that the guest sees and, where one of them is
+// unmasked, records #XM (#UD without CR4.OSXMMEXCPT) and returns false: the result then must not be
+// used.
 uint32_t beginUnmasked(Cpu& cpu);
-[[nodiscard]] bool endUnmasked(Cpu& cpu, uint32_t guest, bool tiny);
+[[nodiscard]] bool endUnmasked(Cpu& cpu, uint32_t guest, bool tiny, std::string_view mnemonic,
+                               const FloatSources& sources);
 bool hasTiny(Tiny where, Xmm result);
 
 // Executes with some exception unmasked, between the two. Where cpu.fault is pending the result
 // must not be used.
-Xmm executeUnmasked(Cpu& cpu, FloatOperation operation, Tiny tiny, Xmm a, Xmm b, uint8_t imm);
+Xmm executeUnmasked(Cpu& cpu, FloatOperation operation, std::string_view mnemonic, Tiny tiny, Xmm a,
+                    Xmm b, uint8_t imm);
 
 }  // namespace nodevm

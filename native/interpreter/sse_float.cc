@@ -1,5 +1,6 @@
 // Floating-point arithmetic and comparison.
 
+#include "interpreter/sse_dot_product.h"
 #include "interpreter/sse_handlers.h"
 #include "interpreter/sse_host_float.h"
 
@@ -9,17 +10,15 @@ using namespace simd;
 
 namespace {
 
-// DPPS and DPPD: products, then sums of neighbours, each step with its own exceptions (SDM volume
-// 2, DPPS).
 struct Floats {
   static constexpr auto kMultiply = mulps, kAddNeighbours = haddps;
-  static constexpr Tiny kTiny = Tiny::kFloats;
+  static constexpr auto kRaisesNothing = dotProductOfFloatsRaisesNothing;
   static constexpr unsigned kSums = 2;
   static Xmm mask(unsigned bits) { return dwordMask(static_cast<uint8_t>(bits)); }
 };
 struct Doubles {
   static constexpr auto kMultiply = mulpd, kAddNeighbours = haddpd;
-  static constexpr Tiny kTiny = Tiny::kDoubles;
+  static constexpr auto kRaisesNothing = dotProductOfDoublesRaisesNothing;
   static constexpr unsigned kSums = 1;
   static Xmm mask(unsigned bits) { return qwordMask(static_cast<uint8_t>(bits)); }
 };
@@ -31,12 +30,12 @@ inline Xmm dotProduct(Xmm a, Xmm b) {
   return sum;
 }
 
+// A function of its own: see storeWholeSlow().
 template <class Lanes>
-[[gnu::noinline]] Xmm dotProductUnmasked(Cpu& cpu, Xmm a, Xmm b) {
-  Xmm sum = executeUnmasked(cpu, apply<Lanes::kMultiply>, Lanes::kTiny, a, b, 0);
-  for (unsigned n = 0; n < Lanes::kSums && !cpu.fault.pending; ++n)
-    sum = executeUnmasked(cpu, apply<Lanes::kAddNeighbours>, Lanes::kTiny, sum, sum, 0);
-  return sum;
+[[gnu::noinline]] bool raisesNothing(Cpu& cpu, Xmm a, Xmm b, uint8_t imm) {
+  const auto* first = reinterpret_cast<const uint8_t*>(&a);
+  return Lanes::kRaisesNothing(
+      cpu, {first, first, reinterpret_cast<const uint8_t*>(&b), sizeof(Xmm), imm});
 }
 
 // imm8[7:4] selects the products, the others are +0; imm8[3:0] the lanes that receive the sum.
@@ -51,15 +50,12 @@ template <Path kPath, bool kMemory, class Lanes>
   if (!fetch<kPath, kMemory, Source::kXmm>(cpu, i, source)) [[unlikely]]
     return kOtherwise(cpu, i);
   const auto imm = static_cast<unsigned>(i->immediate & 0xff);
+  const Xmm old = xmm(cpu, i->reg);
+  if (kPath == Path::kSlow && !masked &&
+      !raisesNothing<Lanes>(cpu, old, source, static_cast<uint8_t>(imm)))
+    return fault(cpu, i);
   const Xmm selected = Lanes::mask(imm >> 4);
-  const Xmm a = _mm_and_si128(xmm(cpu, i->reg), selected), b = _mm_and_si128(source, selected);
-  Xmm sum;
-  if (kPath == Path::kFast || masked) {
-    sum = dotProduct<Lanes>(a, b);
-  } else {
-    sum = dotProductUnmasked<Lanes>(cpu, a, b);
-    if (cpu.fault.pending) return fault(cpu, i);
-  }
+  const Xmm sum = dotProduct<Lanes>(_mm_and_si128(old, selected), _mm_and_si128(source, selected));
   setXmm(cpu, i->reg, _mm_and_si128(sum, Lanes::mask(imm & 15)));
   return next(cpu, i);
 }

@@ -8,6 +8,7 @@
 // no stack frame. Whatever else happens, the fast path has changed nothing and goes to its slow
 // twin.
 
+#include "decoder/row.h"
 #include "interpreter/dispatch.h"
 #include "interpreter/sse_control.h"
 #include "interpreter/sse_memory.h"
@@ -235,7 +236,7 @@ template <Path kPath, bool kMemory, Source kSource, Target kTarget, Tiny kTiny, 
   if (kPath == Path::kFast || masked) {
     result = apply<kOp>(old, source, imm);
   } else {
-    result = executeUnmasked(cpu, apply<kOp>, kTiny, old, source, imm);
+    result = executeUnmasked(cpu, apply<kOp>, kRows[i->row].mnemonic, kTiny, old, source, imm);
     if (cpu.fault.pending) return fault(cpu, i);
   }
   commit<kTarget>(cpu, i, result);
