@@ -1,12 +1,11 @@
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 
 import { NodevmError } from './errors.js';
 import type { NativeAddon } from './native.js';
+import { packageFile } from './package-file.js';
 
-/** Where node-gyp leaves the addon, from the package's root; src/ and dist/ are both one level below. */
+/** Where node-gyp leaves the addon. */
 const PLACES = ['build/Release/nodevm.node', 'build/Debug/nodevm.node'] as const;
 
 /**
@@ -15,8 +14,7 @@ const PLACES = ['build/Release/nodevm.node', 'build/Debug/nodevm.node'] as const
  * was looked for and what to run
  */
 export function loadNative(): NativeAddon {
-  const root = dirname(dirname(fileURLToPath(import.meta.url)));
-  const candidates = PLACES.map((place) => join(root, place));
+  const candidates = PLACES.map(packageFile);
   const path = candidates.find((candidate) => existsSync(candidate));
   if (path === undefined) {
     throw new NodevmError(

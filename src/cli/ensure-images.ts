@@ -4,14 +4,15 @@
  */
 import { spawnSync } from 'node:child_process';
 import process from 'node:process';
-import { fileURLToPath } from 'node:url';
 
 import { findImages } from '../images.js';
 import { holdsInit } from '../images/default-guest.js';
+import { packageFile } from '../package-file.js';
 
 const found = await findImages();
 if (found === undefined || !(await holdsInit(found.initrd))) {
-  const build = fileURLToPath(new URL('../images/build.js', import.meta.url));
   // Our own words belong on stderr: stdout is the guest's.
-  spawnSync(process.execPath, [build], { stdio: ['inherit', process.stderr.fd, 'inherit'] });
+  spawnSync(process.execPath, [packageFile('dist/images/build.js')], {
+    stdio: ['inherit', process.stderr.fd, 'inherit'],
+  });
 }

@@ -24,13 +24,14 @@ import {
 } from '../images.js';
 import { packInitramfs, type InitramfsEntry } from '../initramfs/cpio.js';
 import { readInitramfs } from '../initramfs/segments.js';
+import { packageFile } from '../package-file.js';
 import { PrivateApt, unpack, type Package } from './apt.js';
 import { capture } from './process.js';
 
 const BUSYBOX_PACKAGE = 'busybox-static';
 
-/** Our /init, which lies beside src/ and dist/ alike. */
-const INIT_SCRIPT = new URL('../../images/init', import.meta.url);
+/** Our /init. */
+const INIT_SCRIPT = packageFile('images/init');
 
 /** Where packages put BusyBox, before and after the merge of /bin into /usr/bin. */
 const BUSYBOX_PATHS = ['bin/busybox', 'usr/bin/busybox'];

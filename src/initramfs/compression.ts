@@ -1,5 +1,4 @@
 /** The compressions that the kernel knows for an initramfs (lib/decompress.c), in and out. */
-import { gzipSync } from 'fflate';
 import { badInitrd } from './bad.js';
 import { bunzip2 } from './codecs/bzip2.js';
 import type { Decoded, Decoder } from './codecs/codec.js';
@@ -76,14 +75,16 @@ export async function compress(
   archive: Uint8Array,
   compression: OutputCompression,
 ): Promise<Uint8Array> {
+  // What compresses is loaded when it is wanted: every start of a machine would wait for it.
   switch (compression) {
     case 'none':
       return archive;
-    case 'gzip':
+    case 'gzip': {
       // Not node:zlib, whose output differs between its versions and processors.
+      const { gzipSync } = await import('fflate');
       return gzipSync(archive, { level: GZIP_LEVEL, mtime: 0 });
+    }
     case 'zstd': {
-      // Loaded when it is wanted: every start of a machine would wait for it.
       const { Zstd } = await import('@hpcc-js/wasm-zstd');
       return (await Zstd.load()).compress(archive, ZSTD_LEVEL);
     }

@@ -4,13 +4,14 @@ import { readFileSync } from 'node:fs';
 import { NodevmError } from '../errors.js';
 import { BIOS_ROM, RESET_VECTOR, SHADOW_RAM } from '../layout.js';
 import type { GuestMemory } from '../memory.js';
+import { packageFile } from '../package-file.js';
 import type { DriveGeometry } from './drive-geometry.js';
 import { buildE820 } from './e820.js';
 import type { EntryState } from './entry-state.js';
 import { ramSizes } from './placement.js';
 
-/** The image that bios/build.sh makes; the path is the same from src/loader and dist/loader. */
-const IMAGE = new URL('../../bios/nodevm.rom', import.meta.url);
+/** The image that bios/build.sh makes. */
+const IMAGE = packageFile('bios/nodevm.rom');
 
 /** Offsets and sizes of bios/hand-off.s, whose layout the signature names. */
 const HAND_OFF = {

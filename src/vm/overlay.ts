@@ -2,12 +2,13 @@ import { readFile } from 'node:fs/promises';
 
 import { NodevmError } from '../errors.js';
 import { nod, packObject, symlink, file } from '../initramfs/object.js';
+import { packageFile } from '../package-file.js';
 
 /** Where the agent lies until it has started. */
 const HOME = '/.nodevm';
 
-/** Our agent, which lies beside src/ and dist/ alike. */
-const AGENT = new URL('../../images/agent/agent', import.meta.url);
+/** Our agent. */
+const AGENT = packageFile('images/agent/agent');
 
 /** Character devices of the guest: Documentation/admin-guide/devices.txt. */
 const TTY_S1 = { major: 4, minor: 65 };

@@ -4,6 +4,7 @@ import type { MachineConfig } from '../config.js';
 import { NodevmError } from '../errors.js';
 import type { MachineExit } from '../machine-exit.js';
 import type { RegisterName } from '../native.js';
+import { packageFile } from '../package-file.js';
 import type { BytePort } from '../serial-link.js';
 import type { MachineHandle, Registers } from './handle.js';
 import type {
@@ -16,8 +17,8 @@ import type {
   WorkerStart,
 } from './worker-messages.js';
 
-/** The built worker: threads start from JavaScript; src/ and dist/ are both one level below the root. */
-const WORKER = new URL('../../dist/vm/worker-main.js', import.meta.url);
+/** The built worker: threads start from JavaScript. */
+const WORKER = packageFile('dist/vm/worker-main.js');
 
 /** A serial line whose machine is in another thread. */
 class RemoteLine implements BytePort {
