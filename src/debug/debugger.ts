@@ -98,9 +98,11 @@ export class Debugger {
   /**
    * Sets a breakpoint.
    * @returns a function that takes it away again
-   * @throws NodevmError `E_USAGE` for a watchpoint of no length
+   * @throws NodevmError `E_USAGE` for an address that is no bigint, such as that of a symbol which is not there,
+   *   and for a watchpoint of no length
    */
   add(breakpoint: Breakpoint): () => void {
+    requireAddress(breakpoint.address);
     if ('length' in breakpoint && !(breakpoint.length >= 1)) {
       throw new NodevmError(
         'E_USAGE',
@@ -118,8 +120,10 @@ export class Debugger {
   /**
    * Calls `passed` each time the instruction at a linear address is next; the guest goes on.
    * @returns a function that takes it away again
+   * @throws NodevmError `E_USAGE` for an address that is no bigint
    */
   whenAt(address: bigint, passed: () => void): () => void {
+    requireAddress(address);
     const own = { address, passed };
     this.passages.add(own);
     this.publish();
@@ -363,4 +367,12 @@ export class Debugger {
       })),
     );
   }
+}
+
+function requireAddress(address: unknown): void {
+  if (typeof address === 'bigint') return;
+  throw new NodevmError(
+    'E_USAGE',
+    `address of a breakpoint is ${String(address)}, expected a bigint`,
+  );
 }
