@@ -31,7 +31,7 @@ struct Block {
   // translated code.
   Handler first = nullptr;
   const uint8_t* translation = nullptr;  // nullptr: not translated
-  mutable uint16_t visits = 0;           // a profile: no part of what the block is
+  mutable uint16_t visitsLeft = 0;       // before it is translated
 
   // Where the jump cache may know it from: one RIP, or several.
   static constexpr uint64_t kNoRip = uint64_t{1} << 63;  // not canonical

@@ -1,5 +1,7 @@
 #include "jit/jit.h"
 
+#include <algorithm>
+
 #include "cpu/cpu.h"
 #include "interpreter/binding.h"
 #include "interpreter/dispatch.h"
@@ -50,17 +52,21 @@ void Jit::watch(Block& block) {
   // Translated code is for 64-bit mode: no segment limits, no masks. An instruction that crosses
   // pages has to be looked up each time.
   if (!cpu_.code64() || block.secondPage != Block::kNoPage || cpu_.trace.everyBlock()) return;
+  constexpr unsigned kMostVisits = 0xffff;
+  const unsigned visits = volatilePages_.raise(options_.threshold, block.gpa, cpu_.retired());
+  block.visitsLeft = static_cast<uint16_t>(std::min(visits, kMostVisits));
   block.first = block.code[0].handler;
   block.code[0].handler = countVisit;
 }
 
 void Jit::countVisit(Cpu& cpu, const Instruction* i) {
   const Block& block = *cpu.block;
-  if (++block.visits > cpu.jit->options_.threshold && !cpu.jit->full_) {
-    cpu.jit->translate(*cpu.blocks->find(block.gpa, block.key));
-    return block.code[0].handler(cpu, i);
+  if (block.visitsLeft > 0) {
+    --block.visitsLeft;
+    return block.first(cpu, i);
   }
-  return block.first(cpu, i);
+  cpu.jit->translate(*cpu.blocks->find(block.gpa, block.key));
+  return block.code[0].handler(cpu, i);
 }
 
 void Jit::translate(Block& block) {
@@ -94,10 +100,10 @@ void Jit::translate(Block& block) {
   });
 }
 
-void Jit::link(Emitter::Fixup site, const uint8_t* unlinked, uint64_t gpa) {
+void Jit::link(const Block& from, Emitter::Fixup site, const uint8_t* unlinked, uint64_t gpa) {
   const uint8_t* target = unlinked;
   if (options_.link) {
-    sites_.add(gpa, {site, unlinked});
+    sites_.add(gpa, {site, unlinked, &from});
     const Block* block = cpu_.blocks->find(gpa, cpu_.blockKey);
     if (block && block->translation) target = block->translation;
   }
@@ -109,6 +115,7 @@ void Jit::forget(Block& block) {
     for (Instruction& slot : cpu_.jitSlots.slots) slot.handler = leaveDeadBlock;
   if (!block.translation) return;
   block.translation = nullptr;
+  volatilePages_.noteDeath(block.gpa, cpu_.retired());
   sites_.each(block.gpa, [&](const LinkSites::Site& site) {
     Emitter::patch(buffer_, site.fixup, site.unlinked);
   });

@@ -12,6 +12,7 @@
 #include "jit/link_sites.h"
 #include "jit/profile.h"
 #include "jit/thunks.h"
+#include "jit/volatile_pages.h"
 
 namespace nodevm {
 
@@ -50,8 +51,9 @@ class Jit {
   // For the translator.
   const CodeBuffer& buffer() const { return buffer_; }
   const Thunks& thunks() const { return thunks_; }
-  // A rel32 that leads to the block at gpa when there is a translation of it, else to `unlinked`.
-  void link(Emitter::Fixup site, const uint8_t* unlinked, uint64_t gpa);
+  // A rel32 in the code of `from` that leads to the block at gpa when there is a translation of it,
+  // else to `unlinked`.
+  void link(const Block& from, Emitter::Fixup site, const uint8_t* unlinked, uint64_t gpa);
 
  private:
   Jit(Cpu& cpu, const JitOptions& options);
@@ -75,6 +77,7 @@ class Jit {
   Area hot_, cold_;
   bool full_ = false;
   LinkSites sites_;
+  VolatilePages volatilePages_;
   JitStatistics statistics_;
 };
 

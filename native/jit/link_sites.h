@@ -1,10 +1,11 @@
 #pragma once
 // The jumps from block to block, by where they lead: patched when a translation appears there or
-// dies. Jumps of dead blocks stay until everything is dropped, as their code does.
+// dies. Those of dead blocks are taken out by whoever comes across them.
 
 #include <cstdint>
 #include <vector>
 
+#include "interpreter/block_cache.h"
 #include "jit/emitter.h"
 
 namespace nodevm {
@@ -14,23 +15,34 @@ class LinkSites {
   struct Site {
     Emitter::Fixup fixup;
     const uint8_t* unlinked;  // where it goes without a translation
+    const Block* from;        // whose code it is in
   };
 
   void add(uint64_t gpa, const Site& site) {
     uint32_t& newest = newest_[bucketOf(gpa)];
-    sites_.push_back({site, gpa, newest});
-    newest = static_cast<uint32_t>(sites_.size());
+    const uint32_t number = takeNumber();
+    sites_[number - 1] = {site, gpa, newest};
+    newest = number;
   }
+  // Not while a block is being translated, which looks like a dead one.
   template <class Function>
-  void each(uint64_t gpa, const Function& function) const {
-    for (uint32_t number = newest_[bucketOf(gpa)]; number != 0;) {
-      const Listed& listed = sites_[number - 1];
+  void each(uint64_t gpa, const Function& function) {
+    for (uint32_t* link = &newest_[bucketOf(gpa)]; *link != 0;) {
+      Listed& listed = sites_[*link - 1];
+      if (!listed.site.from->translation) {
+        const uint32_t number = *link;
+        *link = listed.older;
+        listed.older = free_;
+        free_ = number;
+        continue;
+      }
       if (listed.gpa == gpa) function(listed.site);
-      number = listed.older;
+      link = &listed.older;
     }
   }
   void clear() {
     sites_.clear();
+    free_ = 0;
     newest_.assign(kBuckets, 0);
   }
 
@@ -42,9 +54,19 @@ class LinkSites {
     uint64_t gpa;
     uint32_t older;  // in the same bucket: number in sites_ from 1, 0: none
   };
+  uint32_t takeNumber() {
+    if (free_ == 0) {
+      sites_.emplace_back();
+      return static_cast<uint32_t>(sites_.size());
+    }
+    const uint32_t number = free_;
+    free_ = sites_[number - 1].older;
+    return number;
+  }
   static size_t bucketOf(uint64_t gpa) { return gpa * 0x9e3779b97f4a7c15 >> 46; }
 
   std::vector<Listed> sites_;
+  uint32_t free_ = 0;  // numbers that are free again, listed by `older`
   std::vector<uint32_t> newest_ = std::vector<uint32_t>(kBuckets);
 };
 

@@ -210,7 +210,7 @@ void Translator::emitExits() {
     const uint8_t* unlinked = e_.here();
     e_.moveImmediate(host::kR11, static_cast<uint64_t>(exit.pageOffset));
     e_.jumpTo(jit_.thunks().probe);
-    jit_.link(exit.from, unlinked,
+    jit_.link(block_, exit.from, unlinked,
               (block_.gpa & kPageMask) + static_cast<uint64_t>(exit.pageOffset));
   }
 }

@@ -3,6 +3,8 @@ import { readFileSync } from 'node:fs';
 
 import { beforeAll, describe, expect, it } from 'vitest';
 
+import { ExitReason } from '../../src/native.js';
+import { Bench } from '../support/bench.js';
 import { BOOT_TIMEOUT_MS, createGuest, recordConsole } from '../support/boot.js';
 import { INTERPRETER, TRANSLATOR, TRANSLATORS, type EngineOptions } from '../support/engines.js';
 import { buildGuest, guestNames, GuestRunner, type GuestResult } from '../support/guest-runner.js';
@@ -45,6 +47,23 @@ it('misses a small TLB more often', () => {
     return runner.statistics().tlbMisses;
   });
   expect(missedSmall).toBeGreaterThan(2 * missed);
+});
+
+it('does not translate again and again what is written all the time', () => {
+  const code = [
+    ...[0xb9, 0xd0, 0x07, 0, 0], // mov ecx, 2000
+    ...[0x89, 0x0d, 7, 0, 0, 0], // 5: mov [rip + 7], ecx, the constant below
+    ...[0xba, 40, 0, 0, 0], // mov edx, 40
+    ...[0x81, 0xc3, 0, 0, 0, 0], // 10: add ebx, 0
+    ...[0xff, 0xca, 0x75, 0xf6], // dec edx; jnz 10
+    ...[0xff, 0xc9, 0x75, 0xe7, 0xf4], // dec ecx; jnz 5; hlt
+  ];
+  const bench = new Bench({ engine: 'jit' }, code);
+  expect(bench.run()).toBe(ExitReason.Halt);
+  expect(bench.native.getRegister('rbx')).toBe(BigInt((40 * 2000 * 2001) / 2));
+  const { blocksTranslated } = bench.native.statistics();
+  expect(blocksTranslated).toBeGreaterThan(0);
+  expect(blocksTranslated).toBeLessThan(40);
 });
 
 /** Registers after every so many instructions of a guest. */
