@@ -218,6 +218,9 @@ export function gsiOfIrq(irq: number): number {
   return irq === PIT.irq ? 2 : irq;
 }
 
+/** I/O APIC pin of the 8259s' INTR, which no ISA interrupt has. */
+export const PIC_OUTPUT_PIN = 0;
+
 // ---- RAM split -----------------------------------------------------------------------------------
 
 /** Bytes of RAM on either side of the MMIO hole. */

@@ -129,12 +129,14 @@ class Interrupts {
 
   /** @param onLine called with the level of each pin of the I/O APIC */
   constructor(cpu: NativeCpu, onLine: (pin: number, level: boolean) => void) {
-    this.pic = new PicPair({ output: { set: (level) => cpu.setIntr(level) } });
     this.ioApic = new IoApic({
       deliver: (m) => {
         cpu.apicMessage(m.destination, m.logical, m.deliveryMode, m.vector, m.level);
       },
     });
+    // LINT0 of the processor, and pin 0 for virtual wire mode through the I/O APIC.
+    const intr: IrqLine = { set: (level) => cpu.setIntr(level) };
+    this.pic = new PicPair({ output: fanOut(intr, this.ioApic.line(layout.PIC_OUTPUT_PIN)) });
     this.pins = Array.from({ length: 24 }, (_, n) => {
       return new SharedLine(fanOut({ set: (level) => onLine(n, level) }, this.ioApic.line(n)));
     });

@@ -88,8 +88,10 @@ int LocalApic::VectorSet::highest() const {
 }
 
 void LocalApic::reset(uint32_t id) {
+  const bool lint0 = lint0_;  // the wire's
   *this = LocalApic{};
   id_ = id;
+  lint0_ = lint0;
   for (uint32_t& entry : lvt_) entry = kMasked;
 }
 
@@ -251,9 +253,10 @@ void LocalApic::sendIpi(uint64_t icr) {
   const bool deassert = mode == kInitMode && (icr & (1 << 15)) && !(icr & (1 << 14));
   if (deassert) return;
   if ((mode == kFixed || mode == kLowest) && vector < 16) return noteError(kErrorSendIllegal);
-  const bool self =
-      shorthand == 1 || shorthand == 2 || (shorthand == 0 && addressed(destination, logical));
-  if (self && mode != kInitMode && mode != kStartUp) message(id_, false, mode, vector, false);
+  const bool named = shorthand == 0 && addressed(destination, logical);
+  const bool self = named || shorthand == 1 || shorthand == 2;
+  // By shorthand no INIT reaches the sender, and the bootstrap processor never waits for a SIPI.
+  if (self && (mode != kInitMode || named)) message(id_, false, mode, vector, false);
 }
 
 void LocalApic::noteError(uint32_t bit) {

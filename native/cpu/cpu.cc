@@ -41,6 +41,22 @@ void Cpu::reset() {
   note({.linear = codeLinear(rip), .kind = RecordKind::kReset});
 }
 
+// The same table, column "INIT": registers of the FPU and SSE, XCR0, MSRs, and the cache control
+// bits stay as they are; the local APIC keeps its mode.
+void Cpu::initialise() {
+  const CpuState kept = *this;
+  reset();
+  x87 = kept.x87;
+  mxcsr = kept.mxcsr;
+  std::memcpy(vector, kept.vector, sizeof vector);
+  xcr0 = kept.xcr0;
+  msr = kept.msr;
+  msr.efer = msr.debugCtl = 0;
+  cr0 = cr0::kEt | (kept.cr0 & (cr0::kCd | cr0::kNw));
+  apic.setMode(msr.apicBase & apic_base::kEnable, msr.apicBase & apic_base::kX2apic);
+  updateMode();
+}
+
 // --- derived state
 
 namespace {

@@ -82,6 +82,8 @@ class Cpu : public GeneralRegisters, public HotState, public CpuState {
   Cpu& operator=(const Cpu&) = delete;
 
   void reset();
+  // INIT, at an instruction boundary.
+  void initialise();
   // Runs until the budget or an exit. interpreter/run.cc.
   ExitReason run(uint64_t maxInstructions);
 

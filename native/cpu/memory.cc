@@ -109,7 +109,9 @@ bool Cpu::translateSpan(uint64_t linear, unsigned size, Rights rights, bool writ
 // --- physical accesses
 
 bool Cpu::isApicPage(uint64_t gpa) const {
-  return (msr.apicBase & 0xc00) == 0x800 && ((gpa ^ msr.apicBase) & kApicPageMask) == 0;
+  const bool xapic =
+      (msr.apicBase & (apic_base::kX2apic | apic_base::kEnable)) == apic_base::kEnable;
+  return xapic && ((gpa ^ msr.apicBase) & kApicPageMask) == 0;
 }
 
 bool Cpu::leaveForMmio(ReplayLog::Kind kind, uint64_t gpa, unsigned size, uint64_t value) {

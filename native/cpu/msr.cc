@@ -33,8 +33,6 @@ constexpr uint64_t kMiscEnableWritable = 1u << 0 | 1u << 3 | 1u << 16 | 1u << 18
 constexpr uint64_t kMiscEnableReadOnly = 1u << 7 | 1u << 11 | 1u << 12;
 constexpr uint64_t kMiscEnableFixed = 1u << 11 | 1u << 12;
 
-constexpr uint64_t kApicX2 = 1 << 10, kApicEnable = 1 << 11;
-
 // SDM volume 3, "Memory Types That Can Be Encoded in MTRRs".
 bool isMtrrType(uint64_t type) { return type <= 6 && type != 2 && type != 3; }
 // SDM volume 3, "Memory Types That Can Be Encoded With PAT".
@@ -84,7 +82,7 @@ bool exists(const Cpu& cpu, uint32_t index) {
 }
 
 bool x2apicEnabled(const Cpu& cpu) {
-  constexpr uint64_t both = kApicEnable | kApicX2;
+  constexpr uint64_t both = apic_base::kEnable | apic_base::kX2apic;
   return (cpu.msr.apicBase & both) == both;
 }
 
@@ -110,8 +108,9 @@ void setTscAdjust(Cpu& cpu, uint64_t adjust) {
 // State Transitions with IA32_APIC_BASE, INIT, and Reset".
 bool writeApicBase(Cpu& cpu, uint64_t value) {
   constexpr uint64_t reserved = 0x2ff | kAboveMaxPhysical;
-  const bool enabled = value & kApicEnable, x2apic = value & kApicX2;
-  const bool wasEnabled = cpu.msr.apicBase & kApicEnable, wasX2apic = cpu.msr.apicBase & kApicX2;
+  const bool enabled = value & apic_base::kEnable, x2apic = value & apic_base::kX2apic;
+  const bool wasEnabled = cpu.msr.apicBase & apic_base::kEnable,
+             wasX2apic = cpu.msr.apicBase & apic_base::kX2apic;
   const bool illegal = (x2apic && !has(cpu.features, Feature::kX2apic)) || (x2apic && !enabled) ||
                        (wasX2apic && enabled && !x2apic) || (!wasEnabled && enabled && x2apic);
   if ((value & reserved) || illegal) return cpu.raise(kGp, 0);

@@ -77,6 +77,9 @@ struct MsrState {
 namespace efer {
 inline constexpr uint64_t kSce = 1, kLme = 1 << 8, kLma = 1 << 10, kNxe = 1 << 11;
 }
+namespace apic_base {
+inline constexpr uint64_t kX2apic = 1 << 10, kEnable = 1 << 11;
+}
 namespace cr0 {
 inline constexpr uint64_t kPe = 1, kMp = 2, kEm = 4, kTs = 8, kEt = 16, kNe = 32, kWp = 1 << 16,
                           kAm = 1 << 18, kNw = 1 << 29, kCd = 1 << 30, kPg = uint64_t{1} << 31;

@@ -116,7 +116,7 @@ bool Cpu::serviceEvents(ExitReason& exit) {
   }
   if (apic.initPending()) {
     apic.takeInit();
-    reset();
+    initialise();
     return false;
   }
   if (debug.stepping && debug.stepMasksInterrupts && !halted) return false;

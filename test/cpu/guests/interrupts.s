@@ -4,19 +4,6 @@
 .include "lib.inc"
 .include "apic.inc"
 
-# Runs with interrupts open for a moment.
-.macro window
-  sti
-  nop
-  nop
-  cli
-.endm
-
-.macro clear_log
-  mov dword ptr [log_count], 0
-  mov qword ptr [log], 0
-.endm
-
 use16
 main:
   enter_long
@@ -39,55 +26,6 @@ main:
   call legacy
   call x2apic
   finish
-
-# Handler of everything: logs the vector, and ends it at the local APIC unless `no_eoi`. Exceptions go on
-# to the runtime.
-record:
-  cmp dword ptr [rsp], 32
-  jae 1f
-  cmp dword ptr [rsp], V_NMI
-  je 1f
-  mov qword ptr [hook], 0
-  mov rsp, [resume_sp]
-  jmp [resume]
-1:
-  push rax
-  push rbx
-  push rcx
-  mov eax, [rsp + 24]
-  mov ecx, [log_count]
-  and ecx, 7
-  mov [log + rcx], al
-  inc dword ptr [log_count]
-  cmp eax, V_NMI
-  je 2f
-  cmp dword ptr [no_eoi], 0
-  jne 2f
-  cmp eax, 0x20
-  jb 3f
-  cmp eax, 0x30
-  jae 3f
-  mov al, 0x20
-  out 0x20, al
-  jmp 2f
-3:
-  mov ebx, APIC + EOI
-  mov dword ptr [rbx], 0
-2:
-  cmp qword ptr [inside], 0
-  je 1f
-  call [inside]
-1:
-  pop rcx
-  pop rbx
-  pop rax
-  add rsp, 16
-  iretq
-
-.macro check_log name, want
-  mov rax, [log]
-  check "\name", eax, \want
-.endm
 
 registers:
   mov ecx, IA32_APIC_BASE
@@ -481,9 +419,4 @@ x2apic:
   ret
 
 .data
-.balign 8
-log: .quad 0, 0
-log_count: .quad 0
-no_eoi: .quad 0
-inside: .quad 0
 nested: .quad 0

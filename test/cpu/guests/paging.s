@@ -1,10 +1,10 @@
-# 4-level paging: every right against every access, A and D bits, reserved bits, large pages, the TLB.
+# 4-level paging: rights of several levels, A and D bits, reserved bits, large pages, the TLB; sweep64.s has every right.
 # SDM volume 3, "4-Level Paging", "Access Rights", "Page-Fault Exceptions", "Caching Translation Information".
 #
-# The runtime's own pages are made supervisor pages, since SMEP and SMAP forbid their use otherwise. User code
-# runs from a copy of a stub in a page of its own.
+# The runtime's own pages are made supervisor pages, since SMEP and SMAP forbid their use otherwise.
 
 .include "lib.inc"
+.include "pages.inc"
 
 .set PT, 0x110000               # page table for the 2 MiB at WINDOW
 .set PD2, 0x111000              # a second set of tables, for large pages high up
@@ -12,23 +12,7 @@
 .set FRAME, 0x300000            # what it maps
 .set USER_CODE, WINDOW + 0x100000
 .set USER_CODE_FRAME, 0x301000
-.set NX, 1 << 31                # in the upper half of an entry
 .set HIGH, 0x7f8000000000       # linear, by PML4 entry 255
-
-.set P, 1
-.set W, 2
-.set U, 4
-.set A, 0x20
-.set D, 0x40
-.set LARGE, 0x80
-.set G, 0x100
-
-# Page-fault error code bits.
-.set E_P, 1
-.set E_W, 2
-.set E_U, 4
-.set E_RSVD, 8
-.set E_I, 16
 
 # Sets the entry for WINDOW, and drops what is cached of it.
 .macro entry low, high=0
@@ -57,15 +41,7 @@ main:
   mov dword ptr [PT + 0x808], USER_CODE_FRAME + 0x1000 + P + W + U
   mov rax, cr3
   mov cr3, rax
-  cld
-  mov esi, offset user_stubs
-  mov edi, USER_CODE_FRAME
-  mov ecx, offset user_stubs_end - user_stubs
-  rep movsb
   mov byte ptr [FRAME], 0xc3                    # RET: the page can be called
-  mov byte ptr [FRAME + 0x10], 0xcd             # INT 0x80: user code can be called
-  mov byte ptr [FRAME + 0x11], SYSTEM_CALL
-  call sweep
   call levels
   call accessed_and_dirty
   call reserved_bits
@@ -75,230 +51,6 @@ main:
   call implicit
   call identifiers
   finish
-
-# ---- the sweep -----------------------------------------------------------------------------------------
-
-# For all 2^3 * 2 entries (P, W, U, NX) and all 2^3 modes (WP, SMEP, SMAP) x AC: supervisor and user read, write
-# and fetch. The expectation is computed here from the rules of "Determination of Access Rights".
-# R8: entry bits (P W U, NX as bit 3). R9: mode bits (WP, SMEP, SMAP, AC). R10: access (0 read, 1 write,
-# 2 fetch; + 4 for user).
-sweep:
-  xor r13d, r13d                                # mismatches
-  xor r9d, r9d
-.Lmode:
-  call set_mode
-  xor r8d, r8d
-.Lentry:
-  mov eax, r8d
-  and eax, 7
-  or eax, FRAME
-  xor edx, edx
-  test r8d, 8
-  jz 1f
-  mov edx, NX
-1:
-  mov [PT], eax
-  mov [PT + 4], edx
-  xor r10d, r10d
-.Laccess:
-  mov eax, WINDOW
-  invlpg [rax]
-  call expected_error
-  mov r12d, eax
-  call try_access
-  cmp eax, r12d
-  je 1f
-  inc r13d
-  mov r14d, r8d
-  shl r14d, 8
-  or r14d, r9d
-  shl r14d, 8
-  or r14d, r10d
-  shl eax, 24
-  or r14d, eax
-1:
-  inc r10d
-  cmp r10d, 3
-  jne 1f
-  inc r10d
-1:
-  cmp r10d, 7
-  jb .Laccess
-  inc r8d
-  cmp r8d, 16
-  jb .Lentry
-  inc r9d
-  cmp r9d, 16
-  jb .Lmode
-  xor r9d, r9d
-  call set_mode
-  test r13d, r13d
-  jz 1f
-  check "the last mismatch (got, entry, mode, access)", r14d, 0
-1:
-  check "permission sweep: mismatches", r13d, 0
-  ret
-
-# CR0.WP, CR4.SMEP, CR4.SMAP and EFLAGS.AC from R9.
-set_mode:
-  clear_bits cr0, CR0_WP
-  clear_bits cr4, CR4_SMEP+CR4_SMAP
-  test r9d, 1
-  jz 1f
-  set_bits cr0, CR0_WP
-1:
-  test r9d, 2
-  jz 1f
-  set_bits cr4, CR4_SMEP
-1:
-  test r9d, 4
-  jz 1f
-  set_bits cr4, CR4_SMAP
-1:
-  ret
-
-# The error code that the access should give, or 0xff for none, in EAX.
-expected_error:
-  mov eax, r10d
-  and eax, 4                                    # E_U
-  mov ecx, r10d
-  and ecx, 3
-  cmp ecx, 1
-  jne 1f
-  or eax, E_W
-1:
-  cmp ecx, 2
-  jne 1f
-  or eax, E_I
-1:
-  test r8d, P
-  jz .Lfault
-  or eax, E_P
-  test r10d, 4
-  jnz .Luser
-  cmp ecx, 2
-  je .Lsupervisor_fetch
-  test r8d, U
-  jz 1f
-  test r9d, 4                                   # SMAP
-  jz 1f
-  test r9d, 8                                   # AC
-  jz .Lfault
-1:
-  cmp ecx, 1
-  jne .Lallowed
-  test r8d, W
-  jnz .Lallowed
-  test r9d, 1                                   # WP
-  jnz .Lfault
-  jmp .Lallowed
-.Lsupervisor_fetch:
-  test r8d, 8                                   # NX
-  jnz .Lfault
-  test r8d, U
-  jz .Lallowed
-  test r9d, 2                                   # SMEP
-  jnz .Lfault
-  jmp .Lallowed
-.Luser:
-  test r8d, U
-  jz .Lfault
-  cmp ecx, 2
-  je 1f
-  cmp ecx, 1
-  jne .Lallowed
-  test r8d, W
-  jz .Lfault
-  jmp .Lallowed
-1:
-  test r8d, 8
-  jnz .Lfault
-.Lallowed:
-  mov eax, 0xff
-.Lfault:
-  ret
-
-# Performs the access of R10; the error code in EAX, or 0xff. Other vectors give 0xee.
-try_access:
-  arm .Ltried, .Ltried
-  mov edi, WINDOW
-  lea eax, [r10d * 8]
-  lea rax, [rax + .Laccesses]
-  test r9d, 8
-  jz 1f
-  pushfq
-  or dword ptr [rsp], FL_AC
-  popfq
-1:
-  jmp rax
-.balign 8
-.Laccesses:
-  mov al, [rdi]
-  jmp .Ltried
-.balign 8
-  mov byte ptr [rdi + 8], 0
-  jmp .Ltried
-.balign 8
-  call rdi
-  jmp .Ltried
-.balign 8
-  ud2
-.balign 8
-  jmp .Luser_access
-.balign 8
-  jmp .Luser_access
-.balign 8
-  jmp .Luser_access
-.Luser_access:
-  mov eax, r10d
-  and eax, 3
-  shl eax, 4
-  add eax, USER_CODE
-  push USER_DATA
-  push USER_CODE + 0x1800
-  pushfq
-  push USER_CODE64
-  push rax
-  iretq
-.Ltried:
-  push 2
-  popfq
-  mov dword ptr [resume], offset unexpected64
-  mov eax, 0xff
-  cmp dword ptr [last_vector], NONE
-  je 1f
-  cmp dword ptr [last_vector], SYSTEM_CALL
-  je 1f
-  mov eax, 0xee
-  cmp dword ptr [last_vector], V_PF
-  jne 1f
-  mov eax, [last_error]
-  mov rcx, [last_cr2]
-  cmp dword ptr [last_cr2 + 4], 0
-  jne 2f
-  and ecx, ~0x1f
-  cmp ecx, WINDOW
-  je 1f
-2:
-  mov eax, 0xdd
-1:
-  ret
-
-# Copied to USER_CODE; 16 bytes each: read, write, fetch.
-.balign 16
-user_stubs:
-  mov al, [rdi]
-  int SYSTEM_CALL
-.balign 16
-  mov byte ptr [rdi + 8], 0
-  int SYSTEM_CALL
-.balign 16
-  lea rax, [rdi + 0x10]
-  jmp rax
-.balign 16
-user_stubs_end:
-
-# ---- the rest -------------------------------------------------------------------------------------------------
 
 # Rights are the AND of all levels, NX the OR; the error code says whether any level was absent.
 levels:

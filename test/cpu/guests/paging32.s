@@ -2,6 +2,7 @@
 # SDM volume 3, "32-Bit Paging", "PAE Paging".
 
 .include "lib.inc"
+.include "pages.inc"
 
 .set PD, 0x100000
 .set PT, 0x101000
@@ -11,19 +12,6 @@
 .set WINDOW, 0x40000000
 .set FRAME, 0x300000
 .set OTHER, 0x301000
-
-.set P, 1
-.set W, 2
-.set U, 4
-.set A, 0x20
-.set D, 0x40
-.set LARGE, 0x80
-.set E_P, 1
-.set E_W, 2
-.set E_U, 4
-.set E_RSVD, 8
-.set E_I, 16
-.set NX, 1 << 31
 
 .macro flush
   mov eax, cr3
