@@ -18,8 +18,6 @@ constexpr unsigned kXstateBv = 0, kXcompBv = 8, kHeaderBytes = 64;
 constexpr uint64_t kCompact = uint64_t{1} << 63;
 constexpr unsigned kChunk = 64;  // what Cpu::loadBytes and storeBytes take at once
 
-constexpr uint16_t kX87Exceptions = 0x3f, kX87Summary = 1 << 7, kX87Busy = 1 << 15;
-
 struct LegacyImage {
   uint8_t bytes[kLegacyBytes] = {};
 
@@ -81,10 +79,9 @@ void putX87(const Cpu& cpu, LegacyImage& image, bool wide) {
 
 void takeX87(Cpu& cpu, const LegacyImage& image, bool wide) {
   X87State& x87 = cpu.x87;
-  x87.control = image.get<uint16_t>(kFcw);
-  x87.status = image.get<uint16_t>(kFsw) & static_cast<uint16_t>(~(kX87Summary | kX87Busy));
-  // ES and B follow from the unmasked exceptions.
-  if (x87.status & ~x87.control & kX87Exceptions) x87.status |= kX87Summary | kX87Busy;
+  // Reserved bits of the control word keep their values, ES and B follow from the exceptions.
+  x87.status = image.get<uint16_t>(kFsw);
+  x87::setControl(x87, image.get<uint16_t>(kFcw));
   x87.validTags = image.get<uint8_t>(kFtw);
   x87.lastOpcode = image.get<uint16_t>(kFop) & 0x7ff;
   x87.instructionPointer = wide ? image.get<uint64_t>(kFip) : image.get<uint32_t>(kFip);

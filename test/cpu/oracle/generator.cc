@@ -20,6 +20,17 @@ bool hasVectorIndex(const Row& row) {
   return row.has(kVex) && (hasOperand(row, Operand::VMd) || hasOperand(row, Operand::VMq));
 }
 
+bool isFxState(const Row& row) {
+  const std::string_view mnemonic = row.mnemonic;
+  return mnemonic == "fxsave" || mnemonic == "fxrstor";
+}
+
+// XSAVE, XRSTOR and their like.
+bool isXState(const Row& row) {
+  const std::string_view mnemonic = row.mnemonic;
+  return mnemonic.starts_with("xsave") || mnemonic.starts_with("xrstor");
+}
+
 bool isString(const Row& row) {
   using enum Operand;
   return hasOperand(row, Xb) || hasOperand(row, Xv) || hasOperand(row, Yb) || hasOperand(row, Yv);
@@ -42,18 +53,16 @@ constexpr const char* kSystem = "the kernel's own state; guests protected, long,
 constexpr const char* kState = "components that the host has enabled; guests xstate, control";
 constexpr const char* kLeaves = "leaves the code page or user mode; guests interrupts, long, v86";
 constexpr Elsewhere kElsewhere[] = {
-    {"rdtsc", kTime},      {"rdtscp", kTime},      {"rdpid", kTime},       {"cpuid", kTime},
-    {"rdrand", kTime},     {"rdseed", kTime},      {"xgetbv", kState},     {"xsave", kState},
-    {"xrstor", kState},    {"xsaveopt", kState},   {"xsavec", kState},     {"xsaves", kState},
-    {"xrstors", kState},   {"fxsave", kPointers},  {"fxrstor", kPointers}, {"fnsave", kPointers},
-    {"frstor", kPointers}, {"fnstenv", kPointers}, {"fldenv", kPointers},  {"sgdt", kSystem},
-    {"sidt", kSystem},     {"sldt", kSystem},      {"str", kSystem},       {"smsw", kSystem},
-    {"lar", kSystem},      {"lsl", kSystem},       {"verr", kSystem},      {"verw", kSystem},
-    {"rdfsbase", kSystem}, {"rdgsbase", kSystem},  {"wrfsbase", kSystem},  {"wrgsbase", kSystem},
-    {"sti", kSystem},      {"cli", kSystem},       {"in", kSystem},        {"out", kSystem},
-    {"ins", kSystem},      {"outs", kSystem},      {"popf", kLeaves},      {"hlt", kSystem},
-    {"syscall", kLeaves},  {"sysenter", kLeaves},  {"int", kLeaves},       {"int3", kLeaves},
-    {"int1", kLeaves},     {"into", kLeaves}};
+    {"rdtsc", kTime},      {"rdtscp", kTime},     {"rdpid", kTime},      {"cpuid", kTime},
+    {"rdrand", kTime},     {"rdseed", kTime},     {"xgetbv", kState},    {"xsaves", kSystem},
+    {"xrstors", kSystem},  {"fnsave", kPointers}, {"frstor", kPointers}, {"fnstenv", kPointers},
+    {"fldenv", kPointers}, {"sgdt", kSystem},     {"sidt", kSystem},     {"sldt", kSystem},
+    {"str", kSystem},      {"smsw", kSystem},     {"lar", kSystem},      {"lsl", kSystem},
+    {"verr", kSystem},     {"verw", kSystem},     {"rdfsbase", kSystem}, {"rdgsbase", kSystem},
+    {"wrfsbase", kSystem}, {"wrgsbase", kSystem}, {"sti", kSystem},      {"cli", kSystem},
+    {"in", kSystem},       {"out", kSystem},      {"ins", kSystem},      {"outs", kSystem},
+    {"popf", kLeaves},     {"hlt", kSystem},      {"syscall", kLeaves},  {"sysenter", kLeaves},
+    {"int", kLeaves},      {"int3", kLeaves},     {"int1", kLeaves},     {"into", kLeaves}};
 
 bool isComparable(const Row& row) {
   // Indirect branches could go anywhere.
@@ -117,6 +126,10 @@ void Generator::randomState(State& state) {
     const uint64_t value = corner();
     std::memcpy(state.data + n, &value, 8);
   }
+  randomFpuState(state);
+}
+
+void Generator::randomFpuState(State& state) {
   std::memset(state.fx, 0, sizeof state.fx);
   const auto control = static_cast<uint16_t>(0x37f & ~(oneIn(6) ? below(64) : 0));
   const auto word =
@@ -200,6 +213,32 @@ void Generator::putVectorSib(const Row& row, Code& code, State& state, uint8_t r
   state.gpr[base | (rex & 1) << 3] = kDataPages + 2048 + below(2048);
 }
 
+// ModRM.rm or SIB.base. The mask of components is in EDX:EAX.
+unsigned Generator::baseRegister(const Row& row, uint8_t rex) {
+  unsigned low = below(8);
+  while (isXState(row) && !(rex & 1) && (low == 0 || low == 2)) low = below(8);
+  return low;
+}
+
+// Where an image of the FPU's state lies, as FXRSTOR or XRSTOR may want it: mostly aligned, with a
+// header that is mostly valid.
+uint64_t Generator::stateAddress(State& state) {
+  constexpr unsigned kImage = 1088, kMxcsrAt = 24, kHeaderAt = 512;
+  if (oneIn(30)) return dataAddress();
+  const unsigned at = 512 + below((kDataSize - 1024 - kImage) / 64) * 64;
+  State other;
+  randomFpuState(other);
+  uint8_t* image = state.data + at;
+  std::memcpy(image, other.fx, sizeof other.fx);
+  if (oneIn(30)) image[kMxcsrAt + 2] = static_cast<uint8_t>(number());
+  const bool compact = oneIn(2);
+  uint64_t header[8] = {below(8), compact ? uint64_t{1} << 63 | 7 : 0};
+  if (oneIn(4)) header[1] = compact ? uint64_t{1} << 63 | below(8) : below(2);
+  if (oneIn(8)) header[2 + below(6)] = below(2);
+  std::memcpy(image + kHeaderAt, header, sizeof header);
+  return kDataPages + at + (oneIn(20) ? below(64) : 0);
+}
+
 void Generator::putModRm(const Row& row, Code& code, State& state, uint8_t rex, bool address32) {
   if (row.modrm.exact >= 0) return put(code, static_cast<uint64_t>(row.modrm.exact), 1);
   const unsigned reg = row.modrm.reg >= 0 ? static_cast<unsigned>(row.modrm.reg) : below(8);
@@ -211,16 +250,17 @@ void Generator::putModRm(const Row& row, Code& code, State& state, uint8_t rex, 
   if (!memory) return put(code, 0xc0 | reg << 3 | below(8), 1);
 
   // Base register with a displacement; the index, where there is one, is small.
-  const unsigned low = below(8), base = low | (rex & 1) << 3;
+  const unsigned low = baseRegister(row, rex), base = low | (rex & 1) << 3;
   const unsigned mod = oneIn(2) ? 1 : 2;
   const bool sib = low == 4 || oneIn(3);
   const unsigned baseLow = sib ? (low == 4 ? 4 : low) : low;
   const auto displacement = static_cast<int64_t>(static_cast<int8_t>(number()));
-  const uint64_t address = dataAddress();
+  const uint64_t address = isXState(row) || isFxState(row) ? stateAddress(state) : dataAddress();
   put(code, mod << 6 | reg << 3 | (sib ? 4 : baseLow), 1);
   uint64_t indexValue = 0;
   if (sib) {
-    const unsigned index = below(8), scale = below(4), indexNumber = index | (rex & 2) << 2;
+    const unsigned index = isXState(row) ? 4 : below(8), scale = below(4);
+    const unsigned indexNumber = index | (rex & 2) << 2;
     put(code, scale << 6 | index << 3 | baseLow, 1);
     if (indexNumber != 4 && indexNumber != base) {
       state.gpr[indexNumber] = below(32);
@@ -275,6 +315,18 @@ void Generator::putImmediates(const Row& row, Code& code, bool word, bool wide) 
   }
 }
 
+// For XSAVEOPT and XSAVEC, which leave out what is in its initial state.
+void Generator::resetComponents(State& state) {
+  constexpr unsigned kX87Registers = 32, kXmm = 160, kEnd = 416;
+  static constexpr uint8_t kInitialX87[] = {0x7f, 3, 0, 0, 0};
+  if (oneIn(3)) {
+    std::memcpy(state.fx, kInitialX87, sizeof kInitialX87);
+    std::memset(state.fx + kX87Registers, 0, kXmm - kX87Registers);
+  }
+  if (oneIn(3)) std::memset(state.fx + kXmm, 0, kEnd - kXmm);
+  if (oneIn(3)) std::memset(state.upper, 0, sizeof state.upper);
+}
+
 void Generator::setImplicitRegisters(const Row& row, State& state) {
   const std::string_view mnemonic = row.mnemonic;
   const bool masksBytes = mnemonic.find("maskmovdqu") != mnemonic.npos || mnemonic == "maskmovq";
@@ -287,6 +339,11 @@ void Generator::setImplicitRegisters(const Row& row, State& state) {
   if (isString(row) && oneIn(30)) {
     state.gpr[6] = kDataPages + kDataSize + below(64);
     state.gpr[7] = kDataPages + kDataSize + 256 + below(64);
+  }
+  if (isXState(row)) {
+    state.gpr[0] = oneIn(4) ? 7 : below(8);
+    state.gpr[2] = 0;
+    resetComponents(state);
   }
   if (mnemonic == "xlat") state.gpr[3] = dataAddress();
   if (mnemonic == "ret") {

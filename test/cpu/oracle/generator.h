@@ -36,6 +36,10 @@ class Generator {
   void putVectorSib(const Row& row, Code& code, State& state, uint8_t rex);
   void putImmediates(const Row& row, Code& code, bool word, bool wide);
   uint64_t dataAddress();
+  uint64_t stateAddress(State& state);
+  unsigned baseRegister(const Row& row, uint8_t rex);
+  void randomFpuState(State& state);
+  void resetComponents(State& state);
   void setImplicitRegisters(const Row& row, State& state);
 
   std::mt19937_64 random_;

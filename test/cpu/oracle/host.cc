@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 #include <ucontext.h>
 
+#include <algorithm>
 #include <csetjmp>
 #include <csignal>
 #include <cstdio>
@@ -24,11 +25,36 @@ extern "C" {
 struct EntryFrame {
   uint64_t gpr[16];
   uint64_t rip, rflags;
-  const void* fx;
-  const void* upper;  // nullptr: this processor has none
+  const void* image;    // of FXRSTOR, or XRSTOR with
+  uint64_t components;  // these; 0: this processor has no AVX
 };
 EntryFrame nodevm_oracle_entry;
 }
+
+constexpr uint64_t kX87 = 1, kSse = 2, kAvx = 4, kX87SseAndAvx = kX87 | kSse | kAvx;
+
+// What XRSTOR takes: SDM volume 1, "XSAVE Area". Components in their initial state are not in it,
+// so that the processor knows them as such.
+struct alignas(64) StateImage {
+  uint8_t legacy[512];
+  uint64_t header[8] = {};
+  uint8_t upper[256];
+
+  explicit StateImage(const State& state) {
+    constexpr unsigned kX87Registers = 32, kXmm = 160, kXmmEnd = 416;
+    static constexpr uint8_t kInitialX87[24] = {0x7f, 3};
+    std::memcpy(legacy, state.fx, sizeof legacy);
+    std::memcpy(upper, state.upper, sizeof upper);
+    const bool x87 = std::memcmp(legacy, kInitialX87, sizeof kInitialX87) != 0 ||
+                     !isZero(legacy + kX87Registers, legacy + kXmm);
+    header[0] = (x87 ? kX87 : 0) | (isZero(legacy + kXmm, legacy + kXmmEnd) ? 0 : kSse) |
+                (isZero(upper, upper + sizeof upper) ? 0 : kAvx);
+  }
+
+  static bool isZero(const uint8_t* from, const uint8_t* end) {
+    return std::all_of(from, end, [](uint8_t byte) { return byte == 0; });
+  }
+};
 
 // The kernel's XSAVE image: Linux asm/sigcontext.h, struct _xstate. A component in its initial
 // state may be missing from it.
@@ -75,28 +101,15 @@ void* mapAt(uint64_t address, size_t size, int protection) {
 // Loads every register from nodevm_oracle_entry and jumps; comes back by signal only.
 [[noreturn]] void enter() {
   asm volatile(
-      "mov nodevm_oracle_entry+144(%%rip), %%rax\n\t"
-      "fxrstor64 (%%rax)\n\t"
+      "mov nodevm_oracle_entry+144(%%rip), %%rcx\n\t"
       "mov nodevm_oracle_entry+152(%%rip), %%rax\n\t"
+      "xor %%edx, %%edx\n\t"
       "test %%rax, %%rax\n\t"
       "jz 1f\n\t"
-      "vinsertf128 $1, 0(%%rax), %%ymm0, %%ymm0\n\t"
-      "vinsertf128 $1, 16(%%rax), %%ymm1, %%ymm1\n\t"
-      "vinsertf128 $1, 32(%%rax), %%ymm2, %%ymm2\n\t"
-      "vinsertf128 $1, 48(%%rax), %%ymm3, %%ymm3\n\t"
-      "vinsertf128 $1, 64(%%rax), %%ymm4, %%ymm4\n\t"
-      "vinsertf128 $1, 80(%%rax), %%ymm5, %%ymm5\n\t"
-      "vinsertf128 $1, 96(%%rax), %%ymm6, %%ymm6\n\t"
-      "vinsertf128 $1, 112(%%rax), %%ymm7, %%ymm7\n\t"
-      "vinsertf128 $1, 128(%%rax), %%ymm8, %%ymm8\n\t"
-      "vinsertf128 $1, 144(%%rax), %%ymm9, %%ymm9\n\t"
-      "vinsertf128 $1, 160(%%rax), %%ymm10, %%ymm10\n\t"
-      "vinsertf128 $1, 176(%%rax), %%ymm11, %%ymm11\n\t"
-      "vinsertf128 $1, 192(%%rax), %%ymm12, %%ymm12\n\t"
-      "vinsertf128 $1, 208(%%rax), %%ymm13, %%ymm13\n\t"
-      "vinsertf128 $1, 224(%%rax), %%ymm14, %%ymm14\n\t"
-      "vinsertf128 $1, 240(%%rax), %%ymm15, %%ymm15\n\t"
-      "1:\n\t"
+      "xrstor64 (%%rcx)\n\t"
+      "jmp 2f\n\t"
+      "1: fxrstor64 (%%rcx)\n\t"
+      "2:\n\t"
       "pushq nodevm_oracle_entry+136(%%rip)\n\t"
       "popfq\n\t"
       "mov nodevm_oracle_entry+0(%%rip), %%rax\n\t"
@@ -146,8 +159,9 @@ void Host::run(const Code& code, const State& before, State& after) {
   std::memcpy(nodevm_oracle_entry.gpr, before.gpr, sizeof before.gpr);
   nodevm_oracle_entry.rip = before.rip;
   nodevm_oracle_entry.rflags = before.rflags;
-  nodevm_oracle_entry.fx = before.fx;
-  nodevm_oracle_entry.upper = __builtin_cpu_supports("avx") ? before.upper : nullptr;
+  const StateImage image(before);
+  nodevm_oracle_entry.image = &image;
+  nodevm_oracle_entry.components = __builtin_cpu_supports("avx") ? kX87SseAndAvx : 0;
   current.after = &after;
   if (_setjmp(current.back) == 0) enter();
   asm volatile("fninit");
