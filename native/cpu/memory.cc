@@ -342,6 +342,7 @@ bool Cpu::fetchPage(uint64_t linear, uint64_t& gpa) {
     gpa = ram.gpaOf(entry.host(linear));
     return true;
   }
+  if (code64() && !isCanonical(linear)) return raise(kGp, 0);
   return translate(linear, rights, false, true, gpa);
 }
 

@@ -25,6 +25,11 @@ constexpr uint64_t kDebugCtlBranchStep = 1 << 1;
 // after as many events as it may execute instructions, and these.
 constexpr uint64_t kSpareEvents = 16;
 
+// A block knows nothing of the code segment that it is executed by.
+bool endsWithinLimit(const Cpu& cpu, const Block& block) {
+  return cpu.code64() || cpu.rip + block.bytes - 1 <= cpu.segment[kCs].limit;
+}
+
 }  // namespace
 
 ExitReason Cpu::run(uint64_t maxInstructions) {
@@ -228,29 +233,31 @@ const Block* Cpu::findBlock(bool cacheable) {
     raise(kGp, 0);
     return nullptr;
   }
-  if (code64() && !isCanonical(linear)) {
-    raise(kGp, 0);
-    return nullptr;
-  }
   uint64_t gpa = 0;
   if (!fetchPage(linear, gpa)) return nullptr;
   gpa = (gpa & kPageMask) | (linear & kPageOffset);
+  const auto withinLimit = [&](const Block* alone) -> const Block* {
+    if (!alone || endsWithinLimit(*this, *alone)) return alone;
+    raise(kGp, 0);
+    return nullptr;
+  };
   if (!cacheable) {
     const Block* alone = blocks->find(gpa, blockKey | Block::kAlone);
-    return alone ? alone : decode(gpa, BlockCache::kAloneLimit);
+    return withinLimit(alone ? alone : decode(gpa, BlockCache::kAloneLimit));
   }
 
   const Block* found = blocks->find(gpa, blockKey);
   if (found && found->secondPage != Block::kNoPage) {
     // The tail has to be where it was decoded from in this address space too.
     uint64_t second = 0;
-    if (!fetchPage((linear & kPageMask) + kPageSize, second)) return nullptr;
-    if ((second & kPageMask) != found->secondPage) return decode(gpa, 1);
+    if (!fetchPage(((linear & kPageMask) + kPageSize) & linearMask, second)) return nullptr;
+    if ((second & kPageMask) != found->secondPage) return withinLimit(decode(gpa, 1));
   } else if (!found) {
     found = decode(gpa, BlockCache::kNoLimit);
     if (!found) return nullptr;
     if (!blocks->keeps(*found)) return found;
   }
+  if (!endsWithinLimit(*this, *found)) return withinLimit(decode(gpa, 1));
   if (found->count > remaining + overrun_) return decode(gpa, static_cast<unsigned>(remaining));
   // Without an entry each branch comes back here.
   if (found->secondPage == Block::kNoPage && !trace.everyBlock()) {
