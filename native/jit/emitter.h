@@ -132,6 +132,25 @@ class Emitter {
   void jump(const HostRm& to) { instruction({.byte = 0xff}, 4, 4, to); }
   void call(const HostRm& to) { instruction({.byte = 0xff}, 4, 2, to); }
 
+  // lea reg, [rip + rel32]
+  Fixup leaRelative(uint8_t reg) {
+    byte(reg >= 8 ? 0x4c : 0x48);
+    byte(0x8d);
+    byte((reg & 7) << 3 | 5);
+    return relative();
+  }
+  // mov reg, imm64, whose operand is to be patched. Returns its place.
+  const uint8_t* moveOperand(uint8_t reg) {
+    byte(reg >= 8 ? 0x49 : 0x48);
+    byte(0xb8 | (reg & 7));
+    const uint8_t* place = here();
+    qword(0);
+    return place;
+  }
+  static void patchOperand(const CodeBuffer& buffer, const uint8_t* place, uint64_t value) {
+    std::memcpy(buffer.writable(place), &value, sizeof value);
+  }
+
   // --- branches
   Fixup jump() {
     byte(0xe9);

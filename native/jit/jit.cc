@@ -1,6 +1,7 @@
 #include "jit/jit.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "cpu/cpu.h"
 #include "interpreter/binding.h"
@@ -13,6 +14,7 @@ namespace {
 
 // One block and the thunks.
 constexpr size_t kLeastChunk = Translator::kMostBytes + (16 << 10);
+constexpr uint64_t kNoContext = 0;  // equals no Cpu::context
 
 }  // namespace
 
@@ -30,6 +32,8 @@ Jit::Jit(Cpu& cpu, const JitOptions& options)
 void Jit::dropAll() {
   ++statistics_.drops;
   sites_.clear();
+  farLinks_.clear();
+  for (ReturnPoint& point : cpu_.jitState.returnPoints) point = {};
   full_ = false;
   cpu_.jitState.jumpCache = cpu_.blocks->jumpCacheTable();
   buffer_.reset();
@@ -114,11 +118,64 @@ void Jit::forget(Block& block) {
   if (cpu_.block == &block)
     for (Instruction& slot : cpu_.jitSlots.slots) slot.handler = leaveDeadBlock;
   if (!block.translation) return;
-  block.translation = nullptr;
+  const uint8_t* code = std::exchange(block.translation, nullptr);
   volatilePages_.noteDeath(block.gpa, cpu_.retired());
   sites_.each(block.gpa, [&](const LinkSites::Site& site) {
     Emitter::patch(buffer_, site.fixup, site.unlinked);
   });
+  for (ReturnPoint& point : cpu_.jitState.returnPoints)
+    if (point.code == code) point = {};
+  farLinks_.each(block.gpa, [&](const FarLink& link) {
+    Emitter::patchOperand(buffer_, link.context, kNoContext);
+  });
+}
+
+// As the dispatcher would find it, but without a page walk.
+const Block* Jit::findTranslated(uint64_t rip) {
+  const JumpCacheEntry& known = cpu_.blocks->jumpCache(rip);
+  if (known.rip == rip && known.context == cpu_.context)
+    return known.block->translation ? known.block : nullptr;
+  const bool user = cpu_.cpl == 3;
+  const TlbEntry& entry = cpu_.tlbs.of(user ? kUser : kSupervisorUserAccess).at(rip);
+  if (entry.executeTag != (rip & kPageMask)) return nullptr;
+  const uint64_t gpa = cpu_.ram.gpaOf(entry.host(rip)) | (rip & kPageOffset);
+  const Block* block = cpu_.blocks->find(gpa, cpu_.blockKey);
+  if (!block || !block->translation) return nullptr;
+  cpu_.tlbs.noteJump(user, rip);
+  cpu_.blocks->cacheJump(rip, cpu_.context, *block);
+  return block;
+}
+
+const uint8_t* Jit::lookUp(uint64_t rip) {
+  const Block* block = findTranslated(rip);
+  if (!block) return nullptr;
+  cpu_.blocks->jumpCache(rip).code = block->translation;
+  return block->translation;
+}
+
+const uint8_t* Jit::lookUpLink(uint64_t rip, uint32_t number) {
+  const Block* block = findTranslated(rip);
+  if (!block) return nullptr;
+  farLinks_.retarget(number, block->gpa);
+  const FarLink& link = farLinks_[number];
+  Emitter::patchOperand(buffer_, link.pageRip, cpu_.jitState.pageRip);
+  Emitter::patchOperand(buffer_, link.context, cpu_.context);
+  Emitter::patch(buffer_, link.jump, block->translation);
+  return block->translation;
+}
+
+// Calls or returns of the interpreter's do not move the ring: the point may be further down.
+const uint8_t* Jit::lookUpReturn(uint64_t rip) {
+  JitState& state = cpu_.jitState;
+  unsigned number = state.returnTop / sizeof(ReturnPoint);
+  for (unsigned n = 0; n < JitState::kReturnPoints; ++n) {
+    const ReturnPoint& point = state.returnPoints[number];
+    number = (number + JitState::kReturnPoints - 1) % JitState::kReturnPoints;
+    if (point.rip != rip || point.context != cpu_.context) continue;
+    state.returnTop = static_cast<uint32_t>(number * sizeof(ReturnPoint));
+    return point.code;
+  }
+  return lookUp(rip);
 }
 
 }  // namespace nodevm

@@ -54,6 +54,18 @@ class Jit {
   // A rel32 in the code of `from` that leads to the block at gpa when there is a translation of it,
   // else to `unlinked`.
   void link(const Block& from, Emitter::Fixup site, const uint8_t* unlinked, uint64_t gpa);
+  bool links() const { return options_.link; }
+  // Its number. It leads nowhere yet.
+  uint32_t addFarLink(const FarLink& link) { return farLinks_.add(link); }
+  FarLink& farLink(uint32_t number) { return farLinks_[number]; }
+
+  // For translated code, at a branch to `rip`: the translation there, as the running code may enter
+  // it; nullptr: none is at hand, the interpreter executes the branch.
+  const uint8_t* lookUp(uint64_t rip);
+  // The same, by a link, which leads there from then on.
+  const uint8_t* lookUpLink(uint64_t rip, uint32_t link);
+  // The same for a return whose address is not that of the newest call.
+  const uint8_t* lookUpReturn(uint64_t rip);
 
  private:
   Jit(Cpu& cpu, const JitOptions& options);
@@ -67,6 +79,7 @@ class Jit {
     const uint8_t* free = nullptr;
     const uint8_t* end = nullptr;
   };
+  const Block* findTranslated(uint64_t rip);
   // Room for one more block; false: the buffer is used up.
   bool makeRoom(Area& area);
 
@@ -78,6 +91,7 @@ class Jit {
   bool full_ = false;
   LinkSites sites_;
   VolatilePages volatilePages_;
+  FarLinks farLinks_;
   JitStatistics statistics_;
 };
 

@@ -70,4 +70,57 @@ class LinkSites {
   std::vector<uint32_t> newest_ = std::vector<uint32_t>(kBuckets);
 };
 
+// A jump to another page: it compares where it is with two immediate operands before it takes the
+// direct way, which leads to the block at `target` as long as they agree.
+struct FarLink {
+  const uint8_t *pageRip = nullptr, *context = nullptr;  // the operands
+  Emitter::Fixup jump = nullptr;
+  uint64_t target = kNone;  // guest physical
+  uint32_t next = 0;        // with a target in the same bucket: number from 1, 0: none
+
+  static constexpr uint64_t kNone = ~uint64_t{0};
+};
+
+class FarLinks {
+ public:
+  uint32_t add(const FarLink& link) {
+    links_.push_back(link);
+    return static_cast<uint32_t>(links_.size() - 1);
+  }
+  FarLink& operator[](uint32_t number) { return links_[number]; }
+  // It leads to another block from now on.
+  void retarget(uint32_t number, uint64_t gpa);
+  // Each link that leads to gpa.
+  template <class Function>
+  void each(uint64_t gpa, const Function& function) const {
+    for (uint32_t n = newest_[bucketOf(gpa)]; n != 0; n = links_[n - 1].next)
+      if (links_[n - 1].target == gpa) function(links_[n - 1]);
+  }
+  void clear() {
+    links_.clear();
+    newest_.assign(kBuckets, 0);
+  }
+
+ private:
+  static constexpr size_t kBuckets = size_t{1} << 14;
+  static size_t bucketOf(uint64_t gpa) { return gpa * 0x9e3779b97f4a7c15 >> 50; }
+
+  std::vector<FarLink> links_;
+  std::vector<uint32_t> newest_ = std::vector<uint32_t>(kBuckets);
+};
+
+inline void FarLinks::retarget(uint32_t number, uint64_t gpa) {
+  FarLink& link = links_[number];
+  if (link.target == gpa) return;
+  if (link.target != FarLink::kNone) {
+    uint32_t* from = &newest_[bucketOf(link.target)];
+    while (*from != number + 1) from = &links_[*from - 1].next;
+    *from = link.next;
+  }
+  uint32_t& newest = newest_[bucketOf(gpa)];
+  link.target = gpa;
+  link.next = newest;
+  newest = number + 1;
+}
+
 }  // namespace nodevm

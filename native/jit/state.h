@@ -37,17 +37,30 @@ constexpr FlagForm withSize(FlagForm byteForm, SizeCode size) {
   return static_cast<FlagForm>(static_cast<unsigned>(byteForm) + size);
 }
 
+// Where a return may lead: what the call that pushed its address knew.
+struct ReturnPoint {
+  static constexpr uint64_t kNoRip = uint64_t{1} << 63;  // not canonical
+
+  uint64_t rip = kNoRip;
+  uint64_t context = 0;
+  const uint8_t* code = nullptr;  // expects pageRip to be set
+  uint64_t unused = 0;
+};
+
 struct JitState {
   static constexpr unsigned kMostGroups = 8;
+  static constexpr unsigned kReturnPoints = 32;
 
   uint64_t pageRip = 0;  // RIP of the first byte of the page that the running block lies in
   uint64_t flagA = 0, flagB = 0;
   JumpCacheEntry* jumpCache = nullptr;  // BlockCache's
   uint64_t target = 0;                  // of a call, while its push is under way
   const uint8_t* targetCode = nullptr;
+  uint32_t returnTop = 0;  // offset in returnPoints of that of the newest call
   FlagForm flagForm = FlagForm::kWords;
   // Host address minus linear address, by access group of the running block; 0: look again.
   uint64_t addends[kMostGroups] = {};
+  ReturnPoint returnPoints[kReturnPoints];  // a ring
 };
 
 // Instructions on their way through the interpreter: copies, then one whose handler comes back.

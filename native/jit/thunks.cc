@@ -68,6 +68,12 @@ bool interpretSlots(Cpu& cpu, const Block* block, uint32_t range) {
   return false;
 }
 
+const uint8_t* lookUp(Cpu& cpu, uint64_t rip) { return cpu.jit->lookUp(rip); }
+const uint8_t* lookUpLink(Cpu& cpu, uint64_t rip, uint32_t link) {
+  return cpu.jit->lookUpLink(rip, link);
+}
+const uint8_t* lookUpReturn(Cpu& cpu, uint64_t rip) { return cpu.jit->lookUpReturn(rip); }
+
 template <class Function>
 uint64_t addressOf(Function* function) {
   return reinterpret_cast<uint64_t>(function);
@@ -147,11 +153,17 @@ const uint8_t* emitSliceEnds(Emitter& e, const Layout& layout, const uint8_t* ex
   return start;
 }
 
-const uint8_t* emitProbe(Emitter& e, const Layout& layout, const uint8_t* exit) {
+const uint8_t* emitProbe(Emitter& e, const Layout& layout, const Thunks& thunks) {
+  constexpr unsigned kZero = 4;
   const uint8_t* start = e.here();
   addPageRip(e, layout);
-  for (const Emitter::Fixup miss : emitJumpCacheProbe(e, layout)) e.bind(miss, exit);
+  const std::array<Emitter::Fixup, 3> misses = emitJumpCacheProbe(e, layout);
+  const uint8_t* found = e.here();
   e.jump(host::kR11);
+  for (const Emitter::Fixup miss : misses) e.bind(miss);
+  e.callTo(thunks.lookUp);
+  e.bind(e.jumpIf(kZero), thunks.exit);
+  e.jumpTo(found);
   return start;
 }
 
@@ -182,6 +194,25 @@ const uint8_t* emitInterpretSlots(Emitter& e) {
   e.ret();
   e.bind(completed);
   loadGuest(e);
+  e.ret();
+  return start;
+}
+
+// Guest registers that a C++ function does not keep, and RIP.
+const uint8_t* emitLookUp(Emitter& e, uint64_t function) {
+  constexpr uint8_t kCallerSaved[] = {host::kRax, host::kRcx, host::kRdx, host::kRsi,
+                                      host::kRdi, host::kR8,  host::kR9};
+  static_assert(std::size(kCallerSaved) % 2 == 1, "alignment of the call");
+  const uint8_t* start = e.here();
+  for (const uint8_t reg : kCallerSaved) e.push(reg);
+  e.lea(host::kRdi, {.base = kCpuRegister, .displacement = -kCpuBias});
+  e.move(8, host::kRsi, host::kR9);
+  e.move(4, host::kRdx, host::kR10);
+  e.moveImmediate(host::kRax, function);
+  e.call(host::kRax);
+  e.move(8, host::kR11, host::kRax);
+  for (unsigned n = std::size(kCallerSaved); n-- > 0;) e.pop(kCallerSaved[n]);
+  e.test(8, host::kR11, host::kR11);
   e.ret();
   return start;
 }
@@ -251,7 +282,9 @@ Layout::Layout(const Cpu& cpu)
       target(distance(cpu, &cpu.jitState.target)),
       targetCode(distance(cpu, &cpu.jitState.targetCode)),
       addends(distance(cpu, &cpu.jitState.addends)),
-      jumpCache(distance(cpu, &cpu.jitState.jumpCache)) {}
+      jumpCache(distance(cpu, &cpu.jitState.jumpCache)),
+      returnTop(distance(cpu, &cpu.jitState.returnTop)),
+      returnPoints(distance(cpu, &cpu.jitState.returnPoints)) {}
 
 HostMemory Layout::at(int32_t displacement) const {
   return {.base = kCpuRegister, .displacement = displacement};
@@ -284,10 +317,13 @@ Thunks emitThunks(Emitter& e, const Layout& layout) {
   Thunks thunks;
   thunks.enter = emitEnter(e, layout);
   thunks.exit = emitExit(e, layout);
-  thunks.probe = emitProbe(e, layout, thunks.exit);
   thunks.sliceEnds = emitSliceEnds(e, layout, thunks.exit);
   thunks.interpretRest = emitInterpretRest(e);
   thunks.interpretSlots = emitInterpretSlots(e);
+  thunks.lookUp = emitLookUp(e, addressOf(lookUp));
+  thunks.probe = emitProbe(e, layout, thunks);
+  thunks.lookUpLink = emitLookUp(e, addressOf(lookUpLink));
+  thunks.lookUpReturn = emitLookUp(e, addressOf(lookUpReturn));
   thunks.restoreFlags = emitRestoreFlags(e, layout);
   e.align(16);
   return thunks;

@@ -18,7 +18,8 @@ struct Layout {
   HostMemory at(int32_t displacement) const;
 
   int32_t rip, remaining, context, segmentBase, segmentTlb, simdBlocked, mxcsr, vector;
-  int32_t pageRip, flagA, flagB, flagForm, target, targetCode, addends, jumpCache;
+  int32_t pageRip, flagA, flagB, flagForm, target, targetCode, addends, jumpCache, returnTop,
+      returnPoints;
 };
 
 // Which host register holds a guest register while translated code runs; kNone: it stays in memory.
@@ -70,6 +71,10 @@ struct Thunks {
   // Called with a block in R10 and a SlotRange in R11: comes back when the instructions completed.
   // Keeps nothing but guest registers.
   const uint8_t* interpretSlots = nullptr;
+  // Called with a RIP in R9, which stays: leaves its translation in R11, and NZ, or 0 and Z. At the
+  // end of a block only: keeps nothing else but guest registers. lookUpLink takes the number of a
+  // FarLink in R10.
+  const uint8_t *lookUp = nullptr, *lookUpLink = nullptr, *lookUpReturn = nullptr;
   // Called: sets the host's arithmetic flags to the guest's. Clobbers R9, R10 and XMM.
   const uint8_t* restoreFlags = nullptr;
 };

@@ -8,6 +8,7 @@ namespace nodevm {
 namespace {
 
 constexpr uint8_t kGuestRsp = kHostOf[gpr::kRsp >> 3];
+constexpr unsigned kNotZero = 5;  // condition code
 
 }  // namespace
 
@@ -41,15 +42,48 @@ int64_t Translator::targetOf(const Instruction& i) const {
   return static_cast<int64_t>(pageOffsetOf(i)) + i.length + static_cast<int64_t>(i.immediate);
 }
 
-// Binds a branch: to the other block, when the page says what it is; else by way of the jump cache.
+// Binds a branch: to the other block, when the page says what it is; else by a look at where the
+// other page is.
 void Translator::goTo(Emitter::Fixup from, int64_t pageOffset) {
   if (samePage(pageOffset)) return exits_.push_back({from, pageOffset, slot_});
   e_.bind(from);
-  e_.move(8, host::kR9, layout_.at(layout_.pageRip));
-  e_.lea(host::kR9, {.base = host::kR9, .displacement = static_cast<int32_t>(pageOffset)});
+  if (jit_.links()) return followFarLink(checkFarLink(pageOffset), pageOffset);
+  targetAt(pageOffset);
   probeJumpCache();
   enterFoundPage();
   e_.jump(host::kR11);
+}
+
+// R9: a RIP by its distance from the block's page.
+void Translator::targetAt(int64_t pageOffset) {
+  e_.move(8, host::kR9, layout_.at(layout_.pageRip));
+  e_.lea(host::kR9, {.base = host::kR9, .displacement = static_cast<int32_t>(pageOffset)});
+}
+
+// Behind it followFarLink() leads to the target. What such a link leads to depends on where the
+// block's own page is and on what a jump cache hit depends on.
+uint32_t Translator::checkFarLink(int64_t pageOffset) {
+  FarLink link;
+  link.pageRip = e_.moveOperand(host::kR10);
+  e_.alu(Alu::kCmp, 8, host::kR10, layout_.at(layout_.pageRip));
+  const Emitter::Fixup elsewhere = e_.jumpIf(kNotZero);
+  link.context = e_.moveOperand(host::kR11);
+  e_.alu(Alu::kCmp, 8, host::kR11, layout_.at(layout_.context));
+  const Emitter::Fixup stale = e_.jumpIf(kNotZero);
+  const uint32_t number = jit_.addFarLink(link);
+  lookUps_.push_back({.from = {elsewhere, stale},
+                      .thunk = jit_.thunks().lookUpLink,
+                      .slot = slot_,
+                      .resume = e_.here(),
+                      .link = number,
+                      .pageOffset = pageOffset});
+  return number;
+}
+
+void Translator::followFarLink(uint32_t link, int64_t pageOffset) {
+  targetAt(pageOffset & ~static_cast<int64_t>(kPageOffset));
+  e_.store(8, layout_.at(layout_.pageRip), host::kR9);
+  jit_.farLink(link).jump = e_.jump();
 }
 
 // The target in R9.
@@ -62,9 +96,26 @@ void Translator::indirectTarget(const Instruction& i, const Shape& shape) {
   }
 }
 
+// R9: the target. Its translation in R11.
 void Translator::probeJumpCache() {
-  for (const Emitter::Fixup miss : emitJumpCacheProbe(e_, layout_))
-    detour(Detour::Kind::kInterpretRest, miss);
+  const std::array<Emitter::Fixup, 3> misses = emitJumpCacheProbe(e_, layout_);
+  lookUps_.push_back({.from = misses,
+                      .thunk = jit_.thunks().lookUp,
+                      .slot = slot_,
+                      .resume = e_.here(),
+                      .link = std::nullopt});
+}
+
+// Goes on where the branch resumes, or falls through.
+void Translator::emitLookUp(const LookUp& lookUp) {
+  for (const Emitter::Fixup from : lookUp.from)
+    if (from) e_.bind(from);
+  if (lookUp.link) {
+    targetAt(lookUp.pageOffset);
+    e_.moveImmediate(host::kR10, *lookUp.link);
+  }
+  e_.callTo(lookUp.thunk);
+  e_.bind(e_.jumpIf(kNotZero), lookUp.resume);
 }
 
 // R9: the target.
@@ -81,6 +132,35 @@ void Translator::pushReturn(const Instruction& i) {
          {.base = host::kR11, .displacement = static_cast<int32_t>(pageOffsetOf(i) + i.length)});
   e_.store(8, top, host::kR11);
   e_.lea(kGuestRsp, {.base = kGuestRsp, .displacement = -8});
+  noteReturnPoint(i);
+}
+
+HostMemory Translator::returnPoint(size_t field) const {
+  const auto displacement = layout_.returnPoints + static_cast<int32_t>(field);
+  return {.base = kCpuRegister, .index = host::kR10, .displacement = displacement};
+}
+
+// R10: the offset of a return point. Makes that of the next or previous one the newest.
+void Translator::moveReturnTop(int32_t by) {
+  constexpr int32_t kRing = JitState::kReturnPoints * sizeof(ReturnPoint);
+  static_assert((kRing & (kRing - 1)) == 0);
+  e_.aluImmediate(Alu::kAdd, 4, host::kR10, by);
+  e_.aluImmediate(Alu::kAnd, 4, host::kR10, kRing - 1);
+  e_.store(4, layout_.at(layout_.returnTop), host::kR10);
+}
+
+// R11: the RIP that was pushed.
+void Translator::noteReturnPoint(const Instruction& i) {
+  const int64_t pageOffset = static_cast<int64_t>(pageOffsetOf(i)) + i.length;
+  if (!jit_.links() || !samePage(pageOffset)) return;
+  e_.move(4, host::kR10, layout_.at(layout_.returnTop));
+  moveReturnTop(sizeof(ReturnPoint));
+  e_.store(8, returnPoint(offsetof(ReturnPoint, rip)), host::kR11);
+  e_.move(8, host::kR11, layout_.at(layout_.context));
+  e_.store(8, returnPoint(offsetof(ReturnPoint, context)), host::kR11);
+  const Emitter::Fixup code = e_.leaRelative(host::kR11);
+  e_.store(8, returnPoint(offsetof(ReturnPoint, code)), host::kR11);
+  exits_.push_back({code, pageOffset, slot_});
 }
 
 void Translator::call(const Instruction& i, const Shape& shape) {
@@ -89,9 +169,13 @@ void Translator::call(const Instruction& i, const Shape& shape) {
     pushReturn(i);
     return goTo(e_.jump(), targetOf(i));
   }
+  if (direct && jit_.links()) {
+    const uint32_t link = checkFarLink(targetOf(i));
+    pushReturn(i);
+    return followFarLink(link, targetOf(i));
+  }
   if (direct) {
-    e_.move(8, host::kR9, layout_.at(layout_.pageRip));
-    e_.lea(host::kR9, {.base = host::kR9, .displacement = static_cast<int32_t>(targetOf(i))});
+    targetAt(targetOf(i));
   } else {
     indirectTarget(i, shape);
   }
@@ -104,10 +188,31 @@ void Translator::call(const Instruction& i, const Shape& shape) {
   e_.jump(layout_.at(layout_.targetCode));
 }
 
+// R9: the target. Its translation in R11.
+void Translator::probeReturnPoint() {
+  e_.move(4, host::kR10, layout_.at(layout_.returnTop));
+  e_.alu(Alu::kCmp, 8, host::kR9, returnPoint(offsetof(ReturnPoint, rip)));
+  const Emitter::Fixup other = e_.jumpIf(kNotZero);
+  e_.move(8, host::kR11, layout_.at(layout_.context));
+  e_.alu(Alu::kCmp, 8, host::kR11, returnPoint(offsetof(ReturnPoint, context)));
+  const Emitter::Fixup stale = e_.jumpIf(kNotZero);
+  e_.move(8, host::kR11, returnPoint(offsetof(ReturnPoint, code)));
+  moveReturnTop(-static_cast<int32_t>(sizeof(ReturnPoint)));
+  lookUps_.push_back({.from = {other, stale},
+                      .thunk = jit_.thunks().lookUpReturn,
+                      .slot = slot_,
+                      .resume = e_.here(),
+                      .link = std::nullopt});
+}
+
 void Translator::returnNear(const Instruction& i) {
   const HostMemory top = stackAccess(gpr::kRsp, 0, false);
   e_.move(8, host::kR9, top);
-  probeJumpCache();
+  if (jit_.links()) {
+    probeReturnPoint();
+  } else {
+    probeJumpCache();
+  }
   e_.lea(kGuestRsp, {.base = kGuestRsp, .displacement = static_cast<int32_t>(8 + i.immediate)});
   enterFoundPage();
   e_.jump(host::kR11);

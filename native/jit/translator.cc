@@ -174,7 +174,6 @@ unsigned Translator::interpretRun(unsigned slot) {
 }
 
 void Translator::emitDetours() {
-  if (detours_.empty()) return;
   std::vector<Emitter::Fixup> slotCalls, restJumps;
   for (const Detour& detour : detours_) {
     e_.bind(detour.from);
@@ -193,6 +192,11 @@ void Translator::emitDetours() {
     if (detour.restoreFlags) e_.callTo(jit_.thunks().restoreFlags);
     loadVectors(detour.vectorsLoaded);
     e_.jumpTo(detour.resume);
+  }
+  for (const LookUp& lookUp : lookUps_) {
+    emitLookUp(lookUp);
+    e_.moveImmediate(host::kR11, lookUp.slot);
+    restJumps.push_back(e_.jump());
   }
   const auto common = [&](const std::vector<Emitter::Fixup>& fixups, const uint8_t* thunk) {
     if (fixups.empty()) return;

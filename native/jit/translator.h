@@ -1,6 +1,7 @@
 #pragma once
 // From one block of decoded instructions to host code.
 
+#include <array>
 #include <optional>
 #include <vector>
 
@@ -58,6 +59,16 @@ class Translator {
     bool touchesFlags = false, restoreFlags = false;
     uint16_t vectorsDirty = 0, vectorsLoaded = 0;  // to store before, to load again behind
     std::optional<LonelyAccess> access;            // to be tried first
+  };
+  // A branch whose target has to be looked up, emitted behind the straight line.
+  struct LookUp {
+    std::array<Emitter::Fixup, 3> from;  // nullptr: one less
+    const uint8_t* thunk;
+    unsigned slot;
+    const uint8_t* resume;  // R11: the target's translation
+    // Of a FarLink: its number and the target, from the start of the block's page.
+    std::optional<uint32_t> link;
+    int64_t pageOffset = 0;
   };
   struct Exit {
     Emitter::Fixup from;
@@ -141,10 +152,18 @@ class Translator {
   // translate_branch.cc
   void branch(const Instruction& i, const Shape& shape);
   void goTo(Emitter::Fixup from, int64_t pageOffset);
+  uint32_t checkFarLink(int64_t pageOffset);
+  void followFarLink(uint32_t link, int64_t pageOffset);
+  void targetAt(int64_t pageOffset);
   void indirectTarget(const Instruction& i, const Shape& shape);
+  void emitLookUp(const LookUp& lookUp);
   void probeJumpCache();
   void enterFoundPage();
   void pushReturn(const Instruction& i);
+  HostMemory returnPoint(size_t field) const;
+  void moveReturnTop(int32_t by);
+  void noteReturnPoint(const Instruction& i);
+  void probeReturnPoint();
   void call(const Instruction& i, const Shape& shape);
   void returnNear(const Instruction& i);
   bool samePage(int64_t pageOffset) const {
@@ -168,6 +187,7 @@ class Translator {
   uint16_t vectorsLoaded_ = 0,
            vectorsDirty_ = 0;  // vector registers on the host, newer there than in memory
   std::vector<Detour> detours_;
+  std::vector<LookUp> lookUps_;
   std::vector<Exit> exits_;
 };
 

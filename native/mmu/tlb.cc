@@ -112,10 +112,10 @@ void TlbSet::renew(Jumps& jumps) {
   jumps.pages.clear();
 }
 
+// No translation has changed: jumps within a page that was noted are not noted again.
 void TlbSet::forgetJumps() {
-  renew(supervisorJumps_);
-  supervisorJumpsLocal_ = false;
-  for (UserSpace& space : spaces_) renew(space.jumps);
+  supervisorJumps_.generation = ++generations_;
+  for (UserSpace& space : spaces_) space.jumps.generation = ++generations_;
 }
 
 TlbSet::UserSpace* TlbSet::find(uint16_t pcid) {

@@ -1,0 +1,226 @@
+# Jumps, calls and returns between pages that are hot by the time their mapping, their code or the stack
+# changes. 64-bit mode.
+
+.include "lib.inc"
+
+.set FIRST, 0x400000            # frames: they begin with a jump or a call to the next page
+.set SECOND, 0x401000           # and what is there, three times
+.set OTHER, 0x402000
+.set THIRD, 0x403000
+.set NAME, 0x40000000           # linear: a frame of the first kind, then one of the second
+.set ALIAS, 0x40010000          # the same first frame, another second
+.set PT, 0x110000
+
+.macro map linear, frame
+  mov qword ptr [PT + ((\linear - NAME) >> 9)], \frame + 7
+.endm
+
+use16
+main:
+  enter_long
+  mov dword ptr [PML4 + 0x3000], PT + 7
+  map NAME, FIRST
+  map NAME+0x1000, SECOND
+  map ALIAS, FIRST
+  map ALIAS+0x1000, OTHER
+  mov rax, cr3
+  mov cr3, rax
+  # FIRST: JMP to the next page. FIRST + 16: CALL there, INC EAX, RET.
+  mov dword ptr [FIRST], 0x000ffbe9
+  mov byte ptr [FIRST + 4], 0
+  mov dword ptr [FIRST + 16], 0x000febe8
+  mov dword ptr [FIRST + 20], 0xc3c0ff00
+  # The others: MOV EAX, imm32; RET.
+  mov edi, SECOND
+  mov eax, 0x100
+1:
+  mov byte ptr [rdi], 0xb8
+  mov [rdi + 1], eax
+  mov byte ptr [rdi + 5], 0xc3
+  shl eax, 4
+  add edi, 0x1000
+  cmp edi, THIRD
+  jbe 1b
+  call remapped
+  call aliases
+  call patched
+  call returns_to_another_frame
+  call returns_to_patched_code
+  call stacks
+  finish
+
+# RBX: what to call, 60 times. EDX: the sum of EAX.
+call_often:
+  mov ecx, 60
+  xor edx, edx
+1:
+  call rbx
+  add edx, eax
+  dec ecx
+  jnz 1b
+  ret
+
+remapped:
+  mov ebx, NAME
+  mov esi, NAME + 0x1000
+  call call_often
+  check "a jump to the next page", edx, 60*0x100
+  map NAME+0x1000, OTHER
+  invlpg [rsi]
+  call call_often
+  check "the next page is another one", edx, 60*0x1000
+  map NAME+0x1000, THIRD
+  mov rax, cr3
+  mov cr3, rax
+  mov ebx, NAME + 16
+  call call_often
+  check "a call to the next page", edx, 60*0x10001
+  map NAME+0x1000, SECOND
+  invlpg [rsi]
+  call call_often
+  check "it is another one", edx, 60*0x101
+  mov qword ptr [PT + 8], 0
+  invlpg [rsi]
+  arm 1f, NAME+0x1000
+  call rbx
+1:
+  fault_result "the next page is gone", V_PF, 0x10
+  map NAME+0x1000, SECOND
+  ret
+
+# One frame at two addresses: what is next depends on the address.
+aliases:
+  mov ecx, 60
+  xor edx, edx
+  mov ebx, NAME
+  mov esi, ALIAS
+1:
+  call rbx
+  add edx, eax
+  call rsi
+  add edx, eax
+  dec ecx
+  jnz 1b
+  check "the same jump at two addresses", edx, 60*0x1100
+  mov ebx, NAME + 16
+  mov esi, ALIAS + 16
+  mov ecx, 60
+  xor edx, edx
+1:
+  call rbx
+  add edx, eax
+  call rsi
+  add edx, eax
+  dec ecx
+  jnz 1b
+  check "the same call at two addresses", edx, 60*0x1102
+  ret
+
+patched:
+  mov ebx, NAME
+  mov ecx, 200
+  xor edx, edx
+1:
+  mov dword ptr [SECOND + 1], ecx
+  call rbx
+  add edx, eax
+  call rbx
+  add edx, eax
+  dec ecx
+  jnz 1b
+  check "the target changes", edx, 200*201
+  mov dword ptr [SECOND + 1], 0x100
+  ret
+
+# THIRD: CALL RSI; INC EAX; RET. OTHER: CALL RSI; DEC EAX; RET. RSI maps the other one in its caller's place.
+returns_to_another_frame:
+  mov dword ptr [THIRD], 0xc0ffd6ff
+  mov byte ptr [THIRD + 4], 0xc3
+  mov dword ptr [OTHER], 0xc8ffd6ff
+  mov byte ptr [OTHER + 4], 0xc3
+  map NAME, THIRD
+  mov ebx, NAME
+  invlpg [rbx]
+  mov esi, offset nothing
+  call call_often
+  check "returns", edx, 60*11
+  mov esi, offset exchange
+  call call_often
+  check "returns to another frame each time", edx, 30*11+30*9
+  map NAME, FIRST
+  invlpg [rbx]
+  ret
+nothing:
+  mov eax, 10
+  ret
+exchange:
+  xor byte ptr [PT + 1], 0x10                   # THIRD and OTHER differ in bit 12
+  invlpg [rbx]
+  mov eax, 10
+  ret
+
+# The code behind the call is written by who is called.
+returns_to_patched_code:
+  map NAME, THIRD
+  mov ebx, NAME
+  invlpg [rbx]
+  mov esi, offset patch
+  call call_often
+  check "returns to code that was just written", edx, 30*11+30*9
+  map NAME, FIRST
+  invlpg [rbx]
+  ret
+patch:
+  xor byte ptr [THIRD + 3], 8                   # INC EAX or DEC EAX
+  mov eax, 10
+  ret
+
+# Returns that no call belongs to, calls without a return, more calls than anyone remembers.
+stacks:
+  mov ecx, 60
+  xor edx, edx
+1:
+  push offset 2f
+  ret
+  inc edx
+2:
+  call 3f
+  inc edx
+3:
+  pop rax
+  cmp eax, offset 3b - 2
+  jne 4f
+  add edx, 2
+4:
+  dec ecx
+  jnz 1b
+  check "pushed, and popped", edx, 120
+  mov ecx, 100
+  xor edx, edx
+  call down
+  check "100 deep", edx, 5050
+  mov ebx, 40
+1:
+  mov ecx, 50
+  mov rbp, rsp
+  call away
+  check_memory "off the stack", depth, 50
+  dec ebx
+  jnz 1b
+  ret
+down:
+  add edx, ecx
+  dec ecx
+  jz 1f
+  call down
+1:
+  ret
+away:
+  mov dword ptr [depth], 50
+  dec ecx
+  jz 1f
+  call away
+1:
+  lea rsp, [rbp - 8]
+  ret
+depth: .long 0
