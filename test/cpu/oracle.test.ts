@@ -51,6 +51,12 @@ describe.skipIf(!onMeasuredVendor)(
       expect(translated).toEqual(await runOracle(...sequences));
     });
 
+    // npm run test:encodings has all 42 million.
+    it('agrees on which encodings exist, and how long they are', async () => {
+      const { output } = await runOracle('--encodings', '100000', '--seed', '11');
+      expect(output).toMatch(/^encodings \d+, differences 0\n$/);
+    });
+
     it('refuses an option it does not know', async () => {
       expect((await runOracle('--cases')).status).toBe(2);
     });

@@ -59,7 +59,7 @@ void Engine::buildTables() {
   }
 }
 
-void Engine::enterUserMode(const State& before) {
+void Engine::enterUserMode(const State& before, bool code32) {
   Cpu& cpu = *cpu_;
   static_cast<CpuState&>(cpu) = CpuState{};
   cpu.msr.efer = efer::kSce | efer::kLme | efer::kLma | efer::kNxe;
@@ -72,7 +72,8 @@ void Engine::enterUserMode(const State& before) {
   cpu.tr = {.selector = 0x28, .access = 0x8b, .limit = 0x67, .base = kKernel + kTss};
   for (auto& s : cpu.segment)
     s = {.selector = 0x1b, .access = 0xc0f3, .limit = 0xffffffff, .base = 0};
-  cpu.segment[kCs] = {.selector = 0x23, .access = 0xa0fb, .limit = 0xffffffff, .base = 0};
+  const uint16_t access = code32 ? 0xc0fb : 0xa0fb;
+  cpu.segment[kCs] = {.selector = 0x23, .access = access, .limit = 0xffffffff, .base = 0};
   cpu.cpl = 3;
   std::memcpy(cpu.gpr, before.gpr, sizeof before.gpr);
   cpu.rip = before.rip;
@@ -90,9 +91,8 @@ void Engine::run(const Code& code, const State& before, State& after) {
   std::memset(page, 0xcc, 4096);
   std::memcpy(page + kCodeOffset, code.bytes, code.length);
   std::memcpy(ram_->data() + kData, before.data, kDataSize);
-  cpu_->blocks->dropAll(*cpu_);
-  ram_->setCode(kCode, false);
-  enterUserMode(before);
+  cpu_->blocks->invalidate(*cpu_, kCode, 4096);
+  enterUserMode(before, code.code32);
   after = before;
   // The INT3 behind the code, or an exception, ends in a HLT.
   cpu_->run(code.instructions + 64);

@@ -16,7 +16,7 @@ class Engine {
 
  private:
   void buildTables();
-  void enterUserMode(const State& before);
+  void enterUserMode(const State& before, bool code32);
   void collect(State& after);
 
   std::unique_ptr<GuestRam> ram_;

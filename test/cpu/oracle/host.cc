@@ -22,15 +22,21 @@ struct Run {
 Run current;
 
 extern "C" {
+struct FarPointer {
+  uint32_t offset;
+  uint16_t selector;
+};
 struct EntryFrame {
   uint64_t gpr[16];
   uint64_t rip, rflags;
   const void* image;    // of FXRSTOR, or XRSTOR with
   uint64_t components;  // these; 0: this processor has no AVX
+  FarPointer farTarget;
 };
 EntryFrame nodevm_oracle_entry;
 }
 
+constexpr uint16_t kUserCode32 = 0x23;  // Linux: __USER32_CS
 constexpr uint64_t kX87 = 1, kSse = 2, kAvx = 4, kX87SseAndAvx = kX87 | kSse | kAvx;
 
 // What XRSTOR takes: SDM volume 1, "XSAVE Area". Components in their initial state are not in it,
@@ -135,6 +141,9 @@ void* mapAt(uint64_t address, size_t size, int protection) {
   __builtin_unreachable();
 }
 
+// Goes on in a 32-bit code segment, with all registers as they are.
+[[gnu::naked]] void enterCode32() { asm("ljmpl *nodevm_oracle_entry+160(%rip)"); }
+
 }  // namespace
 
 Host::Host() {
@@ -157,7 +166,8 @@ void Host::run(const Code& code, const State& before, State& after) {
   std::memcpy(page + kCodeOffset, code.bytes, code.length);
   std::memcpy(reinterpret_cast<void*>(kDataPages), before.data, kDataSize);
   std::memcpy(nodevm_oracle_entry.gpr, before.gpr, sizeof before.gpr);
-  nodevm_oracle_entry.rip = before.rip;
+  nodevm_oracle_entry.rip = code.code32 ? reinterpret_cast<uint64_t>(enterCode32) : before.rip;
+  nodevm_oracle_entry.farTarget = {static_cast<uint32_t>(before.rip), kUserCode32};
   nodevm_oracle_entry.rflags = before.rflags;
   const StateImage image(before);
   nodevm_oracle_entry.image = &image;

@@ -6,6 +6,8 @@
 //   oracle --record FILE | --play FILE [--engine interpreter|jit]: vectors (vectors.h)
 //   oracle --random STREAMS [--seed S] [--engine interpreter|jit]: random bytes in every mode
 //   (random.h)
+//   oracle --encodings COUNT|0 [--seed S] [--engine interpreter|jit]: which encodings exist
+//   (encodings.h), all with 0
 // Prints a line a difference (at most a few a row) and "rows R, cases C, differences D"; status 1
 // if D > 0.
 
@@ -18,6 +20,7 @@
 
 #include "compare.h"
 #include "coverage.h"
+#include "encodings.h"
 #include "engine.h"
 #include "generator.h"
 #include "host.h"
@@ -31,6 +34,8 @@ namespace {
 struct Options {
   unsigned cases = 200, length = 1;
   uint64_t randomStreams = 0;
+  bool encodings = false;
+  uint64_t encodingCount = 0;
   uint64_t seed = 1;
   std::string row, record, play;
   bool verbose = false, jit = false, coverage = false;
@@ -63,7 +68,10 @@ Options parse(int argc, char** argv) {
       options.play = argv[++n];
     else if (name == "--random" && value)
       options.randomStreams = numberOf(argv[++n]);
-    else if (name == "--row" && value)
+    else if (name == "--encodings" && value) {
+      options.encodings = true;
+      options.encodingCount = numberOf(argv[++n]);
+    } else if (name == "--row" && value)
       options.row = argv[++n];
     else if (name == "--engine" && value)
       options.jit = std::string_view(argv[++n]) == "jit";
@@ -139,6 +147,9 @@ int main(int argc, char** argv) {
   if (!options.play.empty()) return playVectors(options.play, options.jit);
   if (!options.record.empty())
     return recordVectors(options.record, coveredRows(options), options.cases);
+  if (options.encodings)
+    return compareEncodings(
+        {.count = options.encodingCount, .seed = options.seed, .jit = options.jit});
   if (options.randomStreams == 0) return run(options);
   return runRandom({.streams = options.randomStreams, .seed = options.seed, .jit = options.jit});
 }

@@ -28,6 +28,7 @@ struct Code {
   uint8_t bytes[64] = {};
   unsigned length = 0;
   unsigned instructions = 1;
+  bool code32 = false;  // a 32-bit code segment
 };
 
 }  // namespace nodevm::oracle
