@@ -12,6 +12,8 @@ export interface ExitTargets {
   acknowledge(): number;
   /** End of a level-triggered interrupt, told to the I/O APIC. */
   endOfInterrupt(vector: number): void;
+  /** The processor asserts FERR#. */
+  numericError(): void;
 }
 
 export type { AccessKind } from './debug/access-ring.js';
@@ -66,6 +68,9 @@ export class Exits {
         return true;
       case ExitReason.EndOfInterrupt:
         this.targets.endOfInterrupt(cpu.data);
+        return true;
+      case ExitReason.NumericError:
+        this.targets.numericError();
         return true;
       case ExitReason.Budget:
       case ExitReason.Trace:

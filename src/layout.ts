@@ -150,6 +150,9 @@ export const PIC_CASCADE_IRQ = 2;
 /** The alternative delay port (`io_delay=0xed`). */
 export const DELAY_PORT: AddressRange = { base: 0xed, length: 1 };
 
+/** Clears the latch of x87 errors. */
+export const NUMERIC_ERROR: InterruptingRange = { base: 0xf0, length: 1, irq: 13 };
+
 /** isa-debug-exit's default place, as QEMU users write it; present only when asked for. */
 export const DEBUG_EXIT: AddressRange = { base: 0xf4, length: 4 };
 

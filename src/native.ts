@@ -29,6 +29,8 @@ export const enum ExitReason {
   Debug = 10,
   /** The trace buffer wants to be read: it is full, or a block is about to run that was asked for. */
   Trace = 11,
+  /** An x87 error with CR0.NE clear: FERR# is asserted. */
+  NumericError = 12,
 }
 
 /** What an {@link ExitReason.Debug} exit is about. */
@@ -309,6 +311,8 @@ export interface NativeCpu {
   invalidateCode(gpa: number, length: number): void;
   /** Level of the 8259's INTR output at the local APIC's LINT0. */
   setIntr(level: boolean): void;
+  /** Level of A20M#: while it is false, bit 20 of physical addresses is 0. */
+  setA20(open: boolean): void;
   /** An NMI edge (LINT1). */
   raiseNmi(): void;
   /** A message from the I/O APIC: SDM "Local and I/O APIC"; delivery mode and trigger as in the redirection entry. */

@@ -14,6 +14,7 @@ import { IoApic } from './devices/io-apic.js';
 import { PicPair } from './devices/pic.js';
 import { PciHostBridge } from './devices/pci-host-bridge.js';
 import { PciBus, PciConfigAddress, PciConfigData } from './devices/pci.js';
+import { NumericErrorLatch } from './devices/numeric-error.js';
 import { Pit } from './devices/pit.js';
 import { SystemControlB } from './devices/port61.js';
 import { SystemControlA } from './devices/port92.js';
@@ -95,8 +96,9 @@ class SharedLine {
       set: (level) => {
         if (level === mine) return;
         mine = level;
-        this.asserted += level ? 1 : -1;
-        this.output.set(this.asserted > 0);
+        const others = this.asserted - (level ? 0 : 1);
+        this.asserted = others + (level ? 1 : 0);
+        if (others === 0) this.output.set(level);
       },
     };
   }
@@ -197,15 +199,20 @@ export function wire(options: BoardOptions): Board {
   insert(ports, layout.CMOS, new Cmos({ clock, irq: rtcLine, lowRam, highRam }));
   insert(mmio, layout.HPET, hpet);
 
+  // Either of the two gates opens A20 (ICH data sheets, "Port 92 Register").
+  const a20 = new SharedLine({ set: (level) => cpu.setA20(level) });
   const i8042 = new I8042({
     keyboardIrq: interrupts.irq(layout.I8042_DATA.irq),
     mouseIrq: interrupts.irq(layout.I8042_COMMAND.irq),
+    a20: a20.input(),
     onReset,
   });
   insert(ports, layout.I8042_DATA, i8042.data);
   insert(ports, layout.I8042_COMMAND, i8042.command);
   insert(ports, layout.SYSTEM_CONTROL_B, new SystemControlB({ clock, pit }));
-  insert(ports, layout.SYSTEM_CONTROL_A, new SystemControlA({ onReset }));
+  insert(ports, layout.SYSTEM_CONTROL_A, new SystemControlA({ a20: a20.input(), onReset }));
+  const numericError = new NumericErrorLatch({ irq: interrupts.irq(layout.NUMERIC_ERROR.irq) });
+  insert(ports, layout.NUMERIC_ERROR, numericError);
   insert(ports, layout.POST_CODE, new PostCode());
   insert(ports, layout.DELAY_PORT, new DelayPort());
 
@@ -262,6 +269,7 @@ export function wire(options: BoardOptions): Board {
     acpiPm,
     acknowledge: () => pic.acknowledge(),
     endOfInterrupt: (vector) => ioApic.endOfInterrupt(vector),
+    numericError: () => numericError.set(),
     reset: () => {
       for (const device of devices) device.reset();
     },

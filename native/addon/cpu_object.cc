@@ -56,6 +56,7 @@ Napi::Function CpuObject::constructorFunction(Napi::Env env) {
                    InstanceAccessor<&Self::ram>("ram"),
                    InstanceMethod<&Self::invalidateCode>("invalidateCode"),
                    InstanceMethod<&Self::setIntr>("setIntr"),
+                   InstanceMethod<&Self::setA20>("setA20"),
                    InstanceMethod<&Self::raiseNmi>("raiseNmi"),
                    InstanceMethod<&Self::apicMessage>("apicMessage"),
                    InstanceMethod<&Self::now>("now"),
@@ -186,6 +187,10 @@ Napi::Value CpuObject::translate(const Napi::CallbackInfo& info) {
 
 void CpuObject::setIntr(const Napi::CallbackInfo& info) {
   bundle_->cpu.apic.setLint0(info[0].As<Napi::Boolean>().Value());
+}
+
+void CpuObject::setA20(const Napi::CallbackInfo& info) {
+  bundle_->cpu.setA20(info[0].As<Napi::Boolean>().Value());
 }
 
 void CpuObject::raiseNmi(const Napi::CallbackInfo&) { bundle_->cpu.apic.raiseLint1(); }

@@ -35,6 +35,7 @@ class CpuObject : public Napi::ObjectWrap<CpuObject> {
   Napi::Value ram(const Napi::CallbackInfo& info);
   void invalidateCode(const Napi::CallbackInfo& info);
   void setIntr(const Napi::CallbackInfo& info);
+  void setA20(const Napi::CallbackInfo& info);
   void raiseNmi(const Napi::CallbackInfo& info);
   void apicMessage(const Napi::CallbackInfo& info);
   Napi::Value now(const Napi::CallbackInfo& info);

@@ -49,7 +49,7 @@ bool usesPae(uint64_t cr0, uint64_t cr4, uint64_t efer) {
 
 // Reads the four PDPTEs that CR3 points to. #GP(0) when a present one has a reserved bit.
 bool readPdptes(Cpu& cpu, uint64_t cr3, uint64_t (&entries)[4]) {
-  const uint64_t table = cr3 & 0xffffffe0;
+  const uint64_t table = cr3 & 0xffffffe0 & cpu.paging.addressMask;
   const uint8_t* page = cpu.ram.page(table);
   if (!page) return cpu.raise(kGp, 0);
   std::memcpy(entries, page + (table & kPageOffset), sizeof entries);

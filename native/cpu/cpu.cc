@@ -156,6 +156,12 @@ void Cpu::flushPage(uint64_t linear) {
 
 void Cpu::forbidFastStores(uint64_t gpa) { tlbs.forbidWrites(ram.pageIndex(gpa), ram.page(gpa)); }
 
+void Cpu::setA20(bool open) {
+  constexpr uint64_t kA20 = 1 << 20;
+  paging.addressMask = open ? ~uint64_t{0} : ~kA20;
+  flushTlb(true);
+}
+
 // --- faults
 
 bool Cpu::raise(Vector vector) {
@@ -177,6 +183,14 @@ bool Cpu::raisePageFault(uint64_t linear, uint32_t errorCode) {
 bool Cpu::raiseDebug(uint64_t dr6Bits) {
   raise(kDb);
   fault.dr6 = dr6Bits;
+  return false;
+}
+
+bool Cpu::reportNumericError() {
+  if (cr0 & cr0::kNe) return raise(kMf);
+  ferrAsserted_ = !ferrAsserted_;
+  if (!ferrAsserted_) return true;
+  exitReason = ExitReason::kNumericError;
   return false;
 }
 

@@ -127,6 +127,8 @@ class Cpu : public GeneralRegisters, public HotState, public CpuState {
   void flushTlb(bool includingGlobal);
   void flushPage(uint64_t linear);
   uint16_t pcid() const;
+  // The A20M# pin: bit 20 of physical addresses is 0 while it is closed.
+  void setA20(bool open);
 
   // --- faults
   // Each records the fault and returns false, so that `return cpu.raise(kGp, 0)` reads well.
@@ -222,6 +224,9 @@ class Cpu : public GeneralRegisters, public HotState, public CpuState {
   // INT n, INT3, INTO: RIP is already the next instruction on success; faults are recorded (not
   // delivered) so that they are precise at the instruction.
   [[nodiscard]] bool softwareInterrupt(EventKind kind, uint8_t vector, uint64_t next);
+  // An unmasked x87 exception is found by a waiting instruction: #MF, or without CR0.NE an exit that
+  // asserts FERR#. True: the instruction goes on in spite of it, since no interrupt came of that.
+  [[nodiscard]] bool reportNumericError();
   // For SYSCALL and SYSRET, whose single-step trap depends on the TF that they leave and not on the
   // one that they found; RIP is the target.
   void trapByResultingFlags();
@@ -403,6 +408,7 @@ class Cpu : public GeneralRegisters, public HotState, public CpuState {
   bool alignmentChecked = false, dataBreakpoints = false;
   uint64_t pendingDr6_ = 0;   // breakpoints hit by the running instruction, or by MOV SS before it
   bool trapDecided_ = false;  // by the instruction itself
+  bool ferrAsserted_ = false;  // by the instruction at RIP, and no event has been delivered since
   uint64_t stepsCompleted_ = 0;
   bool inBlock_ = false;  // a handler runs
   // How far a block may go beyond the slice: under host time its end is nothing exact, and a part

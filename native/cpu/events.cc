@@ -266,7 +266,7 @@ uint64_t savedFlags(const Cpu& cpu, const Event& event) {
 void Cpu::deliver(EventKind kind, uint8_t vector, bool hasErrorCode, uint32_t errorCode) {
   ++eventsDelivered;
   inBlock_ = false;  // a watchpoint met from here on is no instruction's
-  halted = interruptShadow = debugShadow = false;
+  halted = interruptShadow = debugShadow = ferrAsserted_ = false;
   Event event{.kind = kind,
               .vector = vector,
               .hasErrorCode = hasErrorCode,

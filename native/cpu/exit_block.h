@@ -19,6 +19,7 @@ enum class ExitReason : uint8_t {
   kEndOfInterrupt = 9,
   kDebug = 10,
   kTrace = 11,
+  kNumericError = 12,
 };
 
 struct ExitBlock {

@@ -75,7 +75,7 @@ bool raiseUnlessSseUsable(Cpu& cpu) {
 bool raiseUnlessMmxUsable(Cpu& cpu) {
   if (cpu.cr0 & cr0::kEm) return cpu.raise(kUd);
   if (cpu.cr0 & cr0::kTs) return cpu.raise(kNm);
-  return (cpu.x87.status & x87::kSummary) == 0 || (cpu.cr0 & cr0::kNe) == 0 || cpu.raise(kMf);
+  return (cpu.x87.status & x87::kSummary) == 0 || cpu.reportNumericError();
 }
 
 bool raiseUnlessAvxUsable(Cpu& cpu) {

@@ -15,11 +15,9 @@ namespace nodevm::x87 {
   return (cpu.cr0 & (cr0::kEm | cr0::kTs)) == 0 || cpu.raise(kNm);
 }
 
-// #MF for an unmasked exception of an earlier instruction, as every waiting instruction raises it.
-// With CR0.NE clear a PC asserts FERR#, which comes back as IRQ 13 by board logic that is not
-// modelled: such an exception then stays in the status word and interrupts nobody.
+// Every waiting instruction reports an unmasked exception of an earlier one.
 [[nodiscard]] inline bool synchronized(Cpu& cpu) {
-  return (cpu.x87.status & kSummary) == 0 || (cpu.cr0 & cr0::kNe) == 0 || cpu.raise(kMf);
+  return (cpu.x87.status & kSummary) == 0 || cpu.reportNumericError();
 }
 
 // FOP, FIP, FDP and their selectors; the decoder leaves FOP's 11 bits in the immediate.

@@ -56,7 +56,7 @@ Path follow64(const PagingMode& mode, const GuestRam& ram, uint64_t linear, uint
   Path path;
   for (;; shift -= 9) {
     Level& level = path.levels[path.count++];
-    level.gpa = table + ((linear >> shift) & 511) * 8;
+    level.gpa = (table + ((linear >> shift) & 511) * 8) & mode.addressMask;
     level.entry = readEntry<uint64_t>(ram, level.gpa);
     path.leafShift = shift;
     if (!(level.entry & kP)) {
@@ -76,7 +76,7 @@ Path follow64(const PagingMode& mode, const GuestRam& ram, uint64_t linear, uint
 Path follow32(const PagingMode& mode, const GuestRam& ram, uint64_t linear) {
   Path path;
   Level& directory = path.levels[path.count++];
-  directory.gpa = (mode.root & 0xfffff000) + ((linear >> 22) & 1023) * 4;
+  directory.gpa = ((mode.root & 0xfffff000) + ((linear >> 22) & 1023) * 4) & mode.addressMask;
   directory.entry = readEntry<uint32_t>(ram, directory.gpa);
   path.leafShift = 22;
   path.present = directory.entry & kP;
@@ -87,7 +87,7 @@ Path follow32(const PagingMode& mode, const GuestRam& ram, uint64_t linear) {
   }
   directory.entry &= ~kPs;
   Level& table = path.levels[path.count++];
-  table.gpa = (directory.entry & 0xfffff000) + ((linear >> 12) & 1023) * 4;
+  table.gpa = ((directory.entry & 0xfffff000) + ((linear >> 12) & 1023) * 4) & mode.addressMask;
   table.entry = readEntry<uint32_t>(ram, table.gpa);
   path.leafShift = 12;
   path.present = table.entry & kP;
@@ -123,7 +123,7 @@ uint64_t leafAddress(const PagingMode& mode, const Path& path, uint64_t linear) 
 Translation describe(const PagingMode& mode, const Path& path, uint64_t linear) {
   Translation translation;
   translation.ok = true;
-  translation.gpa = leafAddress(mode, path, linear);
+  translation.gpa = leafAddress(mode, path, linear) & mode.addressMask;
   translation.pageShift = static_cast<uint8_t>(path.leafShift);
   translation.writable = translation.user = true;
   for (unsigned n = 0; n < path.count; ++n) {
@@ -138,10 +138,10 @@ Translation describe(const PagingMode& mode, const Path& path, uint64_t linear) 
   return translation;
 }
 
-Translation identity(uint64_t linear) {
+Translation identity(const PagingMode& mode, uint64_t linear) {
   Translation translation;
   translation.ok = translation.writable = translation.user = translation.dirty = true;
-  translation.gpa = linear;
+  translation.gpa = linear & mode.addressMask;
   return translation;
 }
 
@@ -164,7 +164,7 @@ bool permits(const PagingMode& mode, const Translation& translation, PageAccess 
 }
 
 Translation walk(const PagingMode& mode, const GuestRam& ram, uint64_t linear, PageAccess access) {
-  if (mode.format == PagingMode::Format::kNone) return identity(linear);
+  if (mode.format == PagingMode::Format::kNone) return identity(mode, linear);
   const Path path = follow(mode, ram, linear);
   Translation failure;
   if (!path.present || path.reserved) {
@@ -184,7 +184,7 @@ Translation walk(const PagingMode& mode, const GuestRam& ram, uint64_t linear, P
 }
 
 Translation peekWalk(const PagingMode& mode, const GuestRam& ram, uint64_t linear) {
-  if (mode.format == PagingMode::Format::kNone) return identity(linear);
+  if (mode.format == PagingMode::Format::kNone) return identity(mode, linear);
   const Path path = follow(mode, ram, linear);
   if (!path.present || path.reserved) return Translation{};
   return describe(mode, path, linear);

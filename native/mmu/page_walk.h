@@ -17,6 +17,7 @@ struct PagingMode {
   uint64_t root = 0;       // CR3, or for PAE unused
   uint64_t pdpte[4] = {};  // PAE: loaded with CR3
   bool pse = false, pge = false, nxe = false, wp = false, smep = false, smap = false;
+  uint64_t addressMask = ~uint64_t{0};  // of every physical address: A20M#
 };
 
 struct PageAccess {

@@ -77,7 +77,7 @@ function powerOn() {
   return {
     /** Byte 0 is the configuration ("controller command byte"). */
     ram,
-    /** A20 is stored only: the machine never masks it. */
+    /** The gate of A20, open as firmware leaves it. */
     a20: true,
     outputFull: false,
     output: 0,
@@ -99,6 +99,8 @@ export interface I8042Options {
   readonly keyboardIrq: IrqLine;
   /** IRQ 12. */
   readonly mouseIrq: IrqLine;
+  /** The gate of address line 20. */
+  readonly a20: IrqLine;
   /** The guest pulled the processor's reset line. */
   onReset(): void;
 }
@@ -128,6 +130,7 @@ export class I8042 {
       save: () => snapshot(VERSION, {}),
       load: (state) => restore('i8042-command', VERSION, {}, state),
     });
+    this.openA20(true);
   }
 
   private reset(): void {
@@ -135,6 +138,7 @@ export class I8042 {
     this.keyboard.state = keyboardPowerOn();
     this.mouse.state = mousePowerOn();
     this.driveIrqs();
+    this.openA20(this.s.a20);
   }
 
   private save(): DeviceState {
@@ -149,6 +153,12 @@ export class I8042 {
     this.keyboard.state = keyboard;
     this.mouse.state = mouse;
     this.driveIrqs();
+    this.openA20(this.s.a20);
+  }
+
+  private openA20(open: boolean): void {
+    this.s.a20 = open;
+    this.options.a20.set(open);
   }
 
   private configuration(): number {
@@ -199,7 +209,7 @@ export class I8042 {
     if (command >= WRITE_RAM && command < WRITE_RAM + RAM_SIZE) {
       s.ram[command - WRITE_RAM] = value;
     } else if (command === WRITE_OUTPUT_PORT) {
-      s.a20 = (value & OUTPUT_A20) !== 0;
+      this.openA20((value & OUTPUT_A20) !== 0);
       if ((value & OUTPUT_NOT_RESET) === 0) this.options.onReset();
     } else if (command === WRITE_KEYBOARD_BUFFER) {
       enqueue(s.keyboardQueue, [value]);
@@ -279,7 +289,7 @@ export class I8042 {
         break;
       case DISABLE_A20:
       case ENABLE_A20:
-        s.a20 = command === ENABLE_A20;
+        this.openA20(command === ENABLE_A20);
         break;
       default:
         break; // unknown commands are ignored

@@ -1,4 +1,5 @@
 import type { DeviceState } from '../bus/device.js';
+import type { IrqLine } from '../bus/irq-line.js';
 import { ByteDevice } from './byte-device.js';
 import { restore, snapshot } from './state.js';
 
@@ -10,26 +11,30 @@ const WRITABLE = FAST_RESET | A20_ENABLE;
 
 const VERSION = 1;
 
-/** Address line 20 is never masked in this machine, so its bit starts set, as firmware leaves it. */
+/** A20 is open, as firmware leaves it. */
 const powerOn = () => ({ control: A20_ENABLE });
 
 /** What a {@link SystemControlA} is connected to. */
 export interface SystemControlAOptions {
+  /** The gate of address line 20. */
+  readonly a20: IrqLine;
   /** The guest asked for a processor reset (INIT). */
   onReset(): void;
 }
 
-/** System control port A (one port, 0x92 on a PC): fast reset, and a bit for A20 that is only stored. */
+/** System control port A (one port, 0x92 on a PC): fast reset, and a gate of A20. */
 export class SystemControlA extends ByteDevice {
   readonly name = 'port92';
   private s = powerOn();
 
   constructor(private readonly options: SystemControlAOptions) {
     super();
+    this.driveA20();
   }
 
   reset(): void {
     this.s = powerOn();
+    this.driveA20();
   }
 
   save(): DeviceState {
@@ -38,6 +43,7 @@ export class SystemControlA extends ByteDevice {
 
   load(state: DeviceState): void {
     this.s = restore(this.name, VERSION, powerOn(), state);
+    this.driveA20();
   }
 
   protected readByte(): number {
@@ -47,6 +53,11 @@ export class SystemControlA extends ByteDevice {
   protected writeByte(_offset: number, value: number): void {
     const resets = (value & ~this.s.control & FAST_RESET) !== 0;
     this.s.control = value & WRITABLE;
+    this.driveA20();
     if (resets) this.options.onReset();
+  }
+
+  private driveA20(): void {
+    this.options.a20.set((this.s.control & A20_ENABLE) !== 0);
   }
 }

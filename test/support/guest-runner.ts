@@ -94,6 +94,8 @@ export class GuestRunner {
   readonly native: NativeCpu;
   private readonly timers: MachineClock;
   private readonly exits: Exits;
+  /** For tests that act as a device. */
+  readonly memory: GuestMemory;
   /** What the guest did last. */
   readonly recorder: FlightRecorder;
   private readonly output: number[] = [];
@@ -115,12 +117,12 @@ export class GuestRunner {
     this.recorder = new FlightRecorder(this.native.recorder, addon.recordLayout, recent);
     board.reset();
     this.native.reset();
-    const memory = new GuestMemory({
+    this.memory = new GuestMemory({
       ...ram,
       views: this.native.ram,
       invalidate: (gpa, length) => this.native.invalidateCode(gpa, length),
     });
-    memory.write(GUEST_BASE, image);
+    this.memory.write(GUEST_BASE, image);
     const cs = this.native.getSegment('cs');
     this.native.setSegment('cs', { ...cs, selector: 0, base: 0n });
     this.native.setRegister('rip', BigInt(GUEST_BASE));

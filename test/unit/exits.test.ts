@@ -50,6 +50,7 @@ const block = new DataView(new ArrayBuffer(layout.byteLength));
 let portDevice: Echo;
 let mmioDevice: Echo;
 let ended: number[];
+let numericErrors: number;
 let exits: Exits;
 
 beforeEach(() => {
@@ -57,6 +58,7 @@ beforeEach(() => {
   portDevice = new Echo();
   mmioDevice = new Echo();
   ended = [];
+  numericErrors = 0;
   const ports = new AddressSpace('port', 0x1_0000);
   const mmio = new AddressSpace('mmio', 2 ** 52);
   ports.insert(0x100, 16, portDevice);
@@ -67,6 +69,7 @@ beforeEach(() => {
     mmio,
     acknowledge: () => 0x31,
     endOfInterrupt: (vector) => ended.push(vector),
+    numericError: () => (numericErrors += 1),
   });
 });
 
@@ -142,6 +145,11 @@ describe('Exits', () => {
     setAccess({ size: 0, data: 0x41 });
     expect(exits.serve(ExitReason.EndOfInterrupt)).toBe(true);
     expect(ended).toEqual([0x41]);
+  });
+
+  it('tells the board of FERR#', () => {
+    expect(exits.serve(ExitReason.NumericError)).toBe(true);
+    expect(numericErrors).toBe(1);
   });
 
   it("leaves to the machine what is the machine's", () => {

@@ -13,6 +13,7 @@ let board: Board;
 /** The pins of a processor that a board drives; nothing here executes. */
 const pins = {
   setIntr: (level) => void said.push(`INTR ${level ? 1 : 0}`),
+  setA20: (open) => void said.push(`A20 ${open ? 1 : 0}`),
   apicMessage: (destination, _logical, _mode, vector, _level) =>
     void said.push(`vector ${vector} to APIC ${destination}`),
 } as Partial<NativeCpu> as NativeCpu;

@@ -2,34 +2,9 @@
 # SDM volume 3, "8086 Emulation".
 
 .include "lib.inc"
+.include "real.inc"
 
 use16
-
-# Sets vector `number` of the table to `target`.
-.macro vector number, target
-  mov word ptr [4 * (\number)], offset \target
-  mov word ptr [4 * (\number) + 2], 0
-.endm
-
-# Runs code whose first instruction raises `number`; the handler checks the address on its stack.
-.macro real_faults name, number, code:vararg
-  vector \number, .Lhandler\@
-  mov dword ptr [saved_sp], esp
-.Lat\@:
-  \code
-  xor eax, eax
-  jmp .Lafter\@
-.Lhandler\@:
-  pop ax
-  mov esp, dword ptr cs:[saved_sp]
-  movzx eax, ax
-.Lafter\@:
-  xor cx, cx
-  mov ds, cx
-  mov es, cx
-  mov ss, cx
-  check "\name", eax, "offset .Lat\@"
-.endm
 
 main:
   call segments

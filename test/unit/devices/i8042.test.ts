@@ -4,6 +4,7 @@ import { ProbeLine } from '../../support/probe-line.js';
 
 let keyboardIrq: ProbeLine;
 let mouseIrq: ProbeLine;
+let a20Open: boolean;
 let resets: number;
 let i8042: I8042;
 
@@ -15,7 +16,8 @@ beforeEach(() => {
 });
 
 function make(): I8042 {
-  return new I8042({ keyboardIrq, mouseIrq, onReset: () => resets++ });
+  const a20 = { set: (open: boolean) => void (a20Open = open) };
+  return new I8042({ keyboardIrq, mouseIrq, a20, onReset: () => resets++ });
 }
 
 const status = (): number => i8042.command.read(0, 1);
@@ -105,9 +107,9 @@ describe('controller', () => {
     expect(answers(0xd0)[0]! & 0x03).toBe(0x03);
     command(0xd1);
     send(0xdd);
-    expect(answers(0xd0)[0]! & 0x02).toBe(0);
+    expect([answers(0xd0)[0]! & 0x02, a20Open]).toEqual([0, false]);
     command(0xdf);
-    expect(answers(0xd0)[0]! & 0x02).toBe(0x02);
+    expect([answers(0xd0)[0]! & 0x02, a20Open]).toEqual([0x02, true]);
     expect(resets).toBe(0);
   });
 

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { Device } from '../../../src/bus/device.js';
 import { IsaDebugExit } from '../../../src/devices/debug-exit.js';
 import { DelayPort, PostCode } from '../../../src/devices/debug-ports.js';
+import { NumericErrorLatch } from '../../../src/devices/numeric-error.js';
 import { Pit } from '../../../src/devices/pit.js';
 import { SystemControlB } from '../../../src/devices/port61.js';
 import { SystemControlA } from '../../../src/devices/port92.js';
@@ -55,7 +56,12 @@ describe('SystemControlB (0x61)', () => {
 });
 
 describe.each<[string, (onReset: () => void) => Device, number, number]>([
-  ['SystemControlA (0x92)', (onReset) => new SystemControlA({ onReset }), 0x01, 0x02],
+  [
+    'SystemControlA (0x92)',
+    (onReset) => new SystemControlA({ a20: unconnected, onReset }),
+    0x01,
+    0x02,
+  ],
   ['ResetControl (0xcf9)', (onReset) => new ResetControl({ onReset }), 0x04, 0x02],
 ])('%s', (_name, make, resetBit, otherBit) => {
   it('resets when its bit goes from 0 to 1', () => {
@@ -74,6 +80,35 @@ describe.each<[string, (onReset: () => void) => Device, number, number]>([
     port.load(state);
     port.write(0, 1, resetBit);
     expect(resets).toBe(2);
+  });
+});
+
+describe('SystemControlA (0x92)', () => {
+  it('drives A20, open after reset', () => {
+    const levels: boolean[] = [];
+    const a20 = { set: (level: boolean) => void levels.push(level) };
+    const port = new SystemControlA({ a20, onReset: () => undefined });
+    port.write(0, 1, 0);
+    const state = port.save();
+    port.reset();
+    port.load(state);
+    expect(levels).toEqual([true, false, true, false]);
+  });
+});
+
+describe('NumericErrorLatch (0xf0)', () => {
+  it('holds IRQ 13 until it is written', () => {
+    let level = false;
+    const latch = new NumericErrorLatch({ irq: { set: (to) => (level = to) } });
+    latch.set();
+    expect(level).toBe(true);
+    const state = latch.save();
+    latch.write(0, 1, 0);
+    expect([level, latch.read(0, 1)]).toEqual([false, 0xff]);
+    latch.load(state);
+    expect(level).toBe(true);
+    latch.reset();
+    expect(level).toBe(false);
   });
 });
 
