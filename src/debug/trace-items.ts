@@ -116,6 +116,7 @@ export const traceDevices: readonly string[] = [
   'i8042-command',
   'ioapic',
   'isa-debug-exit',
+  'numeric-error',
   'pci-config-address',
   'pci-config-data',
   'pic0',
