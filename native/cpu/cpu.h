@@ -224,8 +224,9 @@ class Cpu : public GeneralRegisters, public HotState, public CpuState {
   // INT n, INT3, INTO: RIP is already the next instruction on success; faults are recorded (not
   // delivered) so that they are precise at the instruction.
   [[nodiscard]] bool softwareInterrupt(EventKind kind, uint8_t vector, uint64_t next);
-  // An unmasked x87 exception is found by a waiting instruction: #MF, or without CR0.NE an exit that
-  // asserts FERR#. True: the instruction goes on in spite of it, since no interrupt came of that.
+  // An unmasked x87 exception is found by a waiting instruction: #MF, or without CR0.NE an exit
+  // that asserts FERR#. True: the instruction goes on in spite of it, since no interrupt came of
+  // that.
   [[nodiscard]] bool reportNumericError();
   // For SYSCALL and SYSRET, whose single-step trap depends on the TF that they leave and not on the
   // one that they found; RIP is the target.
@@ -406,8 +407,8 @@ class Cpu : public GeneralRegisters, public HotState, public CpuState {
   void stopForDebugger(const DebugStop& stop, uint64_t retiredNow);
 
   bool alignmentChecked = false, dataBreakpoints = false;
-  uint64_t pendingDr6_ = 0;   // breakpoints hit by the running instruction, or by MOV SS before it
-  bool trapDecided_ = false;  // by the instruction itself
+  uint64_t pendingDr6_ = 0;    // breakpoints hit by the running instruction, or by MOV SS before it
+  bool trapDecided_ = false;   // by the instruction itself
   bool ferrAsserted_ = false;  // by the instruction at RIP, and no event has been delivered since
   uint64_t stepsCompleted_ = 0;
   bool inBlock_ = false;  // a handler runs
