@@ -26,7 +26,7 @@ void Cpu::reset() {
   segment[kCs] = {.selector = 0xf000, .access = 0x9b, .limit = 0xffff, .base = 0xffff0000};
   ldtr = {.selector = 0, .access = 0x82, .limit = 0xffff, .base = 0};
   tr = {.selector = 0, .access = 0x8b, .limit = 0xffff, .base = 0};
-  gpr[gpr::kRdx / 8] = 0x000006a0;  // family and model, like CPUID 1
+  gpr[gpr::kRdx / 8] = kSignature;
   fault = {};
   interruptShadow = debugShadow = repeating = halted = shutdown = nmiBlocked = exact = false;
   portWritePending = acknowledging_ = false;

@@ -14,10 +14,6 @@ using enum CpuidRegister;
 
 constexpr uint32_t bit(unsigned n) { return uint32_t{1} << n; }
 
-// Family 6, model 36H, stepping 1: an in-order core that does not speculate, as an interpreter does
-// not. Operating systems know that and leave out every mitigation.
-constexpr uint32_t kSignature = 0x00030661;
-
 constexpr uint32_t kMaxBasicLeaf = 0x16, kMaxExtendedLeaf = 0x80000008;
 constexpr uint32_t kFirstHypervisorLeaf = 0x40000000, kLastHypervisorLeaf = 0x4fffffff;
 constexpr uint32_t kInitialApicId = 0;  // one processor

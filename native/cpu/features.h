@@ -7,6 +7,11 @@
 
 namespace nodevm {
 
+// Leaf 1's, and EDX after a reset. Family 6, model 36H, stepping 1: an in-order core that does not
+// speculate, as an interpreter does not. Operating systems know that and leave out every
+// mitigation.
+inline constexpr uint32_t kSignature = 0x00030661;
+
 enum class CpuidRegister : uint8_t { kEax, kEbx, kEcx, kEdx };
 
 struct FeatureRow {

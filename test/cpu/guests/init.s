@@ -139,10 +139,10 @@ after_init:
 state:
   check_memory "EAX", REGISTERS+28, 0
   check_memory "ECX", REGISTERS+24, 0
-  mov eax, [REGISTERS + 20]
-  shr eax, 8
-  and eax, 15
-  check "EDX has the family", eax, 6
+  mov eax, 1
+  cpuid
+  mov r13d, [REGISTERS + 20]
+  check "EDX is the signature of CPUID", r13d, eax
   check_memory "EBX", REGISTERS+16, 0
   word_at "SP, behind the frame of the exception", REGISTERS+12, 0xfffa
   check_memory "EBP", REGISTERS+8, 0
