@@ -342,8 +342,52 @@ implicit:
   popfq
   clear_bits cr4, CR4_SMAP
   faults "LDT in a user page without SMAP", NONE, 0, mov fs, eax
+  call user_bitmap
   xor eax, eax
   mov fs, eax
+  ret
+
+# A TSS whose I/O permission map alone lies in a user page; level 3 reads it with the rights of the supervisor.
+.macro user_input name, vector, error
+  arm .Lafter\@, USER_CODE+0x40
+  push USER_DATA
+  push USER_CODE + 0x1800
+  push 2 + FL_AC
+  push USER_CODE64
+  push USER_CODE + 0x40
+  iretq
+.Lafter\@:
+  fault_result "\name", \vector, \error
+.endm
+
+user_bitmap:
+  cld
+  mov esi, offset tss
+  mov edi, FRAME + 0xf00
+  mov ecx, 104
+  rep movsb
+  mov word ptr [FRAME + 0xf66], 0x100
+  mov edi, FRAME + 0x4000
+  mov ecx, 512
+  xor eax, eax
+  rep stosd
+  mov dword ptr [USER_CODE_FRAME + 0x40], 0x80cd80e4  # IN AL, 80H; INT 80H
+  entry FRAME+P+W
+  mov qword ptr [PT + 8], FRAME + 0x4000 + P + W + U
+  mov eax, WINDOW + 0x1000
+  invlpg [rax]
+  descriptor FREE, WINDOW+0xf00, 0x180, 0x89, 0
+  mov qword ptr [gdt + FREE + 8], 0
+  mov eax, FREE
+  ltr ax
+  user_input "an I/O map in a user page without SMAP", SYSTEM_CALL, 0
+  set_bits cr4, CR4_SMAP
+  user_input "is #PF under SMAP, AC set", V_PF, E_P
+  check_memory "CR2 is in the map", last_cr2, WINDOW+0x1010
+  clear_bits cr4, CR4_SMAP
+  mov byte ptr [gdt + TSS + 5], 0x89
+  mov eax, TSS
+  ltr ax
   ret
 
 # PCID and INVPCID.

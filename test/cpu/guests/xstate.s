@@ -245,6 +245,52 @@ supervisor:
   ask 7
   faults "XRSTORS of what XSAVES wrote", NONE, 0, xrstors64 [TO]
   faults "XRSTORS of the standard form is #GP(0)", V_GP, 0, xrstors64 [FROM]
+  # Components that are not asked for are neither in the image nor touched; XCOMP_BV says which are.
+  call load_pattern
+  fill TO, 0x22
+  ask 2
+  xsaves64 [TO]
+  check_memory "XSAVES of SSE: XSTATE_BV", TO+BV, 2
+  check_memory "XSAVES of SSE: XCOMP_BV", TO+COMP, 2
+  check_memory "XSAVES of SSE: FCW stays", TO, 0x22222222
+  check_memory "XSAVES of SSE: XMM15", TO+160+15*16, 0x11111111
+  call initialize
+  ask 7
+  xrstors64 [TO]
+  movd eax, xmm15
+  check "XRSTORS: XMM15", eax, 0x11111111
+  call initialize
+  fill TO, 0x22
+  ask 7
+  xsaves64 [TO]
+  check_memory "XSAVES: nothing in use", TO+BV, 0
+  check_memory "XSAVES: XMM0 stays", TO+160, 0x22222222
+  ask 7
+  mov dword ptr [TO + BV], 8
+  faults "XRSTORS: XSTATE_BV beyond XCOMP_BV is #GP(0)", V_GP, 0, xrstors64 [TO]
+  mov dword ptr [TO + COMP], 0x107
+  mov dword ptr [TO + BV], 0
+  faults "XRSTORS: XCOMP_BV beyond XCR0 and XSS is #GP(0)", V_GP, 0, xrstors64 [TO]
+  mov dword ptr [TO + COMP], 3
+  .irp place, 16, 40, 63
+  mov byte ptr [TO + BV + \place], 1
+  faults "XRSTORS: byte \place of the header is #GP(0)", V_GP, 0, xrstors64 [TO]
+  mov byte ptr [TO + BV + \place], 0
+  .endr
+  faults "XRSTORS of a sound header", NONE, 0, xrstors64 [TO]
+  faults "XRSTORS unaligned is #GP(0)", V_GP, 0, xrstors64 [TO+32]
+  faults "XSAVES unaligned is #GP(0)", V_GP, 0, xsaves64 [TO+32]
+  user_faults "XRSTORS at level 3 is #GP(0)", V_GP, 0, xrstors64 [TO]
+  set_bits cr0, CR0_TS
+  ask 7
+  faults "XSAVES with TS is #NM", V_NM, 0, xsaves64 [TO]
+  faults "XRSTORS with TS is #NM", V_NM, 0, xrstors64 [TO]
+  clts
+  clear_bits cr4, CR4_OSXSAVE
+  faults "XSAVES without OSXSAVE is #UD", V_UD, 0, xsaves64 [TO]
+  faults "XRSTORS without OSXSAVE is #UD", V_UD, 0, xrstors64 [TO]
+  set_bits cr4, CR4_OSXSAVE
+  ask 7
   user_faults "XSAVES at level 3 is #GP(0)", V_GP, 0, xsaves64 [TO]
   mov ecx, 0xda0
   rdmsr
