@@ -1,4 +1,4 @@
-# 4-level paging: rights of several levels, A and D bits, reserved bits, large pages, the TLB; sweep64.s has every right.
+# 4-level paging: rights of several levels, A and D bits, reserved bits, large pages, the TLB; sweep-paging64.s has every right.
 # SDM volume 3, "4-Level Paging", "Access Rights", "Page-Fault Exceptions", "Caching Translation Information".
 #
 # The runtime's own pages are made supervisor pages, since SMEP and SMAP forbid their use otherwise.
