@@ -1,7 +1,7 @@
 import { NodevmError } from './errors.js';
 import type { CpuFeature } from './native.js';
 
-/** Model of a machine that was given none: all that is implemented and that the host can execute. */
+/** Model of a machine that was given none: all that is implemented and that the host can execute, but AVX-512. */
 export const DEFAULT_CPU = 'max';
 
 /** A named model: what it has beyond the model that it extends, as features' names. */
@@ -36,6 +36,12 @@ const MODELS: readonly Model[] = [
     extends: 'v2',
     features: 'avx avx2 bmi1 bmi2 f16c fma abm movbe',
   },
+  {
+    name: 'v4',
+    help: 'x86-64-v4',
+    extends: 'v3',
+    features: 'avx512f avx512bw avx512cd avx512dq avx512vl',
+  },
   { name: 'Nehalem', help: 'as v2', extends: 'v2', features: '' },
   { name: 'Westmere', help: 'v2 with AES', extends: 'v2', features: 'aes pclmulqdq' },
   { name: 'Haswell', help: 'v3 with AES', extends: 'v3', features: 'aes pclmulqdq rdrand' },
@@ -51,6 +57,7 @@ const ALIASES = new Map([
   ['x86-64-v1', 'v1'],
   ['x86-64-v2', 'v2'],
   ['x86-64-v3', 'v3'],
+  ['x86-64-v4', 'v4'],
 ]);
 
 /** Names differ in case and in the sign between words: sse4_2 is sse4.2. */
@@ -62,6 +69,14 @@ class Features {
 
   get possible(): bigint {
     return this.union((row) => row.possible);
+  }
+
+  /**
+   * What the model `max` has. AVX-512 is to be asked for: where CPUID offers it, libraries prefer it, and none of it
+   * is translated.
+   */
+  get preferred(): bigint {
+    return this.union(({ possible, name }) => possible && !name.startsWith('avx512'));
   }
 
   find(name: string): CpuFeature {
@@ -124,7 +139,10 @@ export function featuresOfModel(model: string, rows: readonly CpuFeature[]): big
 /** What `-cpu help` prints: models, and features with what can be had here. */
 export function describeModels(rows: readonly CpuFeature[]): string {
   const models = [
-    { name: DEFAULT_CPU, help: 'all that is implemented and this host can execute (default)' },
+    {
+      name: DEFAULT_CPU,
+      help: 'all but AVX-512 that is implemented and this host can execute (default)',
+    },
     ...MODELS,
   ].map(({ name, help }) => `  ${name.padEnd(16)} ${help}`);
   const names = (possible: boolean): string =>
@@ -146,7 +164,7 @@ export function describeModels(rows: readonly CpuFeature[]): string {
 
 function modelFeatures(name: string, features: Features): bigint {
   const known = ALIASES.get(name) ?? name;
-  if (known === DEFAULT_CPU) return features.possible;
+  if (known === DEFAULT_CPU) return features.preferred;
   const model = MODELS.find((candidate) => candidate.name === known);
   if (model === undefined) {
     const names = [DEFAULT_CPU, ...MODELS.map((candidate) => candidate.name), ...ALIASES.keys()];

@@ -93,8 +93,7 @@ void Cpu::updateMode() {
   ripMask = is64 ? ~uint64_t{0} : segment[kCs].big() ? 0xffffffff : 0xffff;
   stackMask = is64 ? ~uint64_t{0} : segment[kSs].big() ? 0xffffffff : 0xffff;
 
-  simdBlocked = static_cast<uint8_t>((sseUsable(*this) ? 0 : kSseBlocked) |
-                                     (avxUsable(*this) ? 0 : kAvxBlocked));
+  updateSimdBlocked();
   alignmentChecked = cpl == 3 && (cr0 & cr0::kAm) && (eflagsRest & eflags::kAc);
   dataBreakpoints = false;
   for (unsigned n = 0; n < 4; ++n) {
@@ -105,6 +104,12 @@ void Cpu::updateMode() {
     segmentBase[n] = is64 && n < kFs ? 0 : segment[n].base;
   updateRights();
   updateContext();
+}
+
+void Cpu::updateSimdBlocked() {
+  const bool avx = avxUsable(*this) && avx512.upperInUse == 0;
+  simdBlocked =
+      static_cast<uint8_t>((sseUsable(*this) ? 0 : kSseBlocked) | (avx ? 0 : kAvxBlocked));
 }
 
 void Cpu::updateRights() {

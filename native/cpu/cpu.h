@@ -124,6 +124,8 @@ class Cpu : public GeneralRegisters, public HotState, public CpuState {
   void updateMode();
   // The part of it that EFLAGS.AC at CPL 0 changes: STAC, CLAC.
   void updateRights();
+  // The part that upperInUse changes.
+  void updateSimdBlocked();
   void flushTlb(bool includingGlobal);
   void flushPage(uint64_t linear);
   uint16_t pcid() const;
@@ -284,7 +286,7 @@ class Cpu : public GeneralRegisters, public HotState, public CpuState {
   uint64_t sliceEnd = 0;  // retired() when `remaining` is 0
   uint32_t blockKey = 0;  // mode bits that decoding depends on
   // What translated code asks of the control registers, derived by updateMode(): whether SSE and
-  // AVX instructions raise #UD or #NM.
+  // AVX instructions raise #UD or #NM, or AVX instructions have upper halves of ZMM to clear.
   static constexpr uint8_t kSseBlocked = 1, kAvxBlocked = 2;
   uint8_t simdBlocked = kSseBlocked | kAvxBlocked;
   const Block* block = nullptr;  // running block

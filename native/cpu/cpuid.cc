@@ -135,9 +135,12 @@ Cpu::CpuidResult basicLeaf(const Cpu& cpu, uint32_t leaf, uint32_t subleaf) {
       return cacheLeaf(subleaf);
     case 0x6:
       return {bit(2), 0, 0, 0};  // the APIC timer always runs (ARAT)
+    // EAX of 0: the last subleaf.
     case 0x7:
-      return {0, cpuidBits(cpu.features, 7, subleaf, kEbx),
-              cpuidBits(cpu.features, 7, subleaf, kEcx), cpuidBits(cpu.features, 7, subleaf, kEdx)};
+      return {subleaf == 0 ? uint32_t{has(cpu.features, Feature::kAvx512bf16)}
+                           : cpuidBits(cpu.features, 7, subleaf, kEax),
+              cpuidBits(cpu.features, 7, subleaf, kEbx), cpuidBits(cpu.features, 7, subleaf, kEcx),
+              cpuidBits(cpu.features, 7, subleaf, kEdx)};
     case 0xb:
       return topologyLeaf(subleaf);
     case 0xd:

@@ -41,21 +41,25 @@ bool reported(const Place& place) {
          (registers[static_cast<unsigned>(place.reg)] >> place.bit & 1);
 }
 
-// SDM volume 1, "Detection of AVX Instructions": the host's system saves the YMM registers.
-bool hostSavesYmm() {
+// SDM volume 1, "Detection of AVX Instructions": whether the host's system saves these components
+// of XCR0.
+bool hostSaves(unsigned components) {
   unsigned eax, ebx, ecx, edx;
   constexpr unsigned kOsxsave = 1 << 27;
   if (!__get_cpuid(1, &eax, &ebx, &ecx, &edx) || !(ecx & kOsxsave)) return false;
-  constexpr unsigned kSseAndAvx = 6;
   asm("xgetbv" : "=a"(eax), "=d"(edx) : "c"(0));
-  return (eax & kSseAndAvx) == kSseAndAvx;
+  return (eax & components) == components;
 }
 
 FeatureSet findReported() {
   FeatureSet set = setOf(kBaseline);
   for (size_t n = 0; n < kFeatureRowCount; ++n)
     if (reported(kPlaces[n])) set |= FeatureSet{1} << (n + 1);
-  return hostSavesYmm() ? set : set & ~setOf(kAvx);
+  constexpr unsigned kSseAndAvx = 0x06, kWithAvx512 = 0xe6;
+  if (!hostSaves(kSseAndAvx)) set &= ~setOf(kAvx);
+  // The back end moves opmasks of 64 bits (interpreter/evex_host.h).
+  if (!hostSaves(kWithAvx512) || !has(set, kAvx512bw)) set &= ~setOf(kAvx512f);
+  return set;
 }
 
 bool canExecute(Feature feature) {

@@ -52,9 +52,21 @@ struct X87State {
   unsigned top() const { return (status >> 11) & 7; }
 };
 
-// An XMM register with its YMM half; wide enough for what the CPU issue adds.
+// An XMM register with its YMM half.
 struct alignas(32) VectorRegister {
   uint8_t bytes[32] = {};
+};
+// A ZMM register.
+struct alignas(64) ZmmRegister {
+  uint8_t bytes[64] = {};
+};
+
+// What AVX-512 adds, apart from the registers that everybody uses. cpu/avx512.h has the access.
+struct Avx512State {
+  uint64_t mask[8] = {};     // k0..k7
+  VectorRegister upper[16];  // upper halves of ZMM0..ZMM15
+  ZmmRegister high[16];      // ZMM16..ZMM31
+  uint16_t upperInUse = 0;   // bit n: upper[n] is not zero
 };
 
 // Model-specific registers that are plain state. Their rules are in msr.cc.
@@ -122,6 +134,7 @@ struct CpuState {
   X87State x87;
   uint32_t mxcsr = 0x1f80;
   VectorRegister vector[16];
+  Avx512State avx512;
 };
 
 }  // namespace nodevm

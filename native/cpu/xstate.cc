@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "cpu/avx512.h"
 #include "interpreter/sse_control.h"
 
 namespace nodevm {
@@ -12,7 +13,7 @@ namespace {
 // Offsets in the legacy region: SDM volume 2, table "Layout of FXSAVE and FXRSTOR Memory Region".
 constexpr unsigned kFcw = 0, kFsw = 2, kFtw = 4, kFop = 6, kFip = 8, kFcs = 12, kFdp = 16,
                    kFds = 20, kMxcsr = 24, kMxcsrMaskAt = 28, kX87Registers = 32, kXmm = 160;
-constexpr unsigned kSlot = 16;  // bytes of a register
+constexpr unsigned kSlot = 16, kUpperBytes = 32, kZmmBytes = 64;  // of a register, or its part
 constexpr unsigned kLegacyBytes = 512, kHeader = 512;
 constexpr unsigned kXstateBv = 0, kXcompBv = 8, kHeaderBytes = 64;
 constexpr uint64_t kCompact = uint64_t{1} << 63;
@@ -144,28 +145,79 @@ void restoreXmm(Cpu& cpu, const LegacyImage& image, bool present) {
   takeXmm(cpu, present ? image : LegacyImage{}, xmmBytes(cpu));
 }
 
-// --- the AVX component: the upper halves of the YMM registers
+// --- components behind the header
 
-constexpr unsigned kUpperHalf = 16;
-constexpr XsaveComponent kAvxComponent = {.offset = 576, .bytes = 16 * kSlot};
+// By number; the offsets of the standard form are Intel's.
+constexpr unsigned kComponents = 8;
+constexpr XsaveComponent kExtended[kComponents] = {
+    {},
+    {},
+    {.offset = 576, .bytes = 16 * kSlot},  // AVX
+    {},
+    {},
+    {.offset = 1088, .bytes = 8 * 8},             // opmask
+    {.offset = 1152, .bytes = 16 * kUpperBytes},  // ZMM_Hi256
+    {.offset = 1664, .bytes = 16 * kZmmBytes},    // Hi16_ZMM
+};
+constexpr unsigned kFirstExtended = 2;
+static_assert(kExtended[kFirstExtended].offset == kLegacyBytes + kHeaderBytes);
 
-struct AvxImage {
-  uint8_t bytes[kAvxComponent.bytes] = {};
+struct ComponentImage {
+  uint8_t bytes[16 * kZmmBytes];
 };
 
-// Where the component lies: it is the only one behind the header, and so the first in either form.
-static_assert(kAvxComponent.offset == kLegacyBytes + kHeaderBytes);
-
-bool storeAvx(Cpu& cpu, uint8_t seg, uint64_t ea) {
-  AvxImage image;
-  for (unsigned n = 0; n < 16; ++n)
-    std::memcpy(image.bytes + n * kSlot, cpu.vector[n].bytes + kUpperHalf, kSlot);
-  return storeRange(cpu, seg, ea + kAvxComponent.offset, image.bytes, xmmBytes(cpu));
+// The compacted form has the components of `layout` one behind the other.
+uint32_t offsetOf(unsigned number, uint64_t layout, bool compact) {
+  if (!compact) return kExtended[number].offset;
+  return xsaveBytes(layout & ((uint64_t{1} << number) - 1), true);
 }
 
-void restoreAvx(Cpu& cpu, const AvxImage& image) {
-  for (unsigned n = 0; n < xmmBytes(cpu) / kSlot; ++n)
-    std::memcpy(cpu.vector[n].bytes + kUpperHalf, image.bytes + n * kSlot, kSlot);
+// Bytes that the mode accesses.
+unsigned accessedBytes(const Cpu& cpu, unsigned number) {
+  const unsigned all = kExtended[number].bytes;
+  const uint64_t component = uint64_t{1} << number;
+  if (cpu.code64() || component == xstate::kOpmask) return all;
+  return component == xstate::kHi16Zmm ? 0 : all / 2;
+}
+
+// Calls copy(place in the image, register's bytes, their number) for all registers of the
+// component.
+template <class Processor, class Copy>
+void eachRegister(Processor& cpu, unsigned number, Copy copy) {
+  for (unsigned n = 0; n < 16; ++n) {
+    switch (uint64_t{1} << number) {
+      case xstate::kAvx:
+        copy(n * kSlot, cpu.vector[n].bytes + kSlot, kSlot);
+        break;
+      case xstate::kZmmHi256:
+        copy(n * kUpperBytes, cpu.avx512.upper[n].bytes, kUpperBytes);
+        break;
+      case xstate::kHi16Zmm:
+        copy(n * kZmmBytes, cpu.avx512.high[n].bytes, kZmmBytes);
+        break;
+      default:
+        if (n == 0) copy(0, cpu.avx512.mask, sizeof cpu.avx512.mask);
+        break;
+    }
+  }
+}
+
+bool storeComponent(Cpu& cpu, uint8_t seg, uint64_t ea, unsigned number) {
+  ComponentImage image;
+  eachRegister(cpu, number, [&](unsigned at, const void* from, unsigned bytes) {
+    std::memcpy(image.bytes + at, from, bytes);
+  });
+  return storeRange(cpu, seg, ea, image.bytes, accessedBytes(cpu, number));
+}
+
+void restoreComponent(Cpu& cpu, unsigned number, const ComponentImage& image) {
+  const unsigned accessed = accessedBytes(cpu, number);
+  eachRegister(cpu, number, [&](unsigned at, void* to, unsigned bytes) {
+    if (at < accessed) std::memcpy(to, image.bytes + at, bytes);
+  });
+  if (uint64_t{1} << number != xstate::kZmmHi256) return;
+  for (unsigned n = 0; n < 16; ++n)
+    writeZmmUpper(cpu, n, VectorRegister(cpu.avx512.upper[n]).bytes);
 }
 
 // --- the init optimization
@@ -179,11 +231,30 @@ bool isInitial(const X87State& x87) {
   return same;
 }
 
-bool isZero(const Cpu& cpu, unsigned half) {
-  uint8_t bits = 0;
+// `size` is a multiple of 8.
+bool hasBits(const uint8_t* bytes, size_t size) {
+  uint64_t bits = 0;
+  for (size_t at = 0; at < size; at += sizeof bits) {
+    uint64_t word;
+    std::memcpy(&word, bytes + at, sizeof word);
+    bits |= word;
+  }
+  return bits != 0;
+}
+
+bool isXmmZero(const Cpu& cpu) {
   for (unsigned n = 0; n < xmmBytes(cpu) / kSlot; ++n)
-    for (unsigned byte = 0; byte < kSlot; ++byte) bits |= cpu.vector[n].bytes[half + byte];
-  return bits == 0;
+    if (hasBits(cpu.vector[n].bytes, kSlot)) return false;
+  return true;
+}
+
+bool isComponentZero(const Cpu& cpu, unsigned number) {
+  const unsigned accessed = accessedBytes(cpu, number);
+  bool zero = true;
+  eachRegister(cpu, number, [&](unsigned at, const void* from, unsigned bytes) {
+    zero = zero && (at >= accessed || !hasBits(static_cast<const uint8_t*>(from), bytes));
+  });
+  return zero;
 }
 
 }  // namespace
@@ -225,22 +296,35 @@ bool fxrstor(Cpu& cpu, uint8_t seg, uint64_t ea, bool wide) {
 }
 
 uint64_t supportedXcr0(FeatureSet features) {
-  return xstate::kX87 | xstate::kSse | (has(features, Feature::kAvx) ? xstate::kAvx : 0);
+  return xstate::kX87 | xstate::kSse | (has(features, Feature::kAvx) ? xstate::kAvx : 0) |
+         (has(features, Feature::kAvx512f) ? xstate::kAvx512 : 0);
+}
+
+bool isValidXcr0(uint64_t value, FeatureSet features) {
+  const uint64_t avx512 = value & xstate::kAvx512;
+  return !(value & ~supportedXcr0(features)) && (value & xstate::kX87) &&
+         (!(value & xstate::kAvx) || (value & xstate::kSse)) &&
+         (!avx512 || (avx512 == xstate::kAvx512 && (value & xstate::kAvx)));
 }
 
 const XsaveComponent* xsaveComponent(uint32_t number) {
-  return number == 2 ? &kAvxComponent : nullptr;
+  return number < kComponents && kExtended[number].bytes ? &kExtended[number] : nullptr;
 }
 
-uint32_t xsaveBytes(uint64_t components, bool) {
-  return kLegacyBytes + kHeaderBytes + (components & xstate::kAvx ? kAvxComponent.bytes : 0);
+uint32_t xsaveBytes(uint64_t components, bool compact) {
+  uint32_t end = kLegacyBytes + kHeaderBytes;
+  for (unsigned number = kFirstExtended; number < kComponents; ++number) {
+    if (!(components >> number & 1)) continue;
+    end = (compact ? end : kExtended[number].offset) + kExtended[number].bytes;
+  }
+  return end;
 }
 
 // By value, for which the SDM leaves room (volume 1, "Processor Tracking of XSAVE-Managed State").
 uint64_t componentsInUse(Cpu& cpu) {
-  const uint64_t used = (isInitial(cpu.x87) ? 0 : xstate::kX87) |
-                        (isZero(cpu, 0) ? 0 : xstate::kSse) |
-                        (isZero(cpu, kUpperHalf) ? 0 : xstate::kAvx);
+  uint64_t used = (isInitial(cpu.x87) ? 0 : xstate::kX87) | (isXmmZero(cpu) ? 0 : xstate::kSse);
+  for (unsigned number = kFirstExtended; number < kComponents; ++number)
+    if ((cpu.xcr0 >> number & 1) && !isComponentZero(cpu, number)) used |= uint64_t{1} << number;
   return used & cpu.xcr0;
 }
 
@@ -277,7 +361,10 @@ bool xsave(Cpu& cpu, uint8_t seg, uint64_t ea, uint64_t requested, XsaveForm for
     putXmm(cpu, image);
     if (!storeRange(cpu, seg, ea + kXmm, image.bytes + kXmm, xmmBytes(cpu))) return false;
   }
-  if ((written & xstate::kAvx) && !storeAvx(cpu, seg, ea)) return false;
+  for (unsigned number = kFirstExtended; number < kComponents; ++number)
+    if ((written >> number & 1) &&
+        !storeComponent(cpu, seg, ea + offsetOf(number, asked, form.compact), number))
+      return false;
   return (!form.compact || cpu.store<uint64_t>(seg, ea + kHeader + kXcompBv, asked | kCompact)) &&
          cpu.store<uint64_t>(seg, ea + kHeader + kXstateBv, present);
 }
@@ -286,17 +373,23 @@ bool xrstor(Cpu& cpu, uint8_t seg, uint64_t ea, uint64_t requested, bool wide, b
   const uint64_t restored = requested & cpu.xcr0;
   LegacyImage image;
   Header header;
-  AvxImage avx;
+  ComponentImage extended[kComponents];
   if (!checkAlignment(cpu, seg, ea, 64) || !loadRange(cpu, seg, ea, image.bytes, kLegacyBytes) ||
       !loadRange(cpu, seg, ea + kHeader, reinterpret_cast<uint8_t*>(header.words), kHeaderBytes) ||
       !checkHeader(cpu, header, compactOnly))
     return false;
   const uint64_t loaded = restored & header.present();
-  if ((loaded & xstate::kAvx) &&
-      !loadRange(cpu, seg, ea + kAvxComponent.offset, avx.bytes, xmmBytes(cpu)))
-    return false;
-  // The compacted form has MXCSR in the SSE component; the standard form loads it with SSE and AVX.
   const bool compact = header.layout() & kCompact;
+  for (unsigned number = kFirstExtended; number < kComponents; ++number) {
+    if (!(restored >> number & 1)) continue;
+    uint8_t* const to = extended[number].bytes;
+    const unsigned bytes = accessedBytes(cpu, number);
+    std::memset(to, 0, bytes);
+    if ((loaded >> number & 1) &&
+        !loadRange(cpu, seg, ea + offsetOf(number, header.layout(), compact), to, bytes))
+      return false;
+  }
+  // The compacted form has MXCSR in the SSE component; the standard form loads it with SSE and AVX.
   const bool mxcsrAsked = restored & (compact ? xstate::kSse : xstate::kSse | xstate::kAvx);
   const bool mxcsrLoaded = compact ? loaded & xstate::kSse : mxcsrAsked;
   if (mxcsrLoaded && !checkMxcsr(cpu, image)) return false;
@@ -304,7 +397,8 @@ bool xrstor(Cpu& cpu, uint8_t seg, uint64_t ea, uint64_t requested, bool wide, b
   if (restored & xstate::kX87) restoreX87(cpu, image, loaded & xstate::kX87, wide);
   if (mxcsrAsked) writeMxcsr(cpu, mxcsrLoaded ? image.get<uint32_t>(kMxcsr) : mxcsr::kDefault);
   if (restored & xstate::kSse) restoreXmm(cpu, image, loaded & xstate::kSse);
-  if (restored & xstate::kAvx) restoreAvx(cpu, avx);
+  for (unsigned number = kFirstExtended; number < kComponents; ++number)
+    if (restored >> number & 1) restoreComponent(cpu, number, extended[number]);
   return true;
 }
 

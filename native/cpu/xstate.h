@@ -8,10 +8,13 @@ namespace nodevm {
 
 // State components that XCR0 can enable, in its bit numbers.
 namespace xstate {
-inline constexpr uint64_t kX87 = 1, kSse = 2, kAvx = 4;
+inline constexpr uint64_t kX87 = 1, kSse = 2, kAvx = 4, kOpmask = 1 << 5, kZmmHi256 = 1 << 6,
+                          kHi16Zmm = 1 << 7, kAvx512 = kOpmask | kZmmHi256 | kHi16Zmm;
 }
 // Those that a model offers.
 uint64_t supportedXcr0(FeatureSet features);
+// Whether XSETBV takes the value: SDM volume 1, "Enabling the XSAVE Feature Set".
+bool isValidXcr0(uint64_t value, FeatureSet features);
 
 // A component outside of the legacy region.
 struct XsaveComponent {

@@ -3,119 +3,12 @@
 #include <algorithm>
 #include <iterator>
 
+#include "decoder/prefixes.h"
 #include "decoder/row_index.h"
 
 namespace nodevm {
 
 namespace {
-
-struct Prefixes {
-  bool operandSize = false, addressSize = false, lock = false;
-  uint8_t rep = 0;  // 0xf2, 0xf3 or 0: the last one wins
-  uint8_t rex = 0;  // of a VEX prefix: its W, R, X and B
-  int8_t segment = -1;
-  bool vex = false, vexL = false;
-  uint8_t vvvv = 0;
-
-  bool rexW() const { return rex & 8; }
-  unsigned rexR() const { return (rex & 4) << 1; }
-  unsigned rexX() const { return (rex & 2) << 2; }
-  unsigned rexB() const { return (rex & 1) << 3; }
-};
-
-class Reader {
- public:
-  Reader(const uint8_t* bytes, size_t available)
-      : bytes_(bytes),
-        limit_(available < kMaxInstructionLength ? available : kMaxInstructionLength),
-        truncated_(available < kMaxInstructionLength) {}
-
-  size_t position() const { return position_; }
-  bool ok() const { return ok_; }
-  DecodeStatus failure() const {
-    return truncated_ ? DecodeStatus::kTruncated : DecodeStatus::kTooLong;
-  }
-  uint8_t peek() {
-    if (position_ >= limit_) {
-      ok_ = false;
-      return 0;
-    }
-    return bytes_[position_];
-  }
-  // The byte after that; 0 where it is out of reach.
-  uint8_t peekSecond() const { return position_ + 1 < limit_ ? bytes_[position_ + 1] : 0; }
-  void skip() { ++position_; }
-  uint64_t take(unsigned size) {
-    if (position_ + size > limit_) {
-      ok_ = false;
-      return 0;
-    }
-    uint64_t value = 0;
-    for (unsigned n = 0; n < size; ++n) value |= uint64_t{bytes_[position_ + n]} << (8 * n);
-    position_ += size;
-    return value;
-  }
-  int64_t takeSigned(unsigned size) {
-    const unsigned shift = 64 - 8 * size;
-    return static_cast<int64_t>(take(size) << shift) >> shift;
-  }
-
- private:
-  const uint8_t* bytes_;
-  size_t limit_;
-  size_t position_ = 0;
-  bool truncated_;
-  bool ok_ = true;
-};
-
-Prefixes readPrefixes(Reader& reader, CodeMode mode) {
-  Prefixes prefixes;
-  while (reader.ok()) {
-    const uint8_t byte = reader.peek();
-    const bool rex = mode == CodeMode::k64 && (byte & 0xf0) == 0x40;
-    switch (byte) {
-      case 0x66:
-        prefixes.operandSize = true;
-        break;
-      case 0x67:
-        prefixes.addressSize = true;
-        break;
-      case 0xf0:
-        prefixes.lock = true;
-        break;
-      case 0xf2:
-      case 0xf3:
-        prefixes.rep = byte;
-        break;
-      // In 64-bit mode the first four are null prefixes (SDM volume 1, "Segment Registers in 64-Bit
-      // Mode").
-      case 0x26:
-        if (mode != CodeMode::k64) prefixes.segment = kEs;
-        break;
-      case 0x2e:
-        if (mode != CodeMode::k64) prefixes.segment = kCs;
-        break;
-      case 0x36:
-        if (mode != CodeMode::k64) prefixes.segment = kSs;
-        break;
-      case 0x3e:
-        if (mode != CodeMode::k64) prefixes.segment = kDs;
-        break;
-      case 0x64:
-        prefixes.segment = kFs;
-        break;
-      case 0x65:
-        prefixes.segment = kGs;
-        break;
-      default:
-        if (!rex) return prefixes;
-    }
-    // REX counts only directly before the opcode.
-    prefixes.rex = rex ? byte : 0;
-    reader.skip();
-  }
-  return prefixes;
-}
 
 bool prefixMatches(const Row& row, const Prefixes& prefixes) {
   switch (row.prefix) {
@@ -141,18 +34,56 @@ bool modRmMatches(const ModRmRule& rule, uint8_t modrm) {
 
 // VEX.L and VEX.W are what the row asks for.
 bool vexMatches(const Row& row, const Prefixes& prefixes, FeatureSet features) {
-  return row.has(kVex) == prefixes.vex && !row.has(prefixes.vexL ? kL0 : kL1) &&
-         !row.has(prefixes.rexW() ? kW0 : kW1) &&
-         (!prefixes.vexL || has(features, row.wideFeature()));
+  return row.has(kVex) == (prefixes.encoding == Encoding::kVex) &&
+         !row.has(prefixes.length ? kL0 : kL1) && !row.has(prefixes.rexW() ? kW0 : kW1) &&
+         (!prefixes.length || has(features, row.wideFeature()));
 }
 
-SizeCode vexSizeOf(const Row& row, const Prefixes& prefixes, CodeMode mode) {
+// Rounding control stands for 512 bits.
+unsigned evexLength(const Row& row, const Prefixes& prefixes, bool memory) {
+  if (row.has(kLig)) return 0;
+  return prefixes.b && !memory ? 2 : prefixes.length;
+}
+
+bool evexLengthMatches(const Row& row, unsigned length, FeatureSet features) {
+  if (row.has(kL0)) return length == 0;
+  if (row.has(kLig)) return true;
+  if ((row.has(kNot128) && length == 0) || (row.has(k512) && length != 2)) return false;
+  return length == 2 || has(features, Feature::kAvx512vl);
+}
+
+// Zeros take the place of what is masked off in vector registers only.
+bool canZero(const Row& row, bool memory) {
+  using enum Operand;
+  const Operand destination = row.operands[0];
+  if (row.has(kMaskRequired) || destination == Kg) return false;
+  return destination == Vx || destination == Hx || !memory;
+}
+
+// SDM volume 2, "#UD Equations for EVEX": the fields are what the row allows.
+bool evexMatches(const Row& row, const Prefixes& prefixes, FeatureSet features, bool memory) {
+  if (row.has(prefixes.rexW() ? kW0 : kW1) || !has(features, row.wideFeature())) return false;
+  const bool rounds = prefixes.b && !memory;
+  if (prefixes.length == 3 && !rounds) return false;
+  if (!evexLengthMatches(row, evexLength(row, prefixes, memory), features)) return false;
+  if (prefixes.b && !row.has(memory ? kBroadcast4 | kBroadcast8 : kRound | kSae)) return false;
+  if (prefixes.opmask ? !row.has(kMaskable) : row.has(kMaskRequired)) return false;
+  return !prefixes.zeroing || (prefixes.opmask && canZero(row, memory));
+}
+
+bool encodingMatches(const Row& row, const Prefixes& prefixes, FeatureSet features, bool memory) {
+  return prefixes.evex() ? evexMatches(row, prefixes, features, memory)
+                         : vexMatches(row, prefixes, features);
+}
+
+SizeCode vectorSizeOf(const Row& row, const Prefixes& prefixes, CodeMode mode, bool memory) {
   if (row.has(kWideByW)) return mode == CodeMode::k64 && prefixes.rexW() ? 3 : 2;
-  return prefixes.vexL && !row.has(kLig) ? 1 : 0;
+  if (prefixes.evex()) return static_cast<SizeCode>(evexLength(row, prefixes, memory));
+  return prefixes.length && !row.has(kLig) ? 1 : 0;
 }
 
-SizeCode operandSizeOf(const Row& row, const Prefixes& prefixes, CodeMode mode) {
-  if (prefixes.vex) return vexSizeOf(row, prefixes, mode);
+SizeCode operandSizeOf(const Row& row, const Prefixes& prefixes, CodeMode mode, bool memory) {
+  if (prefixes.encoding != Encoding::kLegacy) return vectorSizeOf(row, prefixes, mode, memory);
   const bool toggled = prefixes.operandSize && row.prefix != Mandatory::k66;
   if (row.has(kByte)) return 0;
   if (row.has(kFixed32)) return 2;
@@ -182,6 +113,7 @@ struct MemoryOperand {
   uint8_t base = gpr::kZero, index = gpr::kZero, scale = 0;
   uint8_t segment = kDs;
   bool ripRelative = false;
+  bool shortDisplacement = false;  // 8 bits
   int64_t displacement = 0;
 };
 
@@ -200,6 +132,7 @@ MemoryOperand decodeMemory16(Reader& reader, uint8_t modrm) {
   operand.base = kBase[rm];
   operand.index = kIndex[rm];
   operand.segment = operand.base == gpr::kRbp ? kSs : kDs;
+  operand.shortDisplacement = mod == 1;
   if (mod != 0) operand.displacement = reader.takeSigned(mod);
   return operand;
 }
@@ -214,7 +147,8 @@ MemoryOperand decodeMemory(Reader& reader, uint8_t modrm, const Prefixes& prefix
   bool noBase = false;
   if (rm == 4) {
     const auto sib = static_cast<uint8_t>(reader.take(1));
-    const unsigned index = ((sib >> 3) & 7) | prefixes.rexX();
+    const unsigned high = vectorIndex && prefixes.vvvvHigh ? 16 : 0;
+    const unsigned index = ((sib >> 3) & 7) | prefixes.rexX() | high;
     const unsigned base = (sib & 7) | prefixes.rexB();
     if (vectorIndex) {
       operand.index = static_cast<uint8_t>(index);
@@ -232,6 +166,7 @@ MemoryOperand decodeMemory(Reader& reader, uint8_t modrm, const Prefixes& prefix
     operand.base = generalRegister(rm | prefixes.rexB());
   }
   if (operand.base == gpr::kRsp || operand.base == gpr::kRbp) operand.segment = kSs;
+  operand.shortDisplacement = mod == 1;
   if (mod == 1) {
     operand.displacement = reader.takeSigned(1);
   } else if (mod == 2 || noBase) {
@@ -241,8 +176,10 @@ MemoryOperand decodeMemory(Reader& reader, uint8_t modrm, const Prefixes& prefix
   return operand;
 }
 
-// Register numbers of ModRM.reg and ModRM.rm in the register file that the operand names.
-uint8_t registerField(Operand operand, unsigned low, unsigned extension, const Prefixes& prefixes) {
+// Register numbers of ModRM.reg and ModRM.rm in the register file that the operand names. `high`:
+// of vector registers, 16 or 0.
+uint8_t registerField(Operand operand, unsigned low, unsigned extension, unsigned high,
+                      const Prefixes& prefixes) {
   using enum Operand;
   switch (operand) {
     case Gb:
@@ -264,6 +201,7 @@ uint8_t registerField(Operand operand, unsigned low, unsigned extension, const P
       return generalRegister(low | extension);
     case Cy:
     case Dy:
+      return static_cast<uint8_t>(low | extension);
     case Vx:
     case Wx:
     case Ux:
@@ -275,7 +213,8 @@ uint8_t registerField(Operand operand, unsigned low, unsigned extension, const P
     case Wh:
     case Wf:
     case We:
-      return static_cast<uint8_t>(low | extension);
+    case Wqq:
+      return static_cast<uint8_t>(low | extension | high);
     default:
       return static_cast<uint8_t>(low);
   }
@@ -295,6 +234,7 @@ bool isRegOperand(Operand operand) {
     case Dy:
     case Pq:
     case Vx:
+    case Kg:
       return true;
     default:
       return false;
@@ -326,6 +266,8 @@ bool isRmOperand(Operand operand) {
     case Wh:
     case Wf:
     case We:
+    case Wqq:
+    case Kr:
     case STi:
       return true;
     default:
@@ -381,7 +323,7 @@ const Row* findRow(const RowIndex::Candidates& candidates, const Prefixes& prefi
                    FeatureSet features, uint8_t modrm, uint16_t& number) {
   for (const uint16_t candidate : candidates) {
     const Row& row = kRows[candidate];
-    if (!prefixMatches(row, prefixes) || !vexMatches(row, prefixes, features) ||
+    if (!prefixMatches(row, prefixes) || !encodingMatches(row, prefixes, features, modrm < 0xc0) ||
         row.has(mode == CodeMode::k64 ? kInvalid64 : kOnly64))
       continue;
     if (!has(features, row.feature())) continue;
@@ -392,24 +334,37 @@ const Row* findRow(const RowIndex::Candidates& candidates, const Prefixes& prefi
   return nullptr;
 }
 
-bool hasOperand(const Row& row, Operand operand) {
-  return std::find(std::begin(row.operands), std::end(row.operands), operand) !=
-         std::end(row.operands);
-}
-
 bool usesVectorIndex(const Row& row) {
-  return row.has(kVex) && (hasOperand(row, Operand::VMd) || hasOperand(row, Operand::VMq));
+  return row.has(kSse) && (row.has(Operand::VMd) || row.has(Operand::VMq));
 }
 
-// VEX.vvvv must be 1111B where it names nothing.
+// VEX.vvvv must be 1111B where it names nothing, and so must V'.
 bool vvvvIsValid(const Row& row, const Prefixes& prefixes) {
-  return prefixes.vvvv == 0 || hasOperand(row, Operand::Hx) || hasOperand(row, Operand::By);
+  using enum Operand;
+  if (row.has(Kh)) return prefixes.vvvv < 8;
+  if (prefixes.vvvvHigh && !row.has(Hx) && !usesVectorIndex(row)) return false;
+  return prefixes.vvvv == 0 || row.has(Hx) || row.has(By);
+}
+
+// There are eight opmask registers, and sixteen general ones.
+bool regIsValid(const Row& row, const Prefixes& prefixes) {
+  using enum Operand;
+  if (row.has(Kg)) return prefixes.rexR() == 0 && !prefixes.regHigh;
+  return !prefixes.regHigh || !(row.has(Gd) || row.has(Gy));
+}
+
+// SDM volume 2, "Compressed Displacement (disp8*N) Support in EVEX".
+int64_t displacementScale(const Row& row, const Prefixes& prefixes, SizeCode size) {
+  if (row.has(kByElement)) return elementBytes(row.attributes);
+  if (prefixes.b) return broadcastBytes(row.attributes);
+  const unsigned vector = vectorBytes(size < 3 && !row.has(kWideByW) ? size : 0);
+  for (const Operand operand : row.operands)
+    if (const unsigned bytes = memoryBytes(operand, vector, 1u << size)) return bytes;
+  return 1;
 }
 
 // MOV to and from control and debug registers: mod is ignored, rm always names a register.
-bool ignoresMod(const Row& row) {
-  return hasOperand(row, Operand::Cy) || hasOperand(row, Operand::Dy);
-}
+bool ignoresMod(const Row& row) { return row.has(Operand::Cy) || row.has(Operand::Dy); }
 
 void setMemory(const MemoryOperand& operand, const Prefixes& prefixes, Instruction& i) {
   i.flags |= Instruction::kMemory;
@@ -424,8 +379,11 @@ void setRegisters(const Row& row, uint8_t modrm, const Prefixes& prefixes, Instr
   i.rm = modrm & 7;
   for (const Operand operand : row.operands) {
     if (isRegOperand(operand))
-      i.reg = registerField(operand, (modrm >> 3) & 7, prefixes.rexR(), prefixes);
-    if (isRmOperand(operand)) i.rm = registerField(operand, modrm & 7, prefixes.rexB(), prefixes);
+      i.reg = registerField(operand, (modrm >> 3) & 7, prefixes.rexR(), prefixes.regHigh ? 16 : 0,
+                            prefixes);
+    if (isRmOperand(operand))
+      i.rm = registerField(operand, modrm & 7, prefixes.rexB(),
+                           prefixes.evex() ? prefixes.rexX() << 1 : 0, prefixes);
   }
 }
 
@@ -437,33 +395,11 @@ void setOpcodeRegister(const Row& row, uint8_t opcode, const Prefixes& prefixes,
   i.reg = byte ? byteRegister(number, prefixes.rex != 0) : generalRegister(number);
 }
 
-// C4 and C5 are LES and LDS where a VEX prefix would name registers that only 64-bit mode has.
-bool startsVex(Reader& reader, CodeMode mode) {
-  const uint8_t byte = reader.peek();
-  if (!reader.ok() || (byte != 0xc4 && byte != 0xc5)) return false;
-  return mode == CodeMode::k64 || reader.peekSecond() >= 0xc0;
-}
-
-// SDM volume 2, "The VEX Prefix". False: #UD.
-bool readVex(Reader& reader, CodeMode mode, Prefixes& prefixes, OpcodeMap& map) {
-  const bool preceded = prefixes.operandSize || prefixes.rep || prefixes.lock || prefixes.rex;
-  const bool three = reader.take(1) == 0xc4;
-  const auto first = static_cast<uint8_t>(~reader.take(1));
-  const auto last = three ? static_cast<uint8_t>(reader.take(1) ^ 0x78)
-                          : static_cast<uint8_t>((first ^ 7) & 0x7f);
-  const unsigned select = three ? ~first & 0x1fu : 1;
-  if (preceded || select < 1 || select > 3) return false;
-  map = static_cast<OpcodeMap>(select);
-  const bool wide = mode == CodeMode::k64;
-  prefixes.vex = true;
-  prefixes.vexL = last & 4;
-  prefixes.vvvv = (last >> 3) & (wide ? 15 : 7);
-  const unsigned registers = first >> 5 & (three ? 7 : 4);
-  prefixes.rex = static_cast<uint8_t>((last >> 7) << 3 | (wide ? registers : 0));
-  static constexpr uint8_t kRep[4] = {0, 0, 0xf3, 0xf2};
-  prefixes.operandSize = (last & 3) == 1;
-  prefixes.rep = kRep[last & 3];
-  return true;
+// As Instruction::immediate has them, above imm8.
+uint64_t prefixFields(const Prefixes& prefixes) {
+  return uint64_t{prefixes.vvvv} << 8 | uint64_t{prefixes.vvvvHigh} << 12 |
+         uint64_t{prefixes.opmask} << 16 | uint64_t{prefixes.zeroing} << 19 |
+         uint64_t{prefixes.b} << 20 | uint64_t{prefixes.length} << 21;
 }
 
 OpcodeMap readOpcode(Reader& reader, uint8_t& opcode) {
@@ -484,8 +420,9 @@ DecodeStatus decode(const uint8_t* bytes, size_t available, CodeMode mode, Featu
   Prefixes prefixes = readPrefixes(reader, mode);
   uint8_t opcode = 0;
   OpcodeMap map = OpcodeMap::kOneByte;
-  if (startsVex(reader, mode)) {
-    const bool valid = readVex(reader, mode, prefixes, map);
+  const bool evex = startsEvex(reader, mode, features);
+  if (evex || startsVex(reader, mode)) {
+    const bool valid = (evex ? readEvex : readVex)(reader, mode, prefixes, map);
     opcode = static_cast<uint8_t>(reader.take(1));
     if (!reader.ok()) return reader.failure();
     if (!valid) return DecodeStatus::kUndefined;
@@ -494,7 +431,7 @@ DecodeStatus decode(const uint8_t* bytes, size_t available, CodeMode mode, Featu
     if (!reader.ok()) return reader.failure();
   }
 
-  const RowIndex::Candidates candidates = rowIndex().candidates(map, opcode);
+  const RowIndex::Candidates candidates = rowIndex().candidates(map, opcode, evex);
   uint8_t modrm = 0;
   if (candidates.hasModRm) {
     modrm = reader.peek();
@@ -502,7 +439,8 @@ DecodeStatus decode(const uint8_t* bytes, size_t available, CodeMode mode, Featu
   }
   out = Decoded{};
   const Row* row = findRow(candidates, prefixes, mode, features, modrm, out.row);
-  if (!row || !vvvvIsValid(*row, prefixes)) return DecodeStatus::kUndefined;
+  if (!row || !vvvvIsValid(*row, prefixes) || !regIsValid(*row, prefixes))
+    return DecodeStatus::kUndefined;
 
   Instruction& i = out.instruction;
   const SizeCode addressSize = addressSizeOf(prefixes, mode);
@@ -511,10 +449,11 @@ DecodeStatus decode(const uint8_t* bytes, size_t available, CodeMode mode, Featu
   i.offset = offset;
   i.base = i.index = gpr::kZero;
   i.segment = prefixes.segment >= 0 ? static_cast<uint8_t>(prefixes.segment) : uint8_t{kDs};
-  i.flags = static_cast<uint8_t>(
-      operandSizeOf(*row, prefixes, mode) | addressSize << Instruction::kAddressSizeShift |
-      (prefixes.rep == 0xf3 ? Instruction::kRepF3 : 0) |
-      (prefixes.rep == 0xf2 ? Instruction::kRepF2 : 0) | (prefixes.lock ? Instruction::kLock : 0));
+  i.flags = static_cast<uint8_t>(operandSizeOf(*row, prefixes, mode, modrm < 0xc0) |
+                                 addressSize << Instruction::kAddressSizeShift |
+                                 (prefixes.rep == 0xf3 ? Instruction::kRepF3 : 0) |
+                                 (prefixes.rep == 0xf2 ? Instruction::kRepF2 : 0) |
+                                 (prefixes.lock ? Instruction::kLock : 0));
   MemoryOperand memory;
   if (rowHasModRm(*row)) {
     reader.skip();
@@ -523,6 +462,8 @@ DecodeStatus decode(const uint8_t* bytes, size_t available, CodeMode mode, Featu
       if (vectorIndex && (addressSize == 1 || (modrm & 7) != 4)) return DecodeStatus::kUndefined;
       memory = addressSize == 1 ? decodeMemory16(reader, modrm)
                                 : decodeMemory(reader, modrm, prefixes, mode, vectorIndex);
+      if (evex && memory.shortDisplacement)
+        memory.displacement *= displacementScale(*row, prefixes, i.operandSize());
       setMemory(memory, prefixes, i);
     }
   }
@@ -530,9 +471,9 @@ DecodeStatus decode(const uint8_t* bytes, size_t available, CodeMode mode, Featu
   if (row->has(kX87)) i.immediate = static_cast<uint64_t>(opcode & 7) << 8 | modrm;
   readImmediates(*row, reader, i);
   if (!reader.ok()) return reader.failure();
-  if (prefixes.vex) {
-    if (mode != CodeMode::k64 && hasOperand(*row, Operand::Lx)) i.immediate &= 0x7f;
-    i.immediate |= uint64_t{prefixes.vvvv} << 8;
+  if (prefixes.encoding != Encoding::kLegacy) {
+    if (mode != CodeMode::k64 && row->has(Operand::Lx)) i.immediate &= 0x7f;
+    i.immediate |= prefixFields(prefixes);
   }
   if (prefixes.lock && !(row->has(kLockable) && i.isMemory())) return DecodeStatus::kUndefined;
 

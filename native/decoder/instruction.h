@@ -28,7 +28,7 @@ inline constexpr unsigned kSlots = 19;
 enum Segment : uint8_t { kEs, kCs, kSs, kDs, kFs, kGs, kSegmentCount };
 
 // Operand and address sizes as log2 of bytes: 0 byte, 1 word, 2 doubleword, 3 quadword. Operand
-// sizes of VEX instructions on vectors alone: VEX.L.
+// sizes of VEX and EVEX instructions on vectors alone: VEX.L, EVEX.L'L.
 using SizeCode = uint8_t;
 
 struct Instruction {
@@ -36,7 +36,8 @@ struct Instruction {
   // Immediate, sign-extended to 64 bits as the SDM says for the opcode. Far pointers: offset in
   // bits 0..31, selector in 32..47. ENTER: size in bits 0..15, level in 16..23. Absolute (moffs)
   // operands: the address. Relative branches: the displacement from the next instruction. x87: the
-  // 11 bits of FOP. VEX: imm8 in bits 0..7, vvvv in bits 8..11.
+  // 11 bits of FOP. VEX: imm8 in bits 0..7, vvvv in bits 8..11. EVEX: V' in bit 12, aaa in bits
+  // 16..18, z in bit 19, b in bit 20, L'L in bits 21..22 as well.
   uint64_t immediate;
   int32_t displacement;  // of the ModRM operand; RIP-relative ones are rebased to kBlockRip
   uint8_t reg;           // ModRM.reg or the opcode's register: GPR byte offset, or register number
@@ -60,8 +61,13 @@ struct Instruction {
   bool hasLock() const { return flags & kLock; }
   bool hasRep() const { return flags & (kRepF3 | kRepF2); }
   bool isRepne() const { return flags & kRepF2; }
-  // Number of the register in VEX.vvvv.
-  unsigned vvvv() const { return (immediate >> 8) & 15; }
+  // Number of the register in VEX.vvvv, or EVEX.V'vvvv.
+  unsigned vvvv() const { return (immediate >> 8) & 31; }
+  // EVEX.aaa, z and b, and L'L where it is the rounding control.
+  unsigned opmask() const { return (immediate >> 16) & 7; }
+  bool zeroing() const { return immediate >> 19 & 1; }
+  bool evexB() const { return immediate >> 20 & 1; }
+  unsigned roundingControl() const { return (immediate >> 21) & 3; }
 };
 static_assert(sizeof(Instruction) == 32);
 

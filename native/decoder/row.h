@@ -127,6 +127,12 @@ enum class Operand : uint8_t {
   VMq,
   Lx,
   By,
+  // EVEX: 32 bytes of memory. Opmask registers: Kg in ModRM.reg, Kh in VEX.vvvv, Kr in ModRM.rm.
+  Wqq,
+  Mqq,
+  Kg,
+  Kh,
+  Kr,
   // x87
   ST0,
   STi,
@@ -168,6 +174,36 @@ enum Attribute : uint64_t {
   kTiny = 1u << 26,     // ... underflow among them; the mnemonic ends in the result's element
   kAligned = 1u << 27,  // the memory operand must be aligned
   kVexVector = kSse | kVex,
+
+  // EVEX rows (SDM volume 2, "Intel AVX-512 Encoding"): reached by an EVEX prefix only. EVEX.L'L is
+  // the operand size code, 0 to 2, or as kL0 and kLig say, or
+  kEvex = 1u << 28,
+  kNot128 = 1u << 29,  // 256 or 512 bits
+  k512 = 1u << 30,     // 512 bits only
+  // May have an opmask, whose bits stand for elements of so many bytes; must have one.
+  kMaskable = 1u << 31,
+  kElementShift = 32,  // log2 of the element's bytes, in two bits
+  kMask1 = kMaskable,
+  kMask2 = kMaskable | uint64_t{1} << kElementShift,
+  kMask4 = kMaskable | uint64_t{2} << kElementShift,
+  kMask8 = kMaskable | uint64_t{3} << kElementShift,
+  kMaskRequired = uint64_t{1} << 34,
+  // EVEX.b: the memory operand is one element of 4 or 8 bytes, for all; rounding control; none but
+  // the suppression of exceptions.
+  kBroadcast4 = uint64_t{1} << 35,
+  kBroadcast8 = uint64_t{1} << 36,
+  kRound = uint64_t{1} << 37,
+  kSae = uint64_t{1} << 38,
+  // Zeros of a mask come last: the destination is an operand as well, or what is masked off comes
+  // from another one.
+  kAccumulates = uint64_t{1} << 39,
+  kWhole =
+      uint64_t{1} << 40,  // elements that are masked off are read (exception types ending in NF)
+  kByElement = uint64_t{1} << 41,  // memory is accessed by elements, which scale disp8
+  kEvexVector = kSse | kEvex,
+  // VEX rows with opmask registers
+  kOpmask = uint64_t{1} << 42,
+  kOpmaskVector = kSse | kVex | kOpmask,
 };
 
 // As an attribute: the row exists only where the processor model has the feature.
@@ -175,7 +211,7 @@ inline constexpr unsigned kFeatureShift = 56;
 constexpr uint64_t needs(Feature feature) {
   return static_cast<uint64_t>(feature) << kFeatureShift;
 }
-// The same for its form with VEX.L = 1.
+// The same for its form with VEX.L = 1; in EVEX rows for all forms.
 inline constexpr unsigned kWideFeatureShift = 48;
 constexpr uint64_t wideNeeds(Feature feature) {
   return static_cast<uint64_t>(feature) << kWideFeatureShift;
@@ -192,6 +228,11 @@ struct Row {
   Operand operands[4];
 
   constexpr bool has(uint64_t attribute) const { return (attributes & attribute) != 0; }
+  constexpr bool has(Operand wanted) const {
+    for (const Operand operand : operands)
+      if (operand == wanted) return true;
+    return false;
+  }
   constexpr Feature feature() const { return static_cast<Feature>(attributes >> kFeatureShift); }
   constexpr Feature wideFeature() const {
     return static_cast<Feature>(attributes >> kWideFeatureShift & 0xff);
@@ -226,6 +267,9 @@ constexpr unsigned memoryBytes(Operand operand, unsigned vector, unsigned genera
       return vector / 4;
     case We:
       return vector / 8;
+    case Wqq:
+    case Mqq:
+      return 32;
     case Wdq:
     case Mdq:
       return 16;
@@ -248,6 +292,16 @@ constexpr unsigned memoryBytes(Operand operand, unsigned vector, unsigned genera
     default:
       return 0;
   }
+}
+
+// Of an EVEX row in the form of a size code.
+constexpr unsigned vectorBytes(unsigned sizeCode) { return 16u << sizeCode; }
+// Bytes of an element of the row that an opmask bit stands for, and of one that EVEX.b repeats.
+constexpr unsigned elementBytes(uint64_t attributes) {
+  return 1u << (attributes >> kElementShift & 3);
+}
+constexpr unsigned broadcastBytes(uint64_t attributes) {
+  return attributes & kBroadcast4 ? 4 : attributes & kBroadcast8 ? 8 : 0;
 }
 
 extern const Row kRows[];

@@ -35,6 +35,7 @@ bool impliesModRm(Operand operand) {
     case Hx:
     case Lx:
     case By:
+    case Kh:
       return false;
     default:
       return operand < Ib || operand > Ov;
@@ -52,15 +53,15 @@ bool rowHasModRm(const Row& row) {
   return std::any_of(std::begin(row.operands), std::end(row.operands), impliesModRm);
 }
 
-RowIndex::RowIndex() : starts_(4 * 256 + 1), modrm_(4 * 256) {
-  std::vector<std::vector<uint16_t>> slots(4 * 256);
+RowIndex::RowIndex() : starts_(kSlots + 1), modrm_(kSlots) {
+  std::vector<std::vector<uint16_t>> slots(kSlots);
   // Rows with a mandatory prefix come before those that any prefix fits.
   for (const bool any : {false, true}) {
     for (unsigned number = 0; number < kRowCount; ++number) {
       const Row& row = kRows[number];
       if ((row.prefix == Mandatory::kAny) != any) continue;
       for (unsigned n = 0; n < opcodesOf(row); ++n) {
-        const unsigned slot = static_cast<unsigned>(row.map) * 256 + row.opcode + n;
+        const unsigned slot = slotOf(row.map, row.opcode + n, row.has(kEvex));
         slots[slot].push_back(static_cast<uint16_t>(number));
         if (rowHasModRm(row)) modrm_[slot] = 1;
       }

@@ -22,12 +22,18 @@ class RowIndex {
   };
 
   RowIndex();
-  Candidates candidates(OpcodeMap map, uint8_t opcode) const {
-    const unsigned slot = static_cast<unsigned>(map) * 256 + opcode;
+  // evex: behind an EVEX prefix, which has rows of its own.
+  Candidates candidates(OpcodeMap map, uint8_t opcode, bool evex) const {
+    const unsigned slot = slotOf(map, opcode, evex);
     return {&rows_[starts_[slot]], &rows_[starts_[slot + 1]], modrm_[slot] != 0};
   }
 
  private:
+  static constexpr unsigned kSlots = 2 * 4 * 256;
+  static unsigned slotOf(OpcodeMap map, unsigned opcode, bool evex) {
+    return (static_cast<unsigned>(map) + (evex ? 4 : 0)) * 256 + opcode;
+  }
+
   std::vector<uint16_t> rows_;
   std::vector<uint32_t> starts_;
   std::vector<uint8_t> modrm_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <type_traits>
 
+#include "cpu/avx512.h"
 #include "interpreter/handlers_common.h"
 #include "interpreter/sse_control.h"
 #include "interpreter/sse_memory.h"
@@ -44,7 +45,7 @@ bool loadMasked(Cpu& cpu, const Instruction* i) {
     if (!loaded.ok) return false;
     setElement<T>(result, n, loaded.value);
   }
-  cpu.vector[i->reg] = result;
+  writeYmm(cpu, i->reg, result);
   return true;
 }
 
@@ -103,8 +104,8 @@ bool gather(Cpu& cpu, const Instruction* i) {
   }
   const size_t bytes = count * sizeof(T);
   std::memset(result.bytes + bytes, 0, sizeof result.bytes - bytes);
-  cpu.vector[target] = result;
-  cpu.vector[maskNumber] = {};
+  writeYmm(cpu, target, result);
+  writeYmm(cpu, maskNumber, {});
   return true;
 }
 
@@ -113,13 +114,16 @@ unsigned registerCount(const Cpu& cpu) { return cpu.code64() ? 16 : 8; }
 
 bool zeroUpper(Cpu& cpu, const Instruction*) {
   if (!raiseUnlessAvxUsable(cpu)) return false;
-  for (unsigned n = 0; n < registerCount(cpu); ++n) std::memset(cpu.vector[n].bytes + 16, 0, 16);
+  for (unsigned n = 0; n < registerCount(cpu); ++n) {
+    std::memset(cpu.vector[n].bytes + 16, 0, 16);
+    clearZmmUpper(cpu, n);
+  }
   return true;
 }
 
 bool zeroAll(Cpu& cpu, const Instruction*) {
   if (!raiseUnlessAvxUsable(cpu)) return false;
-  for (unsigned n = 0; n < registerCount(cpu); ++n) cpu.vector[n] = {};
+  for (unsigned n = 0; n < registerCount(cpu); ++n) writeYmm(cpu, n, {});
   return true;
 }
 

@@ -3,6 +3,7 @@
 
 #include <string_view>
 
+#include "cpu/avx512.h"
 #include "interpreter/avx_host.h"
 #include "interpreter/handlers_common.h"
 #include "interpreter/sse_dot_product.h"
@@ -162,13 +163,13 @@ void setFlagsFrom(Cpu& cpu, const Operands& operands) {
 void commit(Cpu& cpu, const Instruction* i, const Operation& operation, const Operands& operands) {
   switch (operation.destination) {
     case Destination::kReg:
-      cpu.vector[i->reg] = operands.reg;
+      writeYmm(cpu, i->reg, operands.reg);
       break;
     case Destination::kVvvv:
-      cpu.vector[i->vvvv()] = operands.vvvv;
+      writeYmm(cpu, i->vvvv(), operands.vvvv);
       break;
     case Destination::kRm:
-      cpu.vector[i->rm] = operands.rm;
+      writeYmm(cpu, i->rm, operands.rm);
       break;
     case Destination::kGeneralReg:
       cpu.setReg<uint64_t>(i->reg, operands.rax);
@@ -184,7 +185,7 @@ void commit(Cpu& cpu, const Instruction* i, const Operation& operation, const Op
       setFlagsFrom(cpu, operands);
       break;
     case Destination::kStringMask:
-      cpu.vector[0] = operands.reg;
+      writeYmm(cpu, 0, operands.reg);
       setFlagsFrom(cpu, operands);
       break;
   }

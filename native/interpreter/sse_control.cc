@@ -83,6 +83,12 @@ bool raiseUnlessAvxUsable(Cpu& cpu) {
   return !(cpu.cr0 & cr0::kTs) || cpu.raise(kNm);
 }
 
+bool raiseUnlessEvexUsable(Cpu& cpu) {
+  constexpr uint64_t kAvx512 = 0xe0;
+  if (!avxEnabled(cpu) || (cpu.xcr0 & kAvx512) != kAvx512) return cpu.raise(kUd);
+  return !(cpu.cr0 & cr0::kTs) || cpu.raise(kNm);
+}
+
 uint32_t beginUnmasked(Cpu& cpu) {
   const uint32_t guest = readMxcsr(cpu);
   // FTZ acts only while underflow is masked (SDM volume 1, "Flush-To-Zero").

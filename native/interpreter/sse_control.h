@@ -61,6 +61,8 @@ inline bool avxEnabled(const Cpu& cpu) {
 }
 inline bool avxUsable(const Cpu& cpu) { return avxEnabled(cpu) && !(cpu.cr0 & cr0::kTs); }
 bool raiseUnlessAvxUsable(Cpu& cpu);
+// And for EVEX prefixes and opmask registers: the three components of AVX-512 in XCR0 as well.
+bool raiseUnlessEvexUsable(Cpu& cpu);
 
 // An operation with some exception unmasked runs between these two. The first gives the host the
 // guest's MXCSR without flags and returns the guest's; the second, told what was computed and

@@ -161,6 +161,22 @@ Number fused(std::string_view name, bool odd, const Number& destination, const N
   return result(first, second, destination);
 }
 
+// SDM volume 2, VSCALEFPD: by 2 to the power of the other, rounded down.
+Number scaled(const Number& a, const Number& power) {
+  constexpr int kEnough = 1 << 13;  // beyond any exponent
+  const int width = static_cast<int>(widthOf(power.magnitude));
+  if (power.magnitude == 0) return a;
+  int64_t floor = kEnough;
+  if (width + power.exponent < 14) {
+    const int shift = -power.exponent;
+    floor = shift <= 0    ? static_cast<int64_t>(power.magnitude) << power.exponent
+            : shift < 128 ? static_cast<int64_t>(power.magnitude >> shift)
+                          : 0;
+    if (power.negative && lowBits(power.magnitude, shift) != 0) ++floor;
+  }
+  return {a.negative, a.magnitude, a.exponent + static_cast<int>(power.negative ? -floor : floor)};
+}
+
 Number compute(std::string_view name, bool odd, const Number& destination, const Number& first,
                const Number& second) {
   if (name == "add") return sum(first, second);
@@ -168,6 +184,7 @@ Number compute(std::string_view name, bool odd, const Number& destination, const
   if (name == "addsub") return sum(first, negatedIf(!odd, second));
   if (name == "mul") return product(first, second);
   if (name == "div") return quotient(first, second);
+  if (name == "scalef") return scaled(first, second);
   if (name.starts_with("cvt")) return second;
   return fused(name, odd, destination, first, second);
 }

@@ -88,9 +88,7 @@ bool getExtendedControl(Cpu& cpu, const Instruction*) {
 bool setExtendedControl(Cpu& cpu, const Instruction*) {
   if (!(cpu.cr4 & cr4::kOsxsave)) return cpu.raise(kUd);
   const uint64_t value = requestedComponents(cpu);
-  const bool avxWithoutSse = (value & (xstate::kSse | xstate::kAvx)) == xstate::kAvx;
-  if (cpu.cpl != 0 || cpu.reg<uint32_t>(gpr::kRcx) != 0 || (value & ~supportedXcr0(cpu.features)) ||
-      !(value & xstate::kX87) || avxWithoutSse)
+  if (cpu.cpl != 0 || cpu.reg<uint32_t>(gpr::kRcx) != 0 || !isValidXcr0(value, cpu.features))
     return cpu.raise(kGp, 0);
   cpu.xcr0 = value;
   cpu.updateMode();

@@ -1,5 +1,7 @@
 #include "jit/shape.h"
 
+#include <string_view>
+
 #include "cpu/features.h"
 #include "interpreter/binding.h"
 #include "mmu/tlb.h"
@@ -22,6 +24,7 @@ class Describer {
   }
 
   Shape describe() {
+    if (row_.has(kEvex | kOpmask)) return {};
     if (row_.has(kVex)) return vexShapeOf(i_, row_);
     if (row_.has(kSse | kMmx | kX87)) return simdShapeOf(i_, row_);
     const bool known = row_.map == OpcodeMap::kOneByte ? oneByte()
@@ -412,6 +415,12 @@ uint32_t writtenRegisters(const Instruction& i, const Shape& shape) {
 
 bool endsBlock(Way way) { return way >= Way::kJump; }
 
+// Whether it can leave upper halves of ZMM registers in use (cpu/avx512.h).
+bool writesZmm(const Row& row) {
+  const std::string_view mnemonic = row.mnemonic;
+  return row.has(kEvex) || mnemonic == "xrstor" || mnemonic == "xrstors";
+}
+
 // Displacements are taken from the start of the page: a few bytes more than the guest's 32 bits.
 bool reachable(const Instruction& i) {
   constexpr int64_t kMost = INT32_MAX - int64_t{2 * kPageSize};
@@ -445,6 +454,7 @@ Shape shapeOf(const Block& block, unsigned slot) {
     // By the rows' attributes alone one cannot tell; SIMD instructions that leave the flags alone
     // say so.
     const Row& row = kRows[i.row];
+    shape.writesZmm = writesZmm(row);
     const bool simd = row.has(kSse | kMmx) && !row.has(kWritesFlags | kReadsFlags);
     if (!simd || i.length == 0) shape.readsFlags = true, shape.flags = FlagEffect::kSome;
   }

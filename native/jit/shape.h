@@ -72,6 +72,8 @@ struct Shape {
   bool checksSimd = false, checksAvx = false,
        checksFloat = false;  // the first of the block to depend on CR0 and CR4, and XCR0, on MXCSR
 
+  bool writesZmm = false;  // not native: may leave upper halves of ZMM registers in use
+
   uint32_t writes = 0;  // general registers, by number; all of them where it is not native
 
   FlagEffect flags = FlagEffect::kNone;

@@ -51,11 +51,13 @@ bool Translator::worthwhile() const {
   return native > 0 && native >= 2 * interpreted;
 }
 
-// CR0, CR4 and XCR0 cannot change within a block, MXCSR only by an instruction that is interpreted.
+// CR0, CR4 and XCR0 cannot change within a block, MXCSR only by an instruction that is interpreted;
+// upper halves of ZMM, which block VEX instructions, come into use by those that say so.
 void Translator::placeSimdChecks() {
   bool sse = false, avx = false, masked = false;
   for (Shape& shape : shapes_) {
     if (!shape.native()) masked = false;
+    if (shape.writesZmm) avx = false;
     if (!shape.isVector()) continue;
     const bool vex = shape.opcode.vex;
     wideVectors_ |= vex;

@@ -245,7 +245,7 @@ export const optionRows: readonly OptionRow[] = [
     name: 'cpu',
     argument: 'model',
     fallback: DEFAULT_CPU,
-    help: 'processor: max, v1, v2, v3 or a name, with ,+feature and ,-feature; help lists them',
+    help: 'processor: max, v1 to v4 or a name, with ,+feature and ,-feature; help lists them',
     apply: (options, value) => (options.cpu = value),
   },
   {

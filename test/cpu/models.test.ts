@@ -11,6 +11,8 @@ import { buildGuest, GuestRunner } from '../support/guest-runner.js';
 
 const { cpuFeatures } = loadNative();
 const featuresOf = (model: string): bigint => featuresOfModel(model, cpuFeatures);
+/** The features as on a host that can execute them all. */
+const anywhere = cpuFeatures.map((row) => ({ ...row, possible: true }));
 const bitOf = (name: string): bigint => cpuFeatures.find((row) => row.name === name)?.bit ?? 0n;
 
 function usageMessage(model: string): string {
@@ -30,6 +32,7 @@ describe('a model', () => {
     expect(featuresOf('v2') & bitOf('sse3')).toBe(bitOf('sse3'));
     expect(featuresOf('Nehalem')).toBe(featuresOf('x86-64-v2'));
     expect(featuresOf('host')).toBe(featuresOf('max'));
+    expect(featuresOfModel('v4', anywhere) & featuresOf('v3')).toBe(featuresOf('v3'));
   });
 
   it('is changed by features, in any spelling', () => {
@@ -48,6 +51,14 @@ describe('a model', () => {
     expect(usageMessage(model)).toContain(message);
   });
 
+  it('has AVX-512 where that is asked for', () => {
+    const avx512 = bitOf('avx512f') | bitOf('avx512vl');
+    expect(featuresOfModel('max', anywhere) & avx512).toBe(0n);
+    expect(featuresOfModel('max,+avx512vl', anywhere) & avx512).toBe(avx512);
+    expect(featuresOfModel('x86-64-v4', anywhere) & avx512).toBe(avx512);
+    expect(featuresOfModel('v4,-avx', anywhere) & avx512).toBe(0n);
+  });
+
   it('is refused where the host cannot have it', () => {
     const nowhere = cpuFeatures.map((row) => ({ ...row, possible: row.name !== 'popcnt' }));
     expect(() => featuresOfModel('v2', nowhere)).toThrow('which needs popcnt: not to be had');
@@ -59,6 +70,8 @@ describe('a model', () => {
   });
 });
 
+const everything = cpuFeatures.reduce((set, row) => (row.possible ? set | row.bit : set), 0n);
+
 /** State can be saved and restored whether or not the host can compute with it. */
 const withAvx = featuresOf('max') | bitOf('avx');
 
@@ -69,6 +82,9 @@ describe.each([INTERPRETER, TRANSLATOR])('under %s', (_name, engine) => {
     ['features', 'max without what others build on', featuresOf('max,-sse3,-abm,-cx16')],
     ['xstate', 'v1', featuresOf('v1')],
     ['xstate', 'max with AVX', withAvx],
+    ['xstate', 'everything', everything],
+    ['avx512', 'max', featuresOf('max')],
+    ['avx512', 'everything', everything],
     ['control', 'v2 without protection', featuresOf('v2,-smep,-smap,-umip,-pcid,-fsgsbase')],
   ])('guest %s finds %s as CPUID says', (name, _model, features) => {
     const { value, lines } = new GuestRunner(readFileSync(buildGuest(name)), {

@@ -1,4 +1,4 @@
-# The XSAVE family with AVX state where CPUID has it: sizes, init optimization, compaction, header checks. 64-bit mode.
+# The XSAVE family with AVX and AVX-512 state where CPUID has them: sizes, init optimization, compaction, header checks. 64-bit mode.
 # SDM volume 1, "Managing State Using the XSAVE Feature Set".
 
 .include "lib.inc"
@@ -18,13 +18,25 @@ main:
   bt ecx, 26
   jnc none
   set_bits cr4, CR4_OSXSAVE
-  # R12: the components that there are, 3 or 7. R13: bytes of their area.
+  # R12: the components that there are, 3, 7 or E7H. R13, R14: bytes of their area, of the compacted one.
   mov r12d, 3
   mov r13d, 576
   bt ecx, 28
   jnc 1f
   mov r12d, 7
   mov r13d, 832
+  mov eax, 7
+  xor ecx, ecx
+  cpuid
+  bt ebx, 16
+  jnc 1f
+  mov r12d, 0xe7
+  mov r13d, 2688
+1:
+  mov r14d, r13d
+  cmp r12d, 0xe7
+  jne 1f
+  mov r14d, 832 + 64 + 512 + 1024
 1:
   call sizes
   call standard
@@ -34,6 +46,15 @@ main:
 none:
   check "the end", r12d, r12d
   finish
+
+.macro component number, bytes, offset
+  mov eax, 0xd
+  mov ecx, \number
+  cpuid
+  check "0DH.\number: bytes", eax, \bytes
+  check "0DH.\number: offset", ebx, \offset
+  check "0DH.\number: alignment", ecx, 0
+.endm
 
 sizes:
   mov eax, 0xd
@@ -48,6 +69,17 @@ sizes:
   faults "XSETBV without x87 is #GP(0)", V_GP, 0, xsetbv
   mov eax, 5
   faults "XSETBV AVX without SSE is #GP(0)", V_GP, 0, xsetbv
+  test r12d, 0x80
+  jz 1f
+  mov eax, 0xe3
+  faults "XSETBV AVX-512 without AVX is #GP(0)", V_GP, 0, xsetbv
+  mov eax, 0x67
+  faults "XSETBV of a part of AVX-512 is #GP(0)", V_GP, 0, xsetbv
+  mov eax, 0x27
+  faults "XSETBV of opmasks alone is #GP(0)", V_GP, 0, xsetbv
+1:
+  mov eax, 0x107
+  faults "XSETBV of what is not there is #GP(0)", V_GP, 0, xsetbv
   mov eax, r12d
   faults "XSETBV of all components", NONE, 0, xsetbv
   mov eax, 0xd
@@ -57,26 +89,32 @@ sizes:
   mov eax, 0xd
   mov ecx, 1
   cpuid
-  check "0DH.1: compacted area of XCR0", ebx, r13d
+  check "0DH.1: compacted area of XCR0", ebx, r14d
   mov eax, 0xd
   mov ecx, 2
   cpuid
   mov esi, 256
   mov edi, 576
-  cmp r12d, 7
-  je 1f
+  test r12d, 4
+  jnz 1f
   xor esi, esi
   xor edi, edi
 1:
   check "0DH.2: bytes of AVX state", eax, esi
   check "0DH.2: its offset", ebx, edi
+  test r12d, 0x80
+  jz 1f
+  component 5, 64, 1088
+  component 6, 512, 1152
+  component 7, 1024, 1664
+1:
   ret
 
 # Fills an area with `byte`, its header with zeros.
 .macro fill area, byte
   cld
   mov edi, \area
-  mov ecx, 832
+  mov ecx, 2688
   mov al, \byte
   rep stosb
   mov edi, \area + BV
@@ -97,25 +135,40 @@ load_pattern:
   mov dword ptr [FROM], 0x37f
   mov dword ptr [FROM + 4], 0xff
   mov [FROM + BV], r12d
-  ask 7
+  ask 0xe7
   xrstor64 [FROM]
   ret
 
 standard:
   call load_pattern
   fill TO, 0x22
-  ask 7
+  ask 0xe7
   xsave64 [TO]
   check_memory "XSAVE: XSTATE_BV", TO+BV, r12d
   check_memory "XSAVE: XMM15", TO+160+15*16, 0x11111111
   mov eax, [TO + UPPER + 15 * 16]
   mov esi, 0x11111111
-  cmp r12d, 7
-  je 1f
+  test r12d, 4
+  jnz 1f
   mov esi, 0x22222222
 1:
   check "XSAVE: upper half of YMM15", eax, esi
   check_memory "XSAVE: XCOMP_BV is not written", TO+COMP, 0
+  test r12d, 0x80
+  jz 1f
+  check_memory "XSAVE: k0", TO+1088, 0x11111111
+  check_memory "XSAVE: k7", TO+1088+60, 0x11111111
+  check_memory "XSAVE: upper half of ZMM0", TO+1152, 0x11111111
+  check_memory "XSAVE: upper half of ZMM15", TO+1152+508, 0x11111111
+  check_memory "XSAVE: ZMM16", TO+1664, 0x11111111
+  check_memory "XSAVE: ZMM31", TO+1664+1020, 0x11111111
+  fill TO, 0x22
+  ask 0x40
+  xsave64 [TO]
+  check_memory "XSAVE of ZMM_Hi256: XSTATE_BV", TO+BV, 0x40
+  check_memory "XSAVE of ZMM_Hi256: k0 stays", TO+1088, 0x22222222
+  check_memory "XSAVE of ZMM_Hi256: upper half of ZMM0", TO+1152, 0x11111111
+1:
   # Nothing but SSE.
   fill TO, 0x22
   ask 2
@@ -126,7 +179,7 @@ standard:
   # The standard form loads MXCSR even where SSE is to be initialized.
   mov dword ptr [FROM + BV], 0
   mov dword ptr [FROM + 24], 0x1fa0
-  ask 7
+  ask 0xe7
   xrstor64 [FROM]
   stmxcsr [TO]
   check_memory "XRSTOR: MXCSR from memory", TO, 0x1fa0
@@ -149,7 +202,7 @@ standard:
 initialize:
   fill FROM, 0
   mov dword ptr [FROM + 24], 0x1f80
-  ask 7
+  ask 0xe7
   xrstor64 [FROM]
   ret
 
@@ -161,7 +214,7 @@ optimized:
   jnc 1f
   call initialize
   fill TO, 0x22
-  ask 7
+  ask 0xe7
   xsaveopt64 [TO]
   check_memory "XSAVEOPT: nothing in use", TO+BV, 0
   check_memory "XSAVEOPT: XMM0 stays", TO+160, 0x22222222
@@ -169,7 +222,7 @@ optimized:
   fill TO, 0x22
   mov eax, 0x1234
   movd xmm9, eax
-  ask 7
+  ask 0xe7
   xsaveopt64 [TO]
   check_memory "XSAVEOPT: SSE in use", TO+BV, 2
   check_memory "XSAVEOPT: XMM9", TO+160+9*16, 0x1234
@@ -189,7 +242,7 @@ compacted:
   jnc 1f
   call initialize
   fill TO, 0x22
-  ask 7
+  ask 0xe7
   xsavec64 [TO]
   check_memory "XSAVEC: nothing in use", TO+BV, 0
   check_memory "XSAVEC: XCOMP_BV", TO+COMP, r12d
@@ -197,16 +250,35 @@ compacted:
   check_memory "XSAVEC: MXCSR stays", TO+24, 0x22222222
   mov dword ptr [FROM], 0x1f81
   ldmxcsr [FROM]
-  ask 7
+  ask 0xe7
   xsavec64 [TO]
   check_memory "XSAVEC: MXCSR counts as SSE", TO+BV, 2
   check_memory "XSAVEC: MXCSR", TO+24, 0x1f81
   call load_pattern
-  ask 7
+  ask 0xe7
   xsavec64 [TO]
   check_memory "XSAVEC: all in use", TO+BV, r12d
+  test r12d, 0x80
+  jz 2f
+  fill TO, 0x22
+  ask 0xa1
+  xsavec64 [TO]
+  check_memory "XSAVEC of opmasks and ZMM16: XCOMP_BV", TO+COMP, 0xa1
+  check_memory "XSAVEC: ZMM31 follows the opmasks", TO+576+64+1020, 0x11111111
+  check_memory "XSAVEC: and is the last", TO+576+64+1024, 0x22222222
+  kxorq k3, k3, k3
+  vpxord xmm30, xmm30, xmm30
+  ask 0xa1
+  xrstor64 [TO]
+  vmovd eax, xmm30
+  check "XRSTOR compacted: ZMM30", eax, 0x11111111
+  kmovd eax, k3
+  check "XRSTOR compacted: k3", eax, 0x11111111
+  ask 0xe7
+  xsavec64 [TO]
+2:
   call initialize
-  ask 7
+  ask 0xe7
   xrstor64 [TO]
   movd eax, xmm15
   check "XRSTOR compacted: XMM15", eax, 0x11111111
@@ -214,7 +286,7 @@ compacted:
   mov dword ptr [FROM], 0x1fa0
   ldmxcsr [FROM]
   mov dword ptr [TO + BV], 0
-  ask 7
+  ask 0xe7
   xrstor64 [TO]
   stmxcsr [FROM]
   check_memory "XRSTOR compacted: MXCSR initialized", FROM, 0x1f80
@@ -238,11 +310,11 @@ supervisor:
   jnc 1f
   call load_pattern
   fill TO, 0x22
-  ask 7
+  ask 0xe7
   xsaves64 [TO]
   check_memory "XSAVES: XSTATE_BV", TO+BV, r12d
   check_memory "XSAVES: compacted", TO+COMP+4, 0x80000000
-  ask 7
+  ask 0xe7
   faults "XRSTORS of what XSAVES wrote", NONE, 0, xrstors64 [TO]
   faults "XRSTORS of the standard form is #GP(0)", V_GP, 0, xrstors64 [FROM]
   # Components that are not asked for are neither in the image nor touched; XCOMP_BV says which are.

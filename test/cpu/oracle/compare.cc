@@ -54,6 +54,19 @@ void compareFx(std::string& out, const State& host, const State& engine) {
   }
 }
 
+// Registers of 64-bit words.
+void compareWords(std::string& out, const char* what, const void* host, const void* engine,
+                  size_t bytes) {
+  for (size_t n = 0; n < bytes / 8; ++n) {
+    uint64_t a, b;
+    std::memcpy(&a, static_cast<const uint8_t*>(host) + n * 8, sizeof a);
+    std::memcpy(&b, static_cast<const uint8_t*>(engine) + n * 8, sizeof b);
+    char name[32];
+    std::snprintf(name, sizeof name, "%s word %zu", what, n);
+    if (a != b) note(out, name, a, b);
+  }
+}
+
 // Differences that are known and reasoned; README.md lists them under "Known deviations".
 bool isExcused(const Row& row, const State& host, const State& engine) {
   constexpr uint32_t kMisalignedMask = 1 << 17;  // MXCSR.MM, which AMD has and the SDM reserves
@@ -103,6 +116,10 @@ std::string compare(const Row& row, const State& host, const State& engine) {
   if ((host.rflags ^ engine.rflags) & kComparedFlags)
     note(out, "flags", host.rflags & kComparedFlags, engine.rflags & kComparedFlags);
   compareFx(out, host, engine);
+  compareWords(out, "upper halves of zmm0..15", host.zmmUpper, engine.zmmUpper,
+               sizeof host.zmmUpper);
+  compareWords(out, "zmm16..31", host.zmmHigh, engine.zmmHigh, sizeof host.zmmHigh);
+  compareWords(out, "k", host.mask, engine.mask, sizeof host.mask);
   for (unsigned n = 0; n < kDataSize; ++n) {
     if (host.data[n] == engine.data[n] || isMisalignedMask(row, host, engine, n)) continue;
     note(out, "memory at", n, n);
@@ -130,6 +147,9 @@ uint32_t digest(const State& outcome) {
   hash = fold(hash, outcome.fx + kMxcsr, 4);
   hash = fold(hash, outcome.fx + kRegisters, kEnd - kRegisters);
   hash = fold(hash, outcome.upper, sizeof outcome.upper);
+  hash = fold(hash, outcome.zmmUpper, sizeof outcome.zmmUpper);
+  hash = fold(hash, outcome.zmmHigh, sizeof outcome.zmmHigh);
+  hash = fold(hash, outcome.mask, sizeof outcome.mask);
   hash = fold(hash, outcome.data, sizeof outcome.data);
   hash = fold(hash, &outcome.vector, sizeof outcome.vector);
   return outcome.vector == 14 ? fold(hash, pageFault, sizeof pageFault) : hash;

@@ -16,7 +16,8 @@ namespace {
 
 // Forms: bit 0..3 register operand of size code 0..3, bit 4..7 memory operand; then prefixes.
 constexpr unsigned kMemoryShift = 4;
-constexpr uint32_t kLocked = 1 << 8, kRepeated = 1 << 9;
+constexpr uint32_t kLocked = 1 << 8, kRepeated = 1 << 9, kMasked = 1 << 10, kZeroed = 1 << 11,
+                   kBroadcast = 1 << 12, kRounded = 1 << 13;
 
 bool isOneOf(Operand operand, std::initializer_list<Operand> set) {
   return std::find(set.begin(), set.end(), operand) != set.end();
@@ -36,21 +37,31 @@ bool hasVariableSize(const Row& row) {
 }
 bool namesRegisterOrMemory(const Row& row) {
   return anyOperand(row, [](Operand o) {
-    return isOneOf(o, {Eb, Ew, Ed, Eq, Ev, Ey, Qq, Qd, Wx, Wd, Wq, Ww});
+    return isOneOf(o, {Eb, Ew, Ed, Eq, Ev, Ey, Qq, Qd, Wx, Wd, Wq, Ww, Wb, Wh, Wf, We, Wdq, Wqq});
   });
 }
 bool namesMemory(const Row& row) {
   return anyOperand(row, [](Operand o) {
-    return isOneOf(o, {M, Mp, Ma, Mb, Mw, Md, Mq, Mt, Mdq, Ms});
+    return isOneOf(o, {M, Mp, Ma, Mb, Mw, Md, Mq, Mt, Mdq, Mqq, Ms, Mx, VMd, VMq});
   });
 }
 
 // Operand sizes as bits by size code. Of rows without such an operand any one will do: 0.
 uint32_t wantedSizes(const Row& row) {
+  if (row.has(kEvex) && !row.has(kLig | kL0 | kWideByW))
+    return row.has(k512) ? 1 << 2 : row.has(kNot128) ? 1 << 1 | 1 << 2 : 1 | 1 << 1 | 1 << 2;
   if (row.has(kByte | kFixed32 | kForce64 | kVex)) return 0;
   if (row.has(kWideByW)) return 1 << 2 | 1 << 3;
   if (!hasVariableSize(row)) return 0;
   return 1 << 1 | 1 << 3 | (row.has(kDefault64) ? 0 : 1 << 2);
+}
+
+uint32_t wantedEvexForms(const Row& row) {
+  const bool intoVector = row.operands[0] == Vx || row.operands[0] == Hx;
+  return (row.has(kMaskable) ? kMasked : 0) |
+         (row.has(kMaskable) && !row.has(kMaskRequired) && intoVector ? kZeroed : 0) |
+         (row.has(kBroadcast4 | kBroadcast8) ? kBroadcast : 0) |
+         (row.has(kRound | kSae) ? kRounded : 0);
 }
 
 struct Wanted {
@@ -62,14 +73,15 @@ Wanted wantedOf(const Row& row) {
   return {.reg = row.modrm.form == 2 || (row.modrm.form == 0 && !only),
           .memory = row.modrm.form == 1 || only || (row.modrm.form == 0 && either),
           .sizes = wantedSizes(row),
-          .prefixes = (row.has(kLockable) ? kLocked : 0) | (row.has(kRepPrefix) ? kRepeated : 0)};
+          .prefixes = (row.has(kLockable) ? kLocked : 0) | (row.has(kRepPrefix) ? kRepeated : 0) |
+                      wantedEvexForms(row)};
 }
 
 bool covers(uint32_t seen, uint32_t sizes) { return sizes ? (seen & sizes) == sizes : seen != 0; }
 
 std::string describe(uint32_t forms) {
-  static constexpr const char* kNames[] = {"r8",  "r16", "r32", "r64",  "m8",
-                                           "m16", "m32", "m64", "lock", "rep"};
+  static constexpr const char* kNames[] = {"r8",  "r16",  "r32", "r64", "m8", "m16",  "m32",
+                                           "m64", "lock", "rep", "k",   "z",  "bcst", "er"};
   std::string text;
   for (unsigned n = 0; n < std::size(kNames); ++n)
     if (forms >> n & 1) text += std::string(" ") + kNames[n];
@@ -92,6 +104,10 @@ void Coverage::note(const Row& row, const Code& code) {
   seen.forms |= 1u << (i.operandSize() + (i.isMemory() ? kMemoryShift : 0));
   if (i.hasLock()) seen.forms |= kLocked;
   if (i.hasRep()) seen.forms |= kRepeated;
+  if (!row.has(kEvex)) return;
+  if (i.opmask()) seen.forms |= kMasked;
+  if (i.zeroing()) seen.forms |= kZeroed;
+  if (i.evexB()) seen.forms |= i.isMemory() ? kBroadcast : kRounded;
 }
 
 bool Coverage::complete(const Row& row) const {

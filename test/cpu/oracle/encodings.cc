@@ -101,8 +101,8 @@ bool contains(const Code& code, std::initializer_list<uint8_t> bytes) {
 }
 
 // What leaves the process: system calls (INT n, which reaches other gates here, with them) and
-// VMCALL. What ruins it: the base of FS, a branch to itself. What is no row yet: EVEX. And 0F,
-// whose opcodes are other maps'.
+// VMCALL. What ruins it: the base of FS, a branch to itself. EVEX, some of whose fields AMD ignores
+// (generator_evex.cc). And 0F, whose opcodes are other maps'.
 bool leavesAlone(const Encoding& e, const Code& code) {
   const bool calls = contains(code, {0x0f, 0x05}) || contains(code, {0x0f, 0x34}) ||
                      contains(code, {0xcd}) || contains(code, {0x0f, 0x01, 0xc1}) ||
@@ -151,20 +151,25 @@ bool isNotOffered(const Encoding& e) {
                      (isLegacy0F(e, 0x2b) || isLegacy0F(e, 0x78) || isLegacy0F(e, 0x79));
   // SVM, MONITORX, MWAITX, CLZERO, RDPRU, INVLPGB, TLBSYNC
   const bool amdSystem = isLegacy0F(e, 0x01) && (e.modrm >> 3 == 0xd8 >> 3 || e.modrm >= 0xfa);
-  const bool opmask = e.vex && ((e.map == 1 && ((e.opcode >= 0x41 && e.opcode <= 0x4b) ||
-                                                (e.opcode >= 0x90 && e.opcode <= 0x99))) ||
-                                (e.map == 3 && e.opcode >= 0x30 && e.opcode <= 0x33));
-  return sse4a || amdSystem || opmask;
+  return sse4a || amdSystem;
 }
 
-// Where AMD executes what the SDM leaves to #UD: VPERMQ and VPERMPD with VEX.W = 0, LOCK MOV of
-// control registers (its CR8), LOCK VERW, and SYSRET, which it checks for the privilege first,
-// outside 64-bit mode.
+bool isOpmask(const Encoding& e) {
+  return e.vex && ((e.map == 1 && ((e.opcode >= 0x41 && e.opcode <= 0x4b) ||
+                                   (e.opcode >= 0x90 && e.opcode <= 0x99))) ||
+                   (e.map == 3 && e.opcode >= 0x30 && e.opcode <= 0x33));
+}
+
+// Where AMD executes what the SDM leaves to #UD: opmask registers beyond k7, KMOVQ of general
+// registers outside 64-bit mode (as KMOVD), VPERMQ and VPERMPD
+// with VEX.W = 0, LOCK MOV of control registers (its CR8), LOCK VERW, and SYSRET, which it checks
+// for the privilege first, outside 64-bit mode.
 bool isAmdsOwn(const Encoding& e) {
   const bool permute = e.vex && e.map == 3 && e.opcode <= 1 && !e.w;
   const bool locked =
       hasLock(e) && e.map == 1 && (e.opcode == 0x20 || e.opcode == 0x22 || e.opcode == 0x00);
-  return permute || locked || (isLegacy0F(e, 0x07) && e.code32);
+  const bool opmask = isOpmask(e) && (e.code32 ? e.w : e.r);
+  return permute || locked || opmask || (isLegacy0F(e, 0x07) && e.code32);
 }
 
 // Where AMD raises #UD and the SDM does not: VPEXTRQ and VPINSRQ are VPEXTRD and VPINSRD outside

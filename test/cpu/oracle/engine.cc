@@ -1,5 +1,6 @@
 #include "engine.h"
 
+#include "cpu/avx512.h"
 #include "cpu/xstate.h"
 #include "interpreter/block_cache.h"
 #include "jit/jit.h"
@@ -17,7 +18,6 @@ constexpr uint64_t kPml4 = 0x100000, kPdpt = 0x101000, kDirectory = 0x102000, kC
                    kKernelDirectory = 0x10c000, kCode = 0x200000, kData = 0x210000;
 constexpr uint64_t kPresent = 1, kWrite = 2, kUserPage = 4, kLarge = 128;
 constexpr unsigned kHandlerSpacing = 16;
-constexpr uint64_t kX87SseAndAvx = 7;  // XCR0
 
 }  // namespace
 
@@ -65,7 +65,7 @@ void Engine::enterUserMode(const State& before, bool code32) {
   cpu.msr.efer = efer::kSce | efer::kLme | efer::kLma | efer::kNxe;
   cpu.cr0 = cr0::kPe | cr0::kPg | cr0::kNe | cr0::kEt | cr0::kMp | cr0::kWp;
   cpu.cr4 = cr4::kPae | cr4::kOsfxsr | cr4::kOsxmmexcpt | cr4::kFsgsbase | cr4::kOsxsave;
-  cpu.xcr0 = kX87SseAndAvx;
+  cpu.xcr0 = supportedXcr0(cpu.features);
   cpu.cr3 = kPml4;
   cpu.gdtr = {.base = kKernel + kGdt, .limit = 0x37};
   cpu.idtr = {.base = kKernel + kIdt, .limit = 0x1ff};
@@ -79,7 +79,12 @@ void Engine::enterUserMode(const State& before, bool code32) {
   cpu.rip = before.rip;
   cpu.setRflags(before.rflags);
   fromFxsaveImage(cpu, before.fx);
-  for (unsigned n = 0; n < 16; ++n) std::memcpy(cpu.vector[n].bytes + 16, before.upper[n], 16);
+  for (unsigned n = 0; n < 16; ++n) {
+    std::memcpy(cpu.vector[n].bytes + 16, before.upper[n], 16);
+    std::memcpy(cpu.avx512.high[n].bytes, before.zmmHigh[n], sizeof before.zmmHigh[n]);
+    writeZmmUpper(cpu, n, before.zmmUpper[n]);
+  }
+  std::memcpy(cpu.avx512.mask, before.mask, sizeof before.mask);
   cpu.halted = cpu.shutdown = cpu.interruptShadow = cpu.debugShadow = false;
   cpu.fault = {};
   cpu.flushTlb(true);
@@ -103,7 +108,12 @@ void Engine::collect(State& after) {
   Cpu& cpu = *cpu_;
   std::memcpy(after.gpr, cpu.gpr, sizeof after.gpr);
   toFxsaveImage(cpu, after.fx);
-  for (unsigned n = 0; n < 16; ++n) std::memcpy(after.upper[n], cpu.vector[n].bytes + 16, 16);
+  for (unsigned n = 0; n < 16; ++n) {
+    std::memcpy(after.upper[n], cpu.vector[n].bytes + 16, 16);
+    std::memcpy(after.zmmUpper[n], cpu.avx512.upper[n].bytes, sizeof after.zmmUpper[n]);
+    std::memcpy(after.zmmHigh[n], cpu.avx512.high[n].bytes, sizeof after.zmmHigh[n]);
+  }
+  std::memcpy(after.mask, cpu.avx512.mask, sizeof after.mask);
   std::memcpy(after.data, ram_->data() + kData, kDataSize);
   if (!cpu.halted) {
     after.vector = 0xfe;  // neither ended nor faulted

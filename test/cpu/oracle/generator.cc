@@ -87,7 +87,9 @@ constexpr uint64_t kCorners[] = {
 
 const char* Generator::whyNot(const Row& row) {
   if (row.has(kInvalid64)) return "not in 64-bit mode; guests real, protected";
-  if (!has(hostFeatures(), row.feature())) return "the host lacks its feature";
+  if (!has(hostFeatures(), row.feature()) ||
+      (row.has(kEvex) && !has(hostFeatures(), row.wideFeature())))
+    return "the host lacks its feature";
   for (const Elsewhere& entry : kElsewhere)
     if (entry.mnemonic == row.mnemonic) return entry.reason;
   using enum Operand;
@@ -156,6 +158,14 @@ void Generator::randomFpuState(State& state) {
     const uint64_t upper = corner();
     std::memcpy(state.upper[n / 2] + n % 2 * 8, &upper, 8);
   }
+  for (uint64_t& mask : state.mask) mask = corner();
+  std::memset(state.zmmUpper, 0, sizeof state.zmmUpper);
+  // Otherwise VEX instructions would never be translated (cpu/avx512.h).
+  if (oneIn(8)) randomUppers(state);
+  for (uint8_t* at = state.zmmHigh[0]; at != state.zmmHigh[0] + sizeof state.zmmHigh; at += 8) {
+    const uint64_t value = corner();
+    std::memcpy(at, &value, sizeof value);
+  }
 }
 
 void Generator::put(Code& code, uint64_t value, unsigned size) {
@@ -166,14 +176,19 @@ void Generator::put(Code& code, uint64_t value, unsigned size) {
 // The prefix, with fields at random where the row leaves them open, and the opcode map. Returns its
 // R, X, B and W as a REX prefix has them.
 uint8_t Generator::putVex(const Row& row, Code& code) {
-  const auto rex = static_cast<uint8_t>(below(16));
+  auto rex = static_cast<uint8_t>(below(16));
+  // Eight opmask registers; guest avx512 has what the SDM says of more, and AMD ignores.
+  if (hasOperand(row, Operand::Kg)) rex &= 0xb;
   // Now and then a prefix, W or L that makes it invalid.
   static constexpr uint8_t kForbidden[] = {0x66, 0xf2, 0xf3, 0xf0, 0x48};
   if (oneIn(60)) put(code, kForbidden[below(std::size(kForbidden))], 1);
   const bool wide = (!row.has(kW0) && (row.has(kW1) || (rex & 8))) != oneIn(40);
   const bool upper = (!row.has(kL0) && (row.has(kL1) || oneIn(2))) != oneIn(40);
   const bool named = hasOperand(row, Operand::Hx) || hasOperand(row, Operand::By);
-  const unsigned vvvv = named ? below(16) : oneIn(40) ? below(16) : 0;
+  const unsigned vvvv = hasOperand(row, Operand::Kh) ? below(8)
+                        : named                      ? below(16)
+                        : oneIn(40)                  ? below(16)
+                                                     : 0;
   const unsigned pp = row.prefix == Mandatory::k66   ? 1
                       : row.prefix == Mandatory::kF3 ? 2
                       : row.prefix == Mandatory::kF2 ? 3
@@ -244,7 +259,7 @@ void Generator::putModRm(const Row& row, Code& code, State& state, uint8_t rex, 
   const unsigned reg = row.modrm.reg >= 0 ? static_cast<unsigned>(row.modrm.reg) : below(8);
   bool memory = row.modrm.form == 1 || (row.modrm.form == 0 && oneIn(2));
   using enum Operand;
-  for (const Operand operand : {M, Mp, Mb, Mw, Md, Mq, Mt, Mdq, Ms, Mx})
+  for (const Operand operand : {M, Mp, Mb, Mw, Md, Mq, Mt, Mdq, Mqq, Ms, Mx})
     memory |= hasOperand(row, operand);
   if (row.modrm.form == 2) memory = false;
   if (!memory) return put(code, 0xc0 | reg << 3 | below(8), 1);
@@ -360,6 +375,7 @@ void Generator::append(const Row& row, Code& code, State& state) {
   bool word = false;
   if (address32) put(code, 0x67, 1);
   if (oneIn(20)) put(code, oneIn(2) ? 0x3e : 0x26, 1);
+  if (row.has(kEvex)) return appendEvex(row, code, state, address32);
   if (row.has(kVex)) {
     const uint8_t rex = putVex(row, code);
     put(code, row.opcode, 1);

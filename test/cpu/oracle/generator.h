@@ -34,6 +34,12 @@ class Generator {
   uint8_t putVex(const Row& row, Code& code);
   void putModRm(const Row& row, Code& code, State& state, uint8_t rex, bool address32);
   void putVectorSib(const Row& row, Code& code, State& state, uint8_t rex);
+  // generator_evex.cc
+  void appendEvex(const Row& row, Code& code, State& state, bool address32);
+  void putEvexPrefix(const Row& row, Code& code, bool memory, uint8_t& rex, bool& vvvvHigh);
+  void putEvexVectorSib(Code& code, State& state, uint8_t rex, bool vvvvHigh, bool quadwords);
+  void placeEvexOperand(const Row& row, const Code& code, State& state);
+  void randomUppers(State& state);
   void putImmediates(const Row& row, Code& code, bool word, bool wide);
   uint64_t dataAddress();
   uint64_t stateAddress(State& state);

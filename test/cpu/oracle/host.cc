@@ -1,5 +1,6 @@
 #include "host.h"
 
+#include <cpuid.h>
 #include <sys/mman.h>
 #include <ucontext.h>
 
@@ -30,50 +31,86 @@ struct EntryFrame {
   uint64_t gpr[16];
   uint64_t rip, rflags;
   const void* image;    // of FXRSTOR, or XRSTOR with
-  uint64_t components;  // these; 0: this processor has no AVX
+  uint64_t components;  // these; 0: this processor has no XSAVE
   FarPointer farTarget;
 };
 EntryFrame nodevm_oracle_entry;
 }
 
 constexpr uint16_t kUserCode32 = 0x23;  // Linux: __USER32_CS
-constexpr uint64_t kX87 = 1, kSse = 2, kAvx = 4, kX87SseAndAvx = kX87 | kSse | kAvx;
+constexpr uint64_t kX87 = 1, kSse = 2, kKnown = 0xe7;
+constexpr unsigned kXstateBvAt = 512;
+
+bool isZero(const uint8_t* from, const uint8_t* end) {
+  return std::all_of(from, end, [](uint8_t byte) { return byte == 0; });
+}
+
+// What XSAVE has beyond the legacy region, by component number.
+struct Component {
+  unsigned number, bytes;
+  uint8_t* (*inState)(State& state);
+};
+constexpr Component kComponents[] = {
+    {2, sizeof State::upper, [](State& state) { return state.upper[0]; }},
+    {5, sizeof State::mask, [](State& state) { return reinterpret_cast<uint8_t*>(state.mask); }},
+    {6, sizeof State::zmmUpper, [](State& state) { return state.zmmUpper[0]; }},
+    {7, sizeof State::zmmHigh, [](State& state) { return state.zmmHigh[0]; }},
+};
+
+unsigned offsetOf(const Component& component) {
+  unsigned eax = 0, offset = 0, ecx = 0, edx = 0;
+  __get_cpuid_count(0xd, component.number, &eax, &offset, &ecx, &edx);
+  return offset;
+}
+
+// Those of XCR0 that we know, 0 where there is no XSAVE.
+uint64_t enabledComponents() {
+  constexpr unsigned kOsxsave = 1 << 27;
+  unsigned eax, ebx, ecx, edx;
+  if (!__get_cpuid(1, &eax, &ebx, &ecx, &edx) || !(ecx & kOsxsave)) return 0;
+  asm("xgetbv" : "=a"(eax), "=d"(edx) : "c"(0));
+  return eax & kKnown;
+}
 
 // What XRSTOR takes: SDM volume 1, "XSAVE Area". Components in their initial state are not in it,
 // so that the processor knows them as such.
 struct alignas(64) StateImage {
-  uint8_t legacy[512];
-  uint64_t header[8] = {};
-  uint8_t upper[256];
+  uint8_t bytes[4096] = {};
 
-  explicit StateImage(const State& state) {
+  StateImage(State state, uint64_t components) {
     constexpr unsigned kX87Registers = 32, kXmm = 160, kXmmEnd = 416;
     static constexpr uint8_t kInitialX87[24] = {0x7f, 3};
-    std::memcpy(legacy, state.fx, sizeof legacy);
-    std::memcpy(upper, state.upper, sizeof upper);
-    const bool x87 = std::memcmp(legacy, kInitialX87, sizeof kInitialX87) != 0 ||
-                     !isZero(legacy + kX87Registers, legacy + kXmm);
-    header[0] = (x87 ? kX87 : 0) | (isZero(legacy + kXmm, legacy + kXmmEnd) ? 0 : kSse) |
-                (isZero(upper, upper + sizeof upper) ? 0 : kAvx);
-  }
-
-  static bool isZero(const uint8_t* from, const uint8_t* end) {
-    return std::all_of(from, end, [](uint8_t byte) { return byte == 0; });
+    std::memcpy(bytes, state.fx, sizeof state.fx);
+    const bool x87 = std::memcmp(bytes, kInitialX87, sizeof kInitialX87) != 0 ||
+                     !isZero(bytes + kX87Registers, bytes + kXmm);
+    uint64_t present = (x87 ? kX87 : 0) | (isZero(bytes + kXmm, bytes + kXmmEnd) ? 0 : kSse);
+    for (const Component& component : kComponents) {
+      const uint8_t* from = component.inState(state);
+      if (!(components >> component.number & 1) || isZero(from, from + component.bytes)) continue;
+      present |= uint64_t{1} << component.number;
+      std::memcpy(bytes + offsetOf(component), from, component.bytes);
+    }
+    std::memcpy(bytes + kXstateBvAt, &present, sizeof present);
   }
 };
 
 // The kernel's XSAVE image: Linux asm/sigcontext.h, struct _xstate. A component in its initial
 // state may be missing from it.
 void captureVectors(const uint8_t* image, State& after) {
-  constexpr unsigned kMagicAt = 464, kXstateBvAt = 512, kUpperAt = 576;
+  constexpr unsigned kMagicAt = 464;
   constexpr uint32_t kMagic = 0x46505853;
   std::memcpy(after.fx, image, sizeof after.fx);
   uint32_t magic;
+  uint64_t present;
   std::memcpy(&magic, image + kMagicAt, sizeof magic);
-  if (magic == kMagic && (image[kXstateBvAt] & 4)) {
-    std::memcpy(after.upper, image + kUpperAt, sizeof after.upper);
-  } else {
-    std::memset(after.upper, 0, sizeof after.upper);
+  std::memcpy(&present, image + kXstateBvAt, sizeof present);
+  for (const Component& component : kComponents) {
+    uint8_t* to = component.inState(after);
+    if (magic == kMagic && (present >> component.number & 1)) {
+      std::memcpy(to, image + offsetOf(component), component.bytes);
+    } else {
+      std::memset(to, 0, component.bytes);
+    }
   }
 }
 
@@ -169,9 +206,10 @@ void Host::run(const Code& code, const State& before, State& after) {
   nodevm_oracle_entry.rip = code.code32 ? reinterpret_cast<uint64_t>(enterCode32) : before.rip;
   nodevm_oracle_entry.farTarget = {static_cast<uint32_t>(before.rip), kUserCode32};
   nodevm_oracle_entry.rflags = before.rflags;
-  const StateImage image(before);
+  static const uint64_t components = enabledComponents();
+  const StateImage image(before, components);
   nodevm_oracle_entry.image = &image;
-  nodevm_oracle_entry.components = __builtin_cpu_supports("avx") ? kX87SseAndAvx : 0;
+  nodevm_oracle_entry.components = components;
   current.after = &after;
   if (_setjmp(current.back) == 0) enter();
   asm volatile("fninit");

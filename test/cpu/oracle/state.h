@@ -18,6 +18,10 @@ struct alignas(64) State {
   uint64_t rflags = 0x202;
   alignas(16) uint8_t fx[512] = {};        // FXSAVE image
   alignas(16) uint8_t upper[16][16] = {};  // upper halves of YMM0..YMM15, where the host has them
+  // Of AVX-512: upper halves of ZMM0..ZMM15, ZMM16..ZMM31, k0..k7.
+  alignas(64) uint8_t zmmUpper[16][32] = {};
+  alignas(64) uint8_t zmmHigh[16][64] = {};
+  uint64_t mask[8] = {};
   uint8_t data[kDataSize] = {};
   // Of the exception that ended the run, kNoVector when none did.
   uint8_t vector = kNoVector;
