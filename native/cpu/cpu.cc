@@ -94,7 +94,6 @@ void Cpu::updateMode() {
   stackMask = is64 ? ~uint64_t{0} : segment[kSs].big() ? 0xffffffff : 0xffff;
 
   updateSimdBlocked();
-  alignmentChecked = cpl == 3 && (cr0 & cr0::kAm) && (eflagsRest & eflags::kAc);
   dataBreakpoints = false;
   for (unsigned n = 0; n < 4; ++n) {
     const bool enabled = dr7 >> (2 * n) & 3, data = dr7 >> (16 + 4 * n) & 1;
@@ -102,6 +101,11 @@ void Cpu::updateMode() {
   }
   for (unsigned n = 0; n < kSegmentCount; ++n)
     segmentBase[n] = is64 && n < kFs ? 0 : segment[n].base;
+  updatePrivilege();
+}
+
+void Cpu::updatePrivilege() {
+  alignmentChecked = cpl == 3 && (cr0 & cr0::kAm) && (eflagsRest & eflags::kAc);
   updateRights();
   updateContext();
 }

@@ -122,6 +122,8 @@ class Cpu : public GeneralRegisters, public HotState, public CpuState {
   // EFLAGS.AC/VM: recomputes the derived state, the TLB in force and the block key. Cheap; does not
   // flush the TLB.
   void updateMode();
+  // The part of it that a change of CPL between 64-bit code segments changes: SYSCALL, SYSRET.
+  void updatePrivilege();
   // The part of it that EFLAGS.AC at CPL 0 changes: STAC, CLAC.
   void updateRights();
   // The part that upperInUse changes.
@@ -267,6 +269,9 @@ class Cpu : public GeneralRegisters, public HotState, public CpuState {
     remaining = 0;
   }
   uint64_t nowNs();
+  // At an instruction boundary: whether the dispatcher would go on with the next block without a
+  // look at anything. What comes from outside, or is due at a certain time, ends the slice.
+  bool mayGoOn();
 
   // --- debuggers: debug/breakpoints.cc
   DebugControl debug;
@@ -391,7 +396,6 @@ class Cpu : public GeneralRegisters, public HotState, public CpuState {
   bool serviceEvents(ExitReason& exit);
   void startSlice(uint64_t end);
   void runBlocks();
-  bool mayGoOn();
   void stepOne();
   void execute(const Block& target);
   bool settle();

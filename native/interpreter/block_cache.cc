@@ -178,8 +178,7 @@ const Block* BlockCache::build(Cpu& cpu, uint64_t gpa, unsigned limit) {
   }
   block.code = allocate(draft.slots);
   std::copy_n(scratchCode_, draft.slots, block.code);
-  storage_.push_back(std::make_unique<Block>(block));
-  Block& kept = *storage_.back();
+  Block& kept = store(block);
   keep(cpu, kept);
   if (cpu.jit && !draft.checked && !alone) cpu.jit->watch(kept);
   return &kept;
@@ -285,12 +284,21 @@ Instruction* BlockCache::allocate(size_t count) {
   return code;
 }
 
+Block& BlockCache::store(const Block& block) {
+  if (storageUsed_ == kChunkBlocks) {
+    storage_.push_back(std::make_unique<Block[]>(kChunkBlocks));
+    storageUsed_ = 0;
+  }
+  return storage_.back()[storageUsed_++] = block;
+}
+
 void BlockCache::dropAll(Cpu& cpu) {
   if (cpu.jit) cpu.jit->dropAll();
   std::fill(std::begin(jumpCache_), std::end(jumpCache_), JumpCacheEntry{});
   std::fill(buckets_.begin(), buckets_.end(), nullptr);
   pages_.clear();
   storage_.clear();
+  storageUsed_ = kChunkBlocks;
   chunks_.clear();
   chunkUsed_ = kChunkInstructions;
   live_ = 0;

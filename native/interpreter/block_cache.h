@@ -13,7 +13,8 @@
 
 namespace nodevm {
 
-struct Block {
+// A cache line of what is looked at when a block is looked up, then the rest.
+struct alignas(64) Block {
   static constexpr uint64_t kNoPage = ~uint64_t{0};
   // In `key`: one instruction, for the dispatcher to run alone.
   static constexpr uint32_t kAlone = 1 << 8;
@@ -88,6 +89,8 @@ class BlockCache {
 
  private:
   static constexpr size_t kChunkInstructions = 16384;
+  static constexpr size_t kChunkBlocks = 512;
+  static constexpr unsigned kBucketBytes = 32;                 // of guest code
   static constexpr size_t kMaxInstructions = size_t{2} << 20;  // 64 MiB of decoded code
 
   struct Draft;
@@ -97,8 +100,10 @@ class BlockCache {
     uint64_t lines = 0;  // a bit for each 64 bytes: none of a block where it is clear
   };
   static uint64_t linesOf(uint64_t offset, uint64_t length);
+  // The buckets of a page lie together, since its blocks are looked up one after the other.
   size_t bucketOf(uint64_t gpa, uint32_t key) const {
-    return (gpa * 0x9e3779b97f4a7c15 >> 32 ^ key) & (buckets_.size() - 1);
+    const uint64_t page = (gpa >> 12) * 0x9e3779b97f4a7c15 >> 32;
+    return (page + (gpa & 0xfff) / kBucketBytes + key) & (buckets_.size() - 1);
   }
   bool fetch(Cpu& cpu, uint64_t gpa, unsigned offset, bool second, Draft& draft,
              unsigned& available);
@@ -110,11 +115,13 @@ class BlockCache {
   void kill(Cpu& cpu, Block* block);
   void invalidateOnPage(Cpu& cpu, uint64_t page, uint64_t first, uint64_t end);
   Instruction* allocate(size_t count);
+  Block& store(const Block& block);
 
   JumpCacheEntry jumpCache_[kJumpCacheEntries];
   std::vector<Block*> buckets_;
   std::unordered_map<uint64_t, CodePage> pages_;  // by physical page address
-  std::vector<std::unique_ptr<Block>> storage_;
+  std::vector<std::unique_ptr<Block[]>> storage_;
+  size_t storageUsed_ = kChunkBlocks;  // of the last
   std::vector<std::unique_ptr<Instruction[]>> chunks_;
   size_t chunkUsed_ = kChunkInstructions;
   size_t live_ = 0;

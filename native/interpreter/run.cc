@@ -209,8 +209,6 @@ void Cpu::runBlocks() {
   } while (remaining > 0 && (leave == Leave::kLookup || mayGoOn()));
 }
 
-// At an instruction boundary: whether loop() would go on with the next block as well. What comes
-// from outside, or is due at a certain time, ends the slice (`remaining`).
 bool Cpu::mayGoOn() {
   constexpr uint64_t kStepped = eflags::kTf | eflags::kRf;
   if (portWritePending || exact || halted || shutdown || repeating || (eflagsRest & kStepped) ||

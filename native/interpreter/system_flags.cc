@@ -50,11 +50,8 @@ bool setInterrupt(Cpu& cpu, const Instruction*) {
 // STI with interrupts already on changes nothing.
 void setInterruptAndLeave(Cpu& cpu, const Instruction* i) {
   if (!perform<setInterrupt>(cpu, i)) return fault(cpu, i);
-  if (!cpu.interruptShadow) {
-    cpu.rip = nextRip(cpu, i);
-    return endBlock(cpu);
-  }
-  return leaveBlock(cpu, i);
+  cpu.rip = nextRip(cpu, i);
+  return cpu.interruptShadow ? leaveOrGoOn(cpu) : endBlock(cpu);
 }
 
 bool virtualizesFlags(const Cpu& cpu) { return cpu.virtual8086() && cpu.iopl() < 3; }

@@ -22,6 +22,12 @@ void thenNext(Cpu& cpu, const Instruction* i) {
   return next(cpu, i);
 }
 
+// After an instruction that ends the block, with RIP set: what the dispatcher would do, without it.
+inline void leaveOrGoOn(Cpu& cpu) {
+  if (cpu.mayGoOn()) return endBlock(cpu);
+  return leaveBlock(cpu);
+}
+
 // Instructions that fall through, but end the block (kEndsBlock). RIP is taken before the operation
 // changes the mode.
 template <Operation kOperation>
@@ -30,7 +36,7 @@ void thenLeave(Cpu& cpu, const Instruction* i) {
   if (!perform<kOperation>(cpu, i)) [[unlikely]]
     return fault(cpu, i);
   cpu.rip = rip;
-  return leaveBlock(cpu);
+  return leaveOrGoOn(cpu);
 }
 
 // The same where the dispatcher has nothing to look at.
@@ -48,7 +54,7 @@ template <Operation kOperation>
 void thenTransfer(Cpu& cpu, const Instruction* i) {
   if (!perform<kOperation>(cpu, i)) [[unlikely]]
     return fault(cpu, i);
-  return leaveBlock(cpu);
+  return leaveOrGoOn(cpu);
 }
 
 constexpr HandlerSet both(Handler reg, Handler mem) {

@@ -113,9 +113,11 @@ SegmentRegister flat(uint64_t selector, uint16_t access, unsigned level) {
 }
 
 void enterFlat(Cpu& cpu, uint64_t codeSelector, uint64_t stackSelector, bool is64, unsigned level) {
+  const bool was64 = cpu.code64();
   cpu.segment[kCs] = flat(codeSelector, is64 ? kCode64 : kCode32, level);
   cpu.segment[kSs] = flat(stackSelector, kData, level);
   cpu.cpl = static_cast<uint8_t>(level);
+  if (was64 && is64) return cpu.updatePrivilege();
   cpu.updateMode();
 }
 

@@ -57,6 +57,7 @@ class Planner {
     switch (way) {
       case Way::kPush:
       case Way::kPushImmediate:
+      case Way::kPushFlags:
       case Way::kCall:
       case Way::kCallIndirect:
         return note(plan, {.base = gpr::kRsp}, -8, 8, true);
@@ -114,6 +115,7 @@ class Planner {
     switch (shape.way) {
       case Way::kPush:
       case Way::kPushImmediate:
+      case Way::kPushFlags:
         return -8;
       case Way::kPop:
         return 8;

@@ -132,9 +132,6 @@ void Jit::forget(Block& block) {
 
 // As the dispatcher would find it, but without a page walk.
 const Block* Jit::findTranslated(uint64_t rip) {
-  const JumpCacheEntry& known = cpu_.blocks->jumpCache(rip);
-  if (known.rip == rip && known.context == cpu_.context)
-    return known.block->translation ? known.block : nullptr;
   const bool user = cpu_.cpl == 3;
   const TlbEntry& entry = cpu_.tlbs.of(user ? kUser : kSupervisorUserAccess).at(rip);
   if (entry.executeTag != (rip & kPageMask)) return nullptr;
@@ -142,14 +139,13 @@ const Block* Jit::findTranslated(uint64_t rip) {
   const Block* block = cpu_.blocks->find(gpa, cpu_.blockKey);
   if (!block || !block->translation) return nullptr;
   cpu_.tlbs.noteJump(user, rip);
-  cpu_.blocks->cacheJump(rip, cpu_.context, *block);
   return block;
 }
 
 const uint8_t* Jit::lookUp(uint64_t rip) {
   const Block* block = findTranslated(rip);
   if (!block) return nullptr;
-  cpu_.blocks->jumpCache(rip).code = block->translation;
+  cpu_.blocks->cacheJump(rip, cpu_.context, *block);
   return block->translation;
 }
 

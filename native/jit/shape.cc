@@ -10,6 +10,7 @@ namespace nodevm {
 
 namespace {
 
+constexpr int kSwapGsByte = 0xf8;  // ModRM
 constexpr uint8_t kRead = Shape::kRead, kWrite = Shape::kWrite, kBoth = kRead | kWrite;
 
 // AH..BH by their byte offset in the register file.
@@ -168,6 +169,9 @@ class Describer {
       case 0x98:
       case 0x99:
         return is(Way::kImplied);
+      case 0x9c:
+        shape_.readsFlags = true;
+        return shape_.size == 8 && is(Way::kPushFlags);
       case 0xa8:
       case 0xa9:
         shape_.accumulator = shape_.fromImmediate = true;
@@ -199,6 +203,8 @@ class Describer {
       case 0xe9:
       case 0xeb:
         return is(Way::kJump);
+      case 0xfa:
+        return is(Way::kClearInterrupt);
       case 0xf6:
       case 0xf7:
         return groupThree(static_cast<unsigned>(digit));
@@ -261,6 +267,8 @@ class Describer {
       return renamed(kBoth, kRead);
     }
     switch (opcode) {
+      case 0x01:
+        return row_.modrm.exact == kSwapGsByte && is(Way::kSwapGs);
       case 0x0d:
       case 0x18:
       case 0x19:
@@ -355,11 +363,14 @@ bool accessesStack(Way way) {
     case Way::kPushImmediate:
     case Way::kPop:
     case Way::kLeave:
+    case Way::kPushFlags:
       return true;
     default:
       return false;
   }
 }
+
+bool isPrivileged(Way way) { return way == Way::kClearInterrupt || way == Way::kSwapGs; }
 
 // General registers that the instruction may change. Access groups depend on it: a register too
 // many costs time, one too few is a wrong address.
@@ -370,6 +381,8 @@ uint32_t writtenRegisters(const Instruction& i, const Shape& shape) {
   switch (shape.way) {
     case Way::kNothing:
     case Way::kZeroUpper:
+    case Way::kClearInterrupt:
+    case Way::kSwapGs:
     case Way::kJump:
     case Way::kJumpIf:
     case Way::kJumpIndirect:
@@ -403,6 +416,7 @@ uint32_t writtenRegisters(const Instruction& i, const Shape& shape) {
       return rax | reg;
     case Way::kPush:
     case Way::kPushImmediate:
+    case Way::kPushFlags:
       return rsp;
     case Way::kPop:
       return rsp | reg;
@@ -449,7 +463,7 @@ Shape shapeOf(const Block& block, unsigned slot) {
   if (last && !endsBlock(shape.way)) shape.way = Way::kInterpretRest;
   shape.writes = writtenRegisters(i, shape);
   shape.observes = shape.way == Way::kDivide || shape.memory || accessesStack(shape.way) ||
-                   endsBlock(shape.way) || !shape.native();
+                   isPrivileged(shape.way) || endsBlock(shape.way) || !shape.native();
   if (!shape.native()) {
     // By the rows' attributes alone one cannot tell; SIMD instructions that leave the flags alone
     // say so.

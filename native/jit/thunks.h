@@ -18,6 +18,7 @@ struct Layout {
   HostMemory at(int32_t displacement) const;
 
   int32_t rip, remaining, context, segmentBase, segmentTlb, simdBlocked, mxcsr, vector;
+  int32_t cpl, eflagsRest, gsBase, kernelGsBase;
   int32_t pageRip, flagA, flagB, flagForm, target, targetCode, addends, jumpCache, returnTop,
       returnPoints;
 };

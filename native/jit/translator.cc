@@ -142,6 +142,15 @@ unsigned Translator::emitSlot(unsigned slot) {
     case Way::kLeave:
       leave();
       break;
+    case Way::kPushFlags:
+      pushFlags();
+      break;
+    case Way::kClearInterrupt:
+      clearInterrupt();
+      break;
+    case Way::kSwapGs:
+      swapGs();
+      break;
     default:
       branch(i, shape);
       break;

@@ -149,6 +149,12 @@ class Translator {
   void simd(const Instruction& i, const Shape& shape);
   void zeroUpper(const Shape& shape);
 
+  // translate_system.cc
+  void requireLevel0();
+  void pushFlags();
+  void clearInterrupt();
+  void swapGs();
+
   // translate_branch.cc
   void branch(const Instruction& i, const Shape& shape);
   void goTo(Emitter::Fixup from, int64_t pageOffset);

@@ -151,9 +151,11 @@ class TlbSet {
   static constexpr unsigned kUserSpaces = 8;
   static constexpr unsigned kLargeShifts[] = {21, 22, 30};
 
+  // Filters are to be sparse: what they are wrong about costs all cached jumps. A large program has
+  // thousands of pages of code, and the direct map of a gigabyte has 512 large pages.
   struct Jumps {
     uint64_t generation = 0;
-    PageFilter<4096> pages;
+    PageFilter<1 << 16> pages;
   };
   struct UserSpace {
     Tlb tlb;
@@ -180,7 +182,7 @@ class TlbSet {
   bool globalUserPages_ = false;
   uint64_t generations_ = 0, uses_ = 0;
   // Which large pages may have entries, by address and size; 0 in the low bits of no other page.
-  PageFilter<1024> largePages_;
+  PageFilter<1 << 16> largePages_;
   // The linear pages that may have write tags for a RAM page, with bit 0 set; 0: none.
   struct Writers {
     static constexpr uint64_t kIsOne = 1;
