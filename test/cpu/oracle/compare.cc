@@ -1,6 +1,8 @@
 #include "compare.h"
 
+#include <algorithm>
 #include <cstdio>
+#include <iterator>
 #include <string_view>
 
 namespace nodevm::oracle {
@@ -85,10 +87,13 @@ bool isExcused(const Row& row, const State& host, const State& engine) {
   return mnemonic.starts_with("vpcmpestr") && engine.vector == kPf;
 }
 
+// An image of the FPU's state.
 bool savesOrRestores(const Row& row) {
-  std::string_view mnemonic = row.mnemonic;
-  if (mnemonic.starts_with('f')) mnemonic.remove_prefix(1);
-  return mnemonic.starts_with("xsave") || mnemonic.starts_with("xrstor");
+  static constexpr std::string_view kNames[] = {"fnsave", "frstor", "fnstenv",
+                                                "fldenv", "fxsave", "fxrstor"};
+  const std::string_view mnemonic = row.mnemonic;
+  return std::find(std::begin(kNames), std::end(kNames), mnemonic) != std::end(kNames) ||
+         mnemonic.starts_with("xsave") || mnemonic.starts_with("xrstor");
 }
 
 // MXCSR.MM in the MXCSR_MASK of an image that was saved.

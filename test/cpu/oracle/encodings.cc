@@ -112,7 +112,9 @@ bool leavesAlone(const Encoding& e, const Code& code) {
   const bool shortBranch = e.opcode >> 4 == 7 || (e.opcode & ~3) == 0xe0 || e.opcode == 0xeb;
   const bool loops = !e.vex && e.map == 0 && shortBranch && e.modrm >= 0xf8;
   const bool otherMap = !e.vex && e.map == 0 && e.opcode == 0x0f;
-  return otherMap || calls || fsBase || evex || loops;
+  // Which way JRCXZ goes is CPUID's doing.
+  const bool byIdentity = contains(code, {0x0f, 0xa2, 0xe3});
+  return otherMap || byIdentity || calls || fsBase || evex || loops;
 }
 
 State startingState() {

@@ -47,16 +47,13 @@ struct Elsewhere {
   const char* reason;
 };
 constexpr const char* kTime = "time, chance or identity of the processor; guests control, features";
-constexpr const char* kPointers =
-    "x87 pointers, which AMD keeps with exceptions only; guest exceptions";
 constexpr const char* kSystem = "the kernel's own state; guests protected, long, tasks";
 constexpr const char* kState = "components that the host has enabled; guests xstate, control";
 constexpr const char* kLeaves = "leaves the code page or user mode; guests interrupts, long, v86";
 constexpr Elsewhere kElsewhere[] = {
     {"rdtsc", kTime},      {"rdtscp", kTime},     {"rdpid", kTime},      {"cpuid", kTime},
     {"rdrand", kTime},     {"rdseed", kTime},     {"xgetbv", kState},    {"xsaves", kSystem},
-    {"xrstors", kSystem},  {"fnsave", kPointers}, {"frstor", kPointers}, {"fnstenv", kPointers},
-    {"fldenv", kPointers}, {"sgdt", kSystem},     {"sidt", kSystem},     {"sldt", kSystem},
+    {"xrstors", kSystem},  {"sgdt", kSystem},     {"sidt", kSystem},     {"sldt", kSystem},
     {"str", kSystem},      {"smsw", kSystem},     {"lar", kSystem},      {"lsl", kSystem},
     {"verr", kSystem},     {"verw", kSystem},     {"rdfsbase", kSystem}, {"rdgsbase", kSystem},
     {"wrfsbase", kSystem}, {"wrgsbase", kSystem}, {"sti", kSystem},      {"cli", kSystem},
@@ -365,7 +362,8 @@ void Generator::setImplicitRegisters(const Row& row, State& state) {
     const uint64_t target = kCodePage + 16 + below(1024);
     std::memcpy(state.data + (state.gpr[4] - kDataPages), &target, sizeof target);
   }
-  if (mnemonic == "leave") state.gpr[5] = dataAddress();
+  // Elsewhere may be memory of the host program: of a sanitizer, say.
+  if (mnemonic == "leave" || mnemonic == "enter") state.gpr[5] = dataAddress();
 }
 
 void Generator::append(const Row& row, Code& code, State& state) {
