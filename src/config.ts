@@ -68,6 +68,8 @@ export interface MachineConfig {
   readonly accel?: Accel | undefined;
   /** Memory for translated code in bytes, from 1 MiB to 1 GiB; default 64 MiB. What does not fit is dropped. */
   readonly jitCache?: number | undefined;
+  /** Whether `cpu.jitProfile()` tells where host time goes, which takes a thread; default false. */
+  readonly profileJit?: boolean | undefined;
   /**
    * Processor model in QEMU's spelling: `max` (default), `v1`, `v2`, `v3` or a name, then `,+feature` and
    * `,-feature`. A run under icount repeats on other hosts only with a model that they all have.
@@ -114,6 +116,7 @@ export interface ResolvedConfig {
   readonly clock: ClockSource;
   readonly engine: Engine;
   readonly jitCache: number;
+  readonly profileJit: boolean;
   readonly cpu: string;
   readonly epochMs: number;
   readonly serialPorts: number;
@@ -160,6 +163,7 @@ export async function resolveConfig(config: MachineConfig): Promise<ResolvedConf
     clock,
     engine: checkedEngine(config.accel ?? 'auto'),
     jitCache: integer('jitCache', config.jitCache ?? DEFAULT_JIT_CACHE, 2 ** 20, 2 ** 30),
+    profileJit: config.profileJit ?? false,
     cpu: config.cpu ?? DEFAULT_CPU,
     epochMs: integer('epochMs', config.epochMs ?? defaultEpoch(clock), 0, 8.64e15),
     serialPorts: integer(

@@ -567,8 +567,8 @@ function createCpu(
   ram: RamSplit,
   entropySeed: bigint,
 ): NativeCpu {
-  const { clock, engine, jitCache } = config;
-  const jit = { bufferBytes: jitCache };
+  const { clock, engine, jitCache, profileJit } = config;
+  const jit = { bufferBytes: jitCache, profile: profileJit };
   const features = featuresOfModel(config.cpu, addon.cpuFeatures);
   try {
     return addon.createCpu({ ...ram, clock, engine, jit, features, entropySeed });

@@ -180,6 +180,8 @@ export interface JitOptions {
   readonly link?: boolean;
   /** Most instructions of a block, at least 1; default 48. */
   readonly mostInstructions?: number;
+  /** Whether {@link NativeCpu.jitProfile} has host time as well, which takes a thread; default false. */
+  readonly profile?: boolean;
 }
 
 /** A feature that a processor model may have or lack. */
@@ -194,6 +196,14 @@ export interface CpuFeature {
   readonly possible: boolean;
 }
 
+/** Where the CPU time of the thread that made the processor went, and why translated code was left. */
+export interface JitProfile {
+  /** All that the thread can be at; together they are its whole CPU time. All 0 without {@link JitOptions.profile}. */
+  readonly phases: readonly { readonly name: string; readonly nanoseconds: number }[];
+  /** Instructions that went to the interpreter; none under the other engine. */
+  readonly rows: readonly JitProfileRow[];
+}
+
 /** How often translated code went to the interpreter for a row of the opcode table. */
 export interface JitProfileRow {
   readonly name: string;
@@ -203,6 +213,8 @@ export interface JitProfileRow {
   readonly missed: number;
   /** Last instructions of blocks whose successor was not at hand. */
   readonly ended: number;
+  /** CPU time of these instructions without page walks; of several in a row the first has it. */
+  readonly nanoseconds: number;
 }
 
 /** Native options; validated by TypeScript before they get here. */
@@ -369,8 +381,8 @@ export interface NativeCpu {
   checkInvariants(): boolean;
   /** Named counters since power-on: instructions, blocks decoded, TLB misses, exits by reason… */
   statistics(): Record<string, number>;
-  /** How often translated code went to the interpreter; empty under the other engine. */
-  jitProfile(): readonly JitProfileRow[];
+  /** Where host time went; sampled, every half millisecond. */
+  jitProfile(): JitProfile;
 }
 
 export interface NativeAddon {

@@ -37,6 +37,8 @@ JitOptions jitOptions(const Napi::Value& value) {
   if (const Napi::Value most = object.Get("mostInstructions"); most.IsNumber())
     options.mostInstructions =
         std::clamp(most.As<Napi::Number>().Uint32Value(), 1u, BlockCache::kNoLimit);
+  if (const Napi::Value profile = object.Get("profile"); profile.IsBoolean())
+    options.profile = profile.As<Napi::Boolean>().Value();
   return options;
 }
 
@@ -321,23 +323,34 @@ Napi::Value CpuObject::statistics(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value CpuObject::jitProfile(const Napi::CallbackInfo& info) {
-  const Napi::Array list = Napi::Array::New(info.Env());
-  if (!bundle_->cpu.jit) return list;
-  const std::vector<JitProfile::Counts>& rows = bundle_->cpu.jit->profile.rows;
-  for (unsigned n = 0; n < rows.size(); ++n) {
-    const JitProfile::Counts& counts = rows[n];
-    if (counts.untranslated + counts.missed + counts.ended == 0) continue;
-    Napi::Object row = Napi::Object::New(info.Env());
-    row.Set("name", Napi::String::New(info.Env(), kRows[n].name));
-    const auto counter = [&](const char* name, uint64_t value) {
-      row.Set(name, Napi::Number::New(info.Env(), static_cast<double>(value)));
-    };
-    counter("untranslated", counts.untranslated);
-    counter("missed", counts.missed);
-    counter("ended", counts.ended);
-    list.Set(list.Length(), row);
+  const Napi::Env env = info.Env();
+  const Jit* jit = bundle_->cpu.jit.get();
+  const HostTimes times = jit && jit->hostProfile ? jit->hostProfile->times() : HostTimes{};
+  const auto number = [&](uint64_t value) {
+    return Napi::Number::New(env, static_cast<double>(value));
+  };
+  const Napi::Array phases = Napi::Array::New(env), rows = Napi::Array::New(env);
+  for (unsigned n = 0; n < kPhases; ++n) {
+    Napi::Object phase = Napi::Object::New(env);
+    phase.Set("name", Napi::String::New(env, nameOf(static_cast<Phase>(n))));
+    phase.Set("nanoseconds", number(times.phases[n]));
+    phases.Set(phases.Length(), phase);
   }
-  return list;
+  for (unsigned n = 0; jit && n < kRowCount; ++n) {
+    const JitProfile::Counts& counts = jit->profile.rows[n];
+    if (counts.untranslated + counts.missed + counts.ended == 0) continue;
+    Napi::Object row = Napi::Object::New(env);
+    row.Set("name", Napi::String::New(env, kRows[n].name));
+    row.Set("untranslated", number(counts.untranslated));
+    row.Set("missed", number(counts.missed));
+    row.Set("ended", number(counts.ended));
+    row.Set("nanoseconds", number(times.rows.empty() ? 0 : times.rows[n]));
+    rows.Set(rows.Length(), row);
+  }
+  Napi::Object profile = Napi::Object::New(env);
+  profile.Set("phases", phases);
+  profile.Set("rows", rows);
+  return profile;
 }
 
 }  // namespace nodevm

@@ -14,6 +14,7 @@
 #include "cpu/replay_log.h"
 #include "cpu/state.h"
 #include "debug/breakpoints.h"
+#include "debug/host_profile.h"
 #include "debug/recorder.h"
 #include "debug/trace.h"
 #include "jit/state.h"
@@ -314,6 +315,7 @@ class Cpu : public GeneralRegisters, public HotState, public CpuState {
   ExitBlock& exitBlock;
   GuestClock clock;
   LocalApic apic;
+  Activity activity;  // what a profile of host time sees
   std::unique_ptr<BlockCache> blocks;
   std::unique_ptr<Jit> jit;  // nullptr: everything is interpreted
   JitSlots jitSlots;

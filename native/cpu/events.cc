@@ -264,6 +264,7 @@ uint64_t savedFlags(const Cpu& cpu, const Event& event) {
 }
 
 void Cpu::deliver(EventKind kind, uint8_t vector, bool hasErrorCode, uint32_t errorCode) {
+  const ActivityScope scope(activity, Phase::kEvent);
   ++eventsDelivered;
   inBlock_ = false;  // a watchpoint met from here on is no instruction's
   halted = interruptShadow = debugShadow = ferrAsserted_ = false;

@@ -87,6 +87,7 @@ bool Cpu::translate(uint64_t linear, Rights rights, bool write, bool execute, ui
                           .execute = execute,
                           .user = rights == kUser,
                           .userPages = rights != kSupervisor};
+  const ActivityScope scope(activity, Phase::kPageWalk);
   const Translation translation = walk(paging, ram, linear, access);
   if (!translation.ok) return raisePageFault(linear, translation.errorCode);
   gpa = translation.gpa;

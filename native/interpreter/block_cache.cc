@@ -156,6 +156,7 @@ bool BlockCache::decodeInto(Cpu& cpu, uint64_t gpa, unsigned limit, Draft& draft
 }
 
 const Block* BlockCache::build(Cpu& cpu, uint64_t gpa, unsigned limit) {
+  const ActivityScope scope(cpu.activity, Phase::kDecoding);
   Draft draft;
   draft.code = scratchCode_;
   const bool alone = limit == kAloneLimit;
@@ -236,6 +237,7 @@ void BlockCache::kill(Cpu& cpu, Block* block) {
 
 void BlockCache::invalidate(Cpu& cpu, uint64_t gpa, uint64_t length) {
   if (length == 0) return;
+  const ActivityScope scope(cpu.activity, Phase::kCodeWrite);
   const uint64_t end = gpa + length;
   for (uint64_t page = gpa & kPageMask; page < end; page += kPageSize) {
     if (!cpu.ram.page(page) || !cpu.ram.hasCode(page)) continue;

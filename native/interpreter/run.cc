@@ -36,8 +36,10 @@ ExitReason Cpu::run(uint64_t maxInstructions) {
   const uint64_t end = retired() + maxInstructions;
   clock.wake();
   enterGuestMxcsr(*this);
+  activity.set(Phase::kDispatcher);
   completeExit();
   const ExitReason reason = loop(end);
+  activity.set(Phase::kOutside);
   leaveGuestMxcsr(*this);
   publish();
   if (reason == ExitReason::kHalt) clock.rest();
@@ -173,6 +175,7 @@ void Cpu::execute(const Block& target) {
   gpr[gpr::kBlockRip / 8] = rip;
   leave = Leave::kBoundary;
   inBlock_ = true;
+  activity.set(Phase::kInterpreter);
   target.code->handler(*this, target.code);
   if constexpr (!kTailCalls) {
     while (leave == Leave::kNext) {
@@ -180,6 +183,7 @@ void Cpu::execute(const Block& target) {
       at->handler(*this, at);
     }
   }
+  activity.set(Phase::kDispatcher);
   inBlock_ = false;
 }
 

@@ -27,6 +27,7 @@ std::unique_ptr<Jit> Jit::create(Cpu& cpu, const JitOptions& options) {
 Jit::Jit(Cpu& cpu, const JitOptions& options)
     : cpu_(cpu), options_(options), buffer_(options.bufferBytes, kLeastChunk) {
   if (buffer_.ok()) dropAll();
+  if (options.profile) hostProfile = std::make_unique<HostProfile>(cpu.activity, kRowCount);
 }
 
 void Jit::dropAll() {
@@ -64,6 +65,7 @@ void Jit::watch(Block& block) {
 }
 
 void Jit::countVisit(Cpu& cpu, const Instruction* i) {
+  cpu.activity.set(Phase::kInterpreter);
   const Block& block = *cpu.block;
   if (block.visitsLeft > 0) {
     --block.visitsLeft;
@@ -73,17 +75,26 @@ void Jit::countVisit(Cpu& cpu, const Instruction* i) {
   return block.code[0].handler(cpu, i);
 }
 
+// Only a profile has to know that a block without translation begins.
+void Jit::interpretLeft(Cpu& cpu, const Instruction* i) {
+  cpu.activity.set(Phase::kInterpreter);
+  return cpu.block->first(cpu, i);
+}
+
+void Jit::leave(Block& block) { block.code[0].handler = hostProfile ? interpretLeft : block.first; }
+
 void Jit::translate(Block& block) {
+  const ActivityScope scope(cpu_.activity, Phase::kTranslation);
   if (!makeRoom(hot_) || !makeRoom(cold_)) {
     full_ = true;
-    block.code[0].handler = block.first;
+    leave(block);
     return;
   }
   Emitter emitter(buffer_, hot_.free);
   const std::optional<TranslatedBlock> translation =
       Translator(cpu_, *this, block, emitter).run(cold_.free);
   if (!translation) {
-    block.code[0].handler = block.first;
+    leave(block);
     ++statistics_.left;
     return;
   }

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "debug/host_profile.h"
 #include "interpreter/block_cache.h"
 #include "jit/code_buffer.h"
 #include "jit/emitter.h"
@@ -24,6 +25,7 @@ struct JitOptions {
   bool link = true;         // jumps within a page go from block to block
   // Of a block, interpreted or not; fewer for tests.
   unsigned mostInstructions = BlockCache::kNoLimit;
+  bool profile = false;  // host time as well
 };
 
 struct JitStatistics {
@@ -47,6 +49,7 @@ class Jit {
 
   const JitStatistics& statistics() const { return statistics_; }
   JitProfile profile;
+  std::unique_ptr<HostProfile> hostProfile;  // nullptr: not asked for
 
   // For the translator.
   const CodeBuffer& buffer() const { return buffer_; }
@@ -71,6 +74,8 @@ class Jit {
   Jit(Cpu& cpu, const JitOptions& options);
 
   static void countVisit(Cpu& cpu, const Instruction* i);
+  static void interpretLeft(Cpu& cpu, const Instruction* i);
+  void leave(Block& block);
   void translate(Block& block);
 
   // Where code goes: what is run each time apart from what is rarely run, so that caches and TLBs

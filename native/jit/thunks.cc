@@ -23,6 +23,7 @@ constexpr int32_t kPadding = 8;
 // --- C++ called from translated code
 
 void continueAt(Cpu& cpu) {
+  cpu.activity.set(Phase::kDispatcher);
   settleFlags(cpu);
   return endBlock(cpu);
 }
@@ -36,6 +37,7 @@ void interpretRest(Cpu& cpu, const Block* block, uint32_t slot) {
   enterBlock(cpu, block);
   settleFlags(cpu);
   ++cpu.jit->profile.rows[block->code[slot].row].ended;
+  cpu.activity.set(Phase::kEnded, block->code[slot].row);
   const Handler handler = slot == 0 ? block->first : block->code[slot].handler;
   return handler(cpu, block->code + slot);
 }
@@ -57,13 +59,18 @@ bool interpretSlots(Cpu& cpu, const Block* block, uint32_t range) {
   if (range & SlotRange::kTouchesFlags) settleFlags(cpu);
   const unsigned first = SlotRange::first(range), count = SlotRange::count(range);
   note(cpu.jit->profile, *block, range);
+  const bool missed = (range & SlotRange::kMissed) != 0;
+  cpu.activity.set(missed ? Phase::kMissed : Phase::kUntranslated, block->code[first].row);
   Instruction* slots = cpu.jitSlots.slots;
   // The one after, too: should the block die, leaveDeadBlock asks it where the guest is.
   std::memcpy(slots, block->code + first, (count + 1) * sizeof(Instruction));
   if (first == 0) slots[0].handler = block->first;
   slots[count].handler = returnFromSlots;
   slots[0].handler(cpu, slots);
-  if (cpu.leave == Leave::kNext) return true;
+  if (cpu.leave == Leave::kNext) {
+    cpu.activity.set(Phase::kTranslated);
+    return true;
+  }
   settleFlags(cpu);
   return false;
 }
@@ -122,6 +129,7 @@ const uint8_t* emitEnter(Emitter& e, const Layout& layout) {
   e.move(8, host::kR9, guestRegister(gpr::kBlockRip / 8));
   e.aluImmediate(Alu::kAnd, 8, host::kR9, static_cast<int32_t>(kPageMask));
   e.store(8, layout.at(layout.pageRip), host::kR9);
+  e.storeImmediate(1, layout.at(layout.phase), static_cast<int32_t>(Phase::kTranslated));
   loadGuest(e);
   e.jump(host::kR11);
   return start;
@@ -288,7 +296,8 @@ Layout::Layout(const Cpu& cpu)
       addends(distance(cpu, &cpu.jitState.addends)),
       jumpCache(distance(cpu, &cpu.jitState.jumpCache)),
       returnTop(distance(cpu, &cpu.jitState.returnTop)),
-      returnPoints(distance(cpu, &cpu.jitState.returnPoints)) {}
+      returnPoints(distance(cpu, &cpu.jitState.returnPoints)),
+      phase(distance(cpu, cpu.activity.phaseByte())) {}
 
 HostMemory Layout::at(int32_t displacement) const {
   return {.base = kCpuRegister, .displacement = displacement};

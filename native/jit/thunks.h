@@ -20,7 +20,7 @@ struct Layout {
   int32_t rip, remaining, context, segmentBase, segmentTlb, simdBlocked, mxcsr, vector;
   int32_t cpl, eflagsRest, gsBase, kernelGsBase;
   int32_t pageRip, flagA, flagB, flagForm, target, targetCode, addends, jumpCache, returnTop,
-      returnPoints;
+      returnPoints, phase;
 };
 
 // Which host register holds a guest register while translated code runs; kNone: it stays in memory.

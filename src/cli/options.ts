@@ -257,7 +257,7 @@ export const optionRows: readonly OptionRow[] = [
   },
   {
     name: 'profile-jit',
-    help: 'say on stderr, at the end, what was translated and what went to the interpreter, by instruction',
+    help: 'say on stderr, at the end, where host time went, and which instructions went to the interpreter',
     apply: (options) => (options.profileJit = true),
   },
   {

@@ -77,6 +77,7 @@ async function machineConfig(options: CliOptions): Promise<MachineConfig> {
     clock: options.clock,
     accel: options.accel,
     jitCache: options.jitCache,
+    profileJit: options.profileJit,
     cpu: options.cpu,
     serialPorts: Math.max(1, serialTargets(options).length),
     debugExit: options.debugExit,

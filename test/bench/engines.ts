@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 
 import type { GuestImages } from '../../src/images.js';
 import type { Suite } from './programs.js';
+import { peakRssOf } from './measure.js';
 import { GUEST_DIRECTORY } from './programs.js';
 
 const QEMU = 'qemu-system-x86_64';
@@ -20,6 +21,13 @@ export interface Timing {
   readonly digest: string;
 }
 
+/** What a run of the suite took. */
+export interface SuiteRun {
+  readonly timings: readonly Timing[];
+  /** Peak resident set of the process at the end of its last program, in bytes. */
+  readonly peakRss: number;
+}
+
 /** Where things are. */
 export interface Setting {
   readonly images: GuestImages;
@@ -33,6 +41,8 @@ export interface Setting {
 export interface Engine {
   readonly name: string;
   readonly installed: boolean;
+  /** Whether its process is the whole machine. */
+  readonly isMachine: boolean;
   /** The command, and what its standard input is to be. */
   command(setting: Setting): { words: readonly string[]; input: string; directory: string };
 }
@@ -45,6 +55,7 @@ function nodevm(accel: 'jit' | 'interp'): Engine {
   return {
     name: `nodevm ${accel}`,
     installed: true,
+    isMachine: true,
     command: ({ images, initrd, directory }) => {
       const guest = ['--kernel', images.kernel, '--initrd', initrd, '--append', APPEND];
       const options = ['-m', MEMORY, '--accel', accel, ...guest];
@@ -60,6 +71,7 @@ function nodevm(accel: 'jit' | 'interp'): Engine {
 const qemu: Engine = {
   name: 'QEMU TCG',
   installed: spawnSync(QEMU, ['--version']).status === 0,
+  isMachine: true,
   command: ({ images, initrd, directory }) => {
     const machine = ['-accel', 'tcg', '-cpu', 'max', '-m', MEMORY, '-nodefaults', '-no-reboot'];
     const guest = ['-kernel', images.kernel, '-initrd', initrd, '-append', APPEND];
@@ -71,6 +83,7 @@ const qemu: Engine = {
 const native: Engine = {
   name: 'native',
   installed: true,
+  isMachine: false,
   command: ({ directory, suite }) => ({ words: ['sh'], input: suite.script, directory }),
 };
 
@@ -87,11 +100,12 @@ export function runSuite(
   setting: Setting,
   expected: number,
   progress: (name: string) => void,
-): Promise<readonly Timing[]> {
+): Promise<SuiteRun> {
   const { words, input, directory } = engine.command(setting);
   const [command = '', ...args] = words;
   return new Promise((resolve, reject) => {
     const timings: Timing[] = [];
+    let peakRss = NaN;
     const child = spawn(command, args, {
       cwd: directory,
       stdio: ['pipe', 'pipe', 'inherit'],
@@ -108,6 +122,7 @@ export function runSuite(
       } else if (mark === '@end') {
         const seconds = (performance.now() - began) / 1e3;
         timings.push({ name, seconds, digest: digest.join(' ') });
+        peakRss = peakRssOf(child.pid);
       }
     };
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
@@ -121,7 +136,7 @@ export function runSuite(
     child.on('close', (status, signal) => {
       const how = signal ?? `status ${String(status)}`;
       const ending = `${engine.name} ended (${how}) after ${timings.length} programs`;
-      if (timings.length === expected) resolve(timings);
+      if (timings.length === expected) resolve({ timings, peakRss });
       else reject(new Error(`${ending}:\n${console}`));
     });
   });

@@ -46,8 +46,8 @@ export function timeToMark(command: string, args: readonly string[], mark: strin
   });
 }
 
-/** VmHWM of a process (proc(5)), in bytes; NaN where there is no /proc. */
-function peakRssOf(pid: number | undefined): number {
+/** Peak resident set of a process (VmHWM of proc(5)), in bytes; NaN where there is no /proc. */
+export function peakRssOf(pid: number | undefined): number {
   try {
     const status = readFileSync(`/proc/${pid ?? 'self'}/status`, 'utf8');
     return Number(/^VmHWM:\s+(\d+) kB/m.exec(status)?.[1]) * 1024;

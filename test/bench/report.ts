@@ -9,6 +9,8 @@ export interface Results {
   readonly engines: readonly string[];
   readonly programs: readonly string[];
   readonly seconds: ReadonlyMap<string, ReadonlyMap<string, number>>;
+  /** Bytes by engine; none where the programs are processes of the host. */
+  readonly peakRss: ReadonlyMap<string, number>;
   readonly repeats: number;
   readonly skipped: readonly Skipped[];
 }
@@ -46,7 +48,11 @@ export function markdown(results: Results): string {
     geometricMean(programs.map((program) => ratio(program, other))).toFixed(2),
   );
   const mean = ['geometric mean', ...engines.map(() => ''), ...means];
-  const table = [header, header.map(() => '---'), ...rows, mean]
+  const mebibytes = (bytes: number | undefined) =>
+    bytes === undefined ? '' : String(Math.round(bytes / 2 ** 20));
+  const memory = ['peak RSS, MiB', ...engines.map((name) => mebibytes(results.peakRss.get(name)))];
+  const last = [mean, [...memory, ...others.map(() => '')]];
+  const table = [header, header.map(() => '---'), ...rows, ...last]
     .map((cells) => `| ${cells.join(' | ')} |`)
     .join('\n');
   const left = skipped.map(({ name, reason }) => `\nLeft out: ${name} (${reason}).`).join('');

@@ -61,12 +61,14 @@ async function main(): Promise<void> {
     const initrd = writeSuiteInitrd(directory, images, suite);
     const setting: Setting = { images, initrd, directory, suite };
     const timings = new Map<string, readonly Timing[]>();
+    const peakRss = new Map<string, number>();
     for (const engine of engines) {
       const count = suite.programs.length * repeats;
       const measured = await runSuite(engine, setting, count, (name) =>
         progress(`${engine.name}: ${name} ...`),
       );
-      timings.set(engine.name, measured);
+      timings.set(engine.name, measured.timings);
+      if (engine.isMachine) peakRss.set(engine.name, measured.peakRss);
     }
     progress('');
     const names = suite.programs.map(({ name }) => name);
@@ -75,7 +77,8 @@ async function main(): Promise<void> {
       [...timings].map(([engine, list]) => [engine, mediansOf(names, list)] as const),
     );
     const { skipped } = suite;
-    report({ engines: [...timings.keys()], programs: names, seconds, repeats, skipped }, out);
+    const engineNames = [...timings.keys()];
+    report({ engines: engineNames, programs: names, seconds, peakRss, repeats, skipped }, out);
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }

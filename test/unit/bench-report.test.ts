@@ -10,6 +10,10 @@ const results = {
     ['QEMU TCG', new Map(Object.entries({ sort: 2, fork: 2 }))],
     ['native', new Map(Object.entries({ sort: 0.5, fork: 0.125 }))],
   ]),
+  peakRss: new Map([
+    ['nodevm jit', 300 * 2 ** 20],
+    ['QEMU TCG', 250 * 2 ** 20],
+  ]),
   repeats: 3,
   skipped: [{ name: 'gcc', reason: 'not installed' }],
 };
@@ -18,6 +22,7 @@ it('compares the translator with the others, program by program and by geometric
   const table = markdown(results);
   expect(table).toContain('| sort | 1.000 | 2.000 | 0.500 | 0.50 | 2.00 |');
   expect(table).toContain('| geometric mean |  |  |  | 1.00 | 8.00 |');
+  expect(table).toContain('| peak RSS, MiB | 300 | 250 |  |  |  |');
   expect(table).toContain('Left out: gcc (not installed).');
   expect(geometricMean([2, 8])).toBeCloseTo(4);
 });
