@@ -15,7 +15,7 @@ export function jitProfileText(
   const share = (nanoseconds: number) => `${((100 * nanoseconds) / (total || 1)).toFixed(1)} %`;
   const times = [...phases]
     .sort((a, b) => b.nanoseconds - a.nanoseconds)
-    .map(({ name, nanoseconds }) => `  ${name.padEnd(34)}${share(nanoseconds).padStart(8)}`);
+    .map(({ name, nanoseconds }) => `  ${name.padEnd(36)}${share(nanoseconds).padStart(8)}`);
   const counters = Object.entries(statistics).map(([name, value]) => `${name} ${value}`);
   const often = ({ untranslated, missed, ended }: JitProfileRow) => untranslated + missed + ended;
   const sorted = [...rows]

@@ -33,7 +33,7 @@ uint64_t readNs(clockid_t clock) {
 const char* nameOf(Phase phase) {
   static constexpr const char* kNames[kPhases] = {
       "devices and JavaScript",
-      "dispatcher",
+      "dispatcher and look-ups of blocks",
       "interpreter",
       "translated code",
       "instructions without translation",

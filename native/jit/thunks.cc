@@ -75,11 +75,20 @@ bool interpretSlots(Cpu& cpu, const Block* block, uint32_t range) {
   return false;
 }
 
-const uint8_t* lookUp(Cpu& cpu, uint64_t rip) { return cpu.jit->lookUp(rip); }
+const uint8_t* lookUp(Cpu& cpu, uint64_t rip) {
+  const ActivityScope scope(cpu.activity, Phase::kDispatcher);
+  return cpu.jit->lookUp(rip);
+}
+
 const uint8_t* lookUpLink(Cpu& cpu, uint64_t rip, uint32_t link) {
+  const ActivityScope scope(cpu.activity, Phase::kDispatcher);
   return cpu.jit->lookUpLink(rip, link);
 }
-const uint8_t* lookUpReturn(Cpu& cpu, uint64_t rip) { return cpu.jit->lookUpReturn(rip); }
+
+const uint8_t* lookUpReturn(Cpu& cpu, uint64_t rip) {
+  const ActivityScope scope(cpu.activity, Phase::kDispatcher);
+  return cpu.jit->lookUpReturn(rip);
+}
 
 template <class Function>
 uint64_t addressOf(Function* function) {
