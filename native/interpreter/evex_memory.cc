@@ -50,7 +50,8 @@ uint64_t selected(const Cpu& cpu, const Instruction* i) {
 
 // SDM volume 2, VPGATHERDD (EVEX) and following. Elements come in order, each clears its bit of the
 // mask; a fault leaves those that are done, an access that TypeScript must answer repeats the whole
-// instruction. What is beyond the vector length is cleared with the first element, as on Zen 4.
+// instruction. What is beyond the vector length is cleared with the first element, what is
+// beyond the elements with the last one, as on Zen 4.
 template <class T, class Index>
 bool gather(Cpu& cpu, const Instruction* i) {
   if (!raiseUnlessEvexUsable(cpu)) return false;
@@ -60,8 +61,8 @@ bool gather(Cpu& cpu, const Instruction* i) {
       vectorBytes(i->operandSize()) / static_cast<unsigned>(std::max(sizeof(T), sizeof(Index)));
   ZmmRegister result = readZmm(cpu, i->reg);
   uint64_t& mask = cpu.avx512.mask[i->opmask()];
-  const auto commit = [&] {
-    std::memset(result.bytes + count * sizeof(T), 0, sizeof result.bytes - count * sizeof(T));
+  const auto commit = [&](size_t kept) {
+    std::memset(result.bytes + kept, 0, sizeof result.bytes - kept);
     writeZmm(cpu, i->reg, result);
   };
   const uint64_t all = selected<T, Index>(cpu, i);
@@ -70,13 +71,13 @@ bool gather(Cpu& cpu, const Instruction* i) {
     const Loaded<T> loaded = cpu.load<T>(i->segment, addresses[n]);
     if (!loaded.ok) {
       if (!cpu.fault.pending) return false;
-      if (left != all) commit();
+      if (left != all) commit(vectorBytes(i->operandSize()));
       mask ^= all ^ left;
       return false;
     }
     std::memcpy(result.bytes + n * sizeof(T), &loaded.value, sizeof(T));
   }
-  commit();
+  commit(count * sizeof(T));
   mask = 0;
   return true;
 }
