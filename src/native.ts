@@ -178,6 +178,8 @@ export interface JitOptions {
   readonly threshold?: number;
   /** Whether jumps within a page go from block to block directly; default true. */
   readonly link?: boolean;
+  /** Further visits after which the blocks that follow one another are translated as one, 0 for never; default 8000. */
+  readonly pathThreshold?: number;
   /** Most instructions of a block, at least 1; default 48. */
   readonly mostInstructions?: number;
   /** Whether {@link NativeCpu.jitProfile} has host time as well, which takes a thread; default false. */

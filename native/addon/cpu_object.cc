@@ -34,6 +34,8 @@ JitOptions jitOptions(const Napi::Value& value) {
     options.threshold = threshold.As<Napi::Number>().Uint32Value();
   if (const Napi::Value link = object.Get("link"); link.IsBoolean())
     options.link = link.As<Napi::Boolean>().Value();
+  if (const Napi::Value threshold = object.Get("pathThreshold"); threshold.IsNumber())
+    options.pathThreshold = threshold.As<Napi::Number>().Uint32Value();
   if (const Napi::Value most = object.Get("mostInstructions"); most.IsNumber())
     options.mostInstructions =
         std::clamp(most.As<Napi::Number>().Uint32Value(), 1u, BlockCache::kNoLimit);
@@ -314,6 +316,7 @@ Napi::Value CpuObject::statistics(const Napi::CallbackInfo& info) {
   if (cpu.jit) {
     const JitStatistics& jit = cpu.jit->statistics();
     counter("blocksTranslated", jit.blocks);
+    counter("pathsTranslated", jit.paths);
     counter("blocksLeftToInterpreter", jit.left);
     counter("guestBytesTranslated", jit.guestBytes);
     counter("codeBytes", jit.codeBytes);

@@ -227,6 +227,12 @@ void BlockCache::forgetJumpsTo(Cpu& cpu, const Block& block) {
   if (entry.block == &block) entry = {};
 }
 
+void BlockCache::updateJumpsTo(Cpu& cpu, const Block& block) {
+  if (block.severalRips) return cpu.forgetJumps();
+  JumpCacheEntry& entry = jumpCache(block.jumpRip);
+  if (entry.block == &block) entry.code = block.translation;
+}
+
 void BlockCache::kill(Cpu& cpu, Block* block) {
   unlink(block);
   forgetJumpsTo(cpu, *block);

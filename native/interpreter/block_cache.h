@@ -33,6 +33,11 @@ struct alignas(64) Block {
   Handler first = nullptr;
   const uint8_t* translation = nullptr;  // nullptr: not translated
   mutable uint16_t visitsLeft = 0;       // before it is translated
+  // Of its translation alone: that counts further visits, and that does not.
+  const uint8_t *counting = nullptr, *plain = nullptr;
+  mutable int32_t pathVisitsLeft = 0;  // until it becomes the beginning of a path
+  bool loops = false;                  // its translation is a path that comes back to it
+  bool onPath = false;                 // of another block
 
   // Where the jump cache may know it from: one RIP, or several.
   static constexpr uint64_t kNoRip = uint64_t{1} << 63;  // not canonical
@@ -83,6 +88,9 @@ class BlockCache {
   void empty(Cpu& cpu);
   // Between blocks only: frees the memory of dead blocks when there is too much of it.
   void collect(Cpu& cpu);
+
+  // Has jumps to the block find its translation of now.
+  void updateJumpsTo(Cpu& cpu, const Block& block);
 
   bool checkInvariants(const Cpu& cpu) const;
   size_t blockCount() const { return live_; }

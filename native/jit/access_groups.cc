@@ -29,15 +29,17 @@ struct Group {
 
 class Planner {
  public:
-  Planner(const Block& block, const std::vector<Shape>& shapes) : block_(block), shapes_(shapes) {
-    plans_.operands.resize(shapes.size());
-    plans_.stack.resize(shapes.size());
+  explicit Planner(const std::vector<PlannedInstruction>& instructions)
+      : instructions_(instructions) {
+    plans_.operands.resize(instructions.size());
+    plans_.stack.resize(instructions.size());
   }
 
   AccessPlans run() {
-    for (unsigned slot = 0; slot < shapes_.size(); ++slot) {
-      const Instruction& i = block_.code[slot];
-      const Shape& shape = shapes_[slot];
+    for (unsigned slot = 0; slot < instructions_.size(); ++slot) {
+      const Instruction& i = *instructions_[slot].code;
+      const Shape& shape = *instructions_[slot].shape;
+      moved_[gpr::kBlockRip >> 3] = instructions_[slot].start;
       if (!shape.native()) {  // may change rights, and anything else
         close(open_);
         continue;
@@ -158,8 +160,7 @@ class Planner {
     groups.clear();
   }
 
-  const Block& block_;
-  const std::vector<Shape>& shapes_;
+  const std::vector<PlannedInstruction>& instructions_;
   AccessPlans plans_;
   std::vector<Group> open_;
   std::array<int64_t, gpr::kSlots> moved_{};  // by constants, since the register was last written
@@ -168,8 +169,8 @@ class Planner {
 
 }  // namespace
 
-AccessPlans planAccesses(const Block& block, const std::vector<Shape>& shapes) {
-  return Planner(block, shapes).run();
+AccessPlans planAccesses(const std::vector<PlannedInstruction>& instructions) {
+  return Planner(instructions).run();
 }
 
 }  // namespace nodevm

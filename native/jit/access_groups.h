@@ -35,6 +35,11 @@ struct AccessPlans {
   std::vector<AccessPlan> stack;     // of an implied access to the stack, by slot
 };
 
-AccessPlans planAccesses(const Block& block, const std::vector<Shape>& shapes);
+struct PlannedInstruction {
+  const Instruction* code;
+  const Shape* shape;
+  uint32_t start;  // of its block, on the page: displacements from RIP are taken from there
+};
+AccessPlans planAccesses(const std::vector<PlannedInstruction>& instructions);
 
 }  // namespace nodevm

@@ -115,6 +115,7 @@ class Emitter {
     instruction({.byte = 0xc1}, size, static_cast<uint8_t>(digit), reg);
     byte(count);
   }
+  void complement(uint8_t reg) { instruction({.byte = 0xf7}, 8, 2, reg); }  // not r; flags stay
   void push(uint8_t reg) {
     if (reg >= 8) byte(0x41);
     byte(0x50 | (reg & 7));

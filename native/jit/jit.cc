@@ -1,7 +1,6 @@
 #include "jit/jit.h"
 
 #include <algorithm>
-#include <utility>
 
 #include "cpu/cpu.h"
 #include "interpreter/binding.h"
@@ -35,6 +34,7 @@ void Jit::dropAll() {
   sites_.clear();
   farLinks_.clear();
   for (ReturnPoint& point : cpu_.jitState.returnPoints) point = {};
+  paths_.clear();
   full_ = false;
   cpu_.jitState.jumpCache = cpu_.blocks->jumpCacheTable();
   buffer_.reset();
@@ -92,7 +92,7 @@ void Jit::translate(Block& block) {
   }
   Emitter emitter(buffer_, hot_.free);
   const std::optional<TranslatedBlock> translation =
-      Translator(cpu_, *this, block, emitter).run(cold_.free);
+      Translator(cpu_, *this, {&block}, false, emitter).translateBlock(cold_.free);
   if (!translation) {
     leave(block);
     ++statistics_.left;
@@ -104,15 +104,87 @@ void Jit::translate(Block& block) {
                            static_cast<uint64_t>(translation->coldEnd - cold_.free);
   hot_.free = translation->end;
   cold_.free = translation->coldEnd;
-  block.translation = translation->linked;
+  block.counting = translation->counting;
+  block.plain = translation->linked;
+  block.pathVisitsLeft = pathVisits(block);
   block.code[0].handler =
       reinterpret_cast<Handler>(reinterpret_cast<uintptr_t>(translation->handler));
-  // The dispatcher is about to enter it from this RIP.
+  enterAt(block, block.counting);
+}
+
+// The dispatcher is about to enter the block from this RIP.
+void Jit::noteJump(const Block& block) {
   JumpCacheEntry& entry = cpu_.blocks->jumpCache(cpu_.rip);
   if (entry.block == &block) entry.code = block.translation;
+}
+
+// Leads everything that knows the block there.
+void Jit::enterAt(Block& block, const uint8_t* translation) {
+  block.translation = translation;
+  noteJump(block);
   sites_.each(block.gpa, [&](const LinkSites::Site& site) {
     Emitter::patch(buffer_, site.fixup, block.translation);
   });
+  farLinks_.each(block.gpa, [&](const FarLink& link) {
+    Emitter::patch(buffer_, link.jump, block.translation);
+  });
+}
+
+// Visits before the block becomes the beginning of a path.
+int32_t Jit::pathVisits(const Block& block) const {
+  const unsigned visits = volatilePages_.raise(options_.pathThreshold, block.gpa, cpu_.retired());
+  return static_cast<int32_t>(visits);
+}
+
+bool Jit::mayBeginPath(const Block& block) const {
+  return options_.pathThreshold != 0 && options_.link && goesOnWithinPage(block);
+}
+
+void Jit::beginPath(const Block& known) {
+  Block& first = *cpu_.blocks->find(known.gpa, known.key);
+  if (first.translation != first.counting) return noteJump(first);  // a jump that was not told
+  const auto path = std::make_shared<Path>(choosePath(*cpu_.blocks, first, options_.pathThreshold));
+  if (!makeRoom(hot_) || !makeRoom(cold_)) full_ = true;
+  if (full_ || (path->blocks.size() == 1 && !path->loops)) return enterAt(first, first.plain);
+  Emitter emitter(buffer_, hot_.free);
+  const TranslatedPath translation =
+      Translator(cpu_, *this, path->blocks, path->loops, emitter).translatePath(cold_.free);
+  ++statistics_.paths;
+  statistics_.codeBytes += static_cast<uint64_t>(translation.end - hot_.free) +
+                           static_cast<uint64_t>(translation.coldEnd - cold_.free);
+  hot_.free = translation.end;
+  cold_.free = translation.coldEnd;
+  first.loops = path->loops;
+  path->code = translation.linked;
+  for (const Block* known : path->blocks) {
+    paths_[known].push_back(path);
+    Block& block = *cpu_.blocks->find(known->gpa, known->key);
+    if (&block == &first || block.translation != block.counting) continue;
+    // From now on it counts those who come another way.
+    block.onPath = true;
+    block.pathVisitsLeft = pathVisits(block);
+  }
+  enterAt(first, translation.linked);
+}
+
+// A block of the path dies: nothing enters it any more; where it runs, it is left before its next
+// instruction.
+void Jit::endPath(Path& path) {
+  if (path.dead) return;
+  path.dead = true;
+  const auto runs = std::find(path.blocks.begin(), path.blocks.end(), cpu_.block);
+  if (runs != path.blocks.end()) leaveSlots();
+  forgetReturnsTo(path.code);
+  Block* first = cpu_.blocks->find(path.blocks[0]->gpa, path.blocks[0]->key);
+  if (first != path.blocks[0] || !first->translation) return;
+  first->loops = false;
+  first->pathVisitsLeft = pathVisits(*first);
+  enterAt(*first, first->counting);
+  cpu_.blocks->updateJumpsTo(cpu_, *first);
+}
+
+void Jit::leaveSlots() {
+  for (Instruction& slot : cpu_.jitSlots.slots) slot.handler = leaveDeadBlock;
 }
 
 void Jit::link(const Block& from, Emitter::Fixup site, const uint8_t* unlinked, uint64_t gpa) {
@@ -126,19 +198,27 @@ void Jit::link(const Block& from, Emitter::Fixup site, const uint8_t* unlinked, 
 }
 
 void Jit::forget(Block& block) {
-  if (cpu_.block == &block)
-    for (Instruction& slot : cpu_.jitSlots.slots) slot.handler = leaveDeadBlock;
+  if (cpu_.block == &block) leaveSlots();
   if (!block.translation) return;
-  const uint8_t* code = std::exchange(block.translation, nullptr);
+  if (const auto found = paths_.find(&block); found != paths_.end()) {
+    for (const std::shared_ptr<Path>& path : found->second) endPath(*path);
+    paths_.erase(found);
+  }
+  block.translation = nullptr;
   volatilePages_.noteDeath(block.gpa, cpu_.retired());
   sites_.each(block.gpa, [&](const LinkSites::Site& site) {
     Emitter::patch(buffer_, site.fixup, site.unlinked);
   });
-  for (ReturnPoint& point : cpu_.jitState.returnPoints)
-    if (point.code == code) point = {};
+  forgetReturnsTo(block.counting);
+  forgetReturnsTo(block.plain);
   farLinks_.each(block.gpa, [&](const FarLink& link) {
     Emitter::patchOperand(buffer_, link.context, kNoContext);
   });
+}
+
+void Jit::forgetReturnsTo(const uint8_t* code) {
+  for (ReturnPoint& point : cpu_.jitState.returnPoints)
+    if (point.code == code) point = {};
 }
 
 // As the dispatcher would find it, but without a page walk.

@@ -5,12 +5,15 @@
 
 #include <cstdint>
 #include <memory>
+#include <unordered_map>
+#include <vector>
 
 #include "debug/host_profile.h"
 #include "interpreter/block_cache.h"
 #include "jit/code_buffer.h"
 #include "jit/emitter.h"
 #include "jit/link_sites.h"
+#include "jit/path.h"
 #include "jit/profile.h"
 #include "jit/thunks.h"
 #include "jit/volatile_pages.h"
@@ -23,13 +26,15 @@ struct JitOptions {
   size_t bufferBytes = size_t{64} << 20;
   unsigned threshold = 12;  // visits after which a block is translated; 0: at once
   bool link = true;         // jumps within a page go from block to block
+  // Visits after which a translated block becomes the beginning of a path; 0: never.
+  unsigned pathThreshold = 8000;
   // Of a block, interpreted or not; fewer for tests.
   unsigned mostInstructions = BlockCache::kNoLimit;
   bool profile = false;  // host time as well
 };
 
 struct JitStatistics {
-  uint64_t blocks = 0, guestBytes = 0, codeBytes = 0, left = 0, drops = 0;
+  uint64_t blocks = 0, paths = 0, guestBytes = 0, codeBytes = 0, left = 0, drops = 0;
 };
 
 class Jit {
@@ -54,6 +59,9 @@ class Jit {
   // For the translator.
   const CodeBuffer& buffer() const { return buffer_; }
   const Thunks& thunks() const { return thunks_; }
+  bool mayBeginPath(const Block& block) const;
+  // The block, which counts its visits, has had enough of them.
+  void beginPath(const Block& block);
   // A rel32 in the code of `from` that leads to the block at gpa when there is a translation of it,
   // else to `unlinked`.
   void link(const Block& from, Emitter::Fixup site, const uint8_t* unlinked, uint64_t gpa);
@@ -77,6 +85,12 @@ class Jit {
   static void interpretLeft(Cpu& cpu, const Instruction* i);
   void leave(Block& block);
   void translate(Block& block);
+  void noteJump(const Block& block);
+  void enterAt(Block& block, const uint8_t* translation);
+  void endPath(Path& path);
+  void leaveSlots();
+  void forgetReturnsTo(const uint8_t* code);
+  int32_t pathVisits(const Block& block) const;
 
   // Where code goes: what is run each time apart from what is rarely run, so that caches and TLBs
   // of the host hold more of the former.
@@ -97,6 +111,8 @@ class Jit {
   LinkSites sites_;
   VolatilePages volatilePages_;
   FarLinks farLinks_;
+  // Of each block, the paths that it lies on, dead ones among them.
+  std::unordered_map<const Block*, std::vector<std::shared_ptr<Path>>> paths_;
   JitStatistics statistics_;
 };
 

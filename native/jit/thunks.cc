@@ -28,6 +28,12 @@ void continueAt(Cpu& cpu) {
   return endBlock(cpu);
 }
 
+void beginPath(Cpu& cpu, const Block* block) {
+  settleFlags(cpu);
+  cpu.jit->beginPath(*block);
+  return endBlock(cpu);
+}
+
 void enterBlock(Cpu& cpu, const Block* block) {
   cpu.block = block;
   cpu.gpr[gpr::kBlockRip / 8] = cpu.jitState.pageRip + (block->gpa & kPageOffset);
@@ -167,6 +173,16 @@ const uint8_t* emitSliceEnds(Emitter& e, const Layout& layout, const uint8_t* ex
   e.aluImmediate(Alu::kAnd, 4, host::kR11, (1 << ShortSlice::kOffsetBits) - 1);
   addPageRip(e, layout);
   e.jumpTo(exit);
+  return start;
+}
+
+const uint8_t* emitHot(Emitter& e, const Layout& layout) {
+  const uint8_t* start = e.here();
+  addPageRip(e, layout);
+  e.store(8, layout.at(layout.rip), host::kR9);
+  saveGuest(e);
+  e.move(8, host::kRsi, host::kR10);
+  tailCall(e, addressOf(beginPath));
   return start;
 }
 
@@ -340,6 +356,7 @@ Thunks emitThunks(Emitter& e, const Layout& layout) {
   thunks.enter = emitEnter(e, layout);
   thunks.exit = emitExit(e, layout);
   thunks.sliceEnds = emitSliceEnds(e, layout, thunks.exit);
+  thunks.hot = emitHot(e, layout);
   thunks.interpretRest = emitInterpretRest(e);
   thunks.interpretSlots = emitInterpretSlots(e);
   thunks.lookUp = emitLookUp(e, addressOf(lookUp));

@@ -67,6 +67,9 @@ struct Thunks {
   const uint8_t* probe = nullptr;
   // Jumped to with a ShortSlice in R11: the block has been charged and cannot be run.
   const uint8_t* sliceEnds = nullptr;
+  // Jumped to with a block in R10 and its place on the page in R11, before it has been charged: it
+  // has been visited often enough to become the beginning of a path.
+  const uint8_t* hot = nullptr;
   // Jumped to with a block in R10 and a slot in R11: the rest of the block is interpreted.
   const uint8_t* interpretRest = nullptr;
   // Called with a block in R10 and a SlotRange in R11: comes back when the instructions completed.

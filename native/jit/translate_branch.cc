@@ -38,6 +38,40 @@ void Translator::branch(const Instruction& i, const Shape& shape) {
   }
 }
 
+// Where the block of the path goes on.
+int64_t Translator::nextOffset() const {
+  const bool last = part_ + 1 == parts_.size();
+  return static_cast<int64_t>(parts_[last ? 0 : part_ + 1].block->gpa & kPageOffset);
+}
+
+// A branch in the middle of a path, or back to its beginning.
+void Translator::continuePath(const Instruction& i, const Shape& shape) {
+  if (shape.way == Way::kCall) {
+    pushReturn(i);
+  } else if (shape.way == Way::kJumpIf) {
+    needHostFlags();
+    const int64_t taken = targetOf(i), other = static_cast<int64_t>(pageOffsetOf(i)) + i.length;
+    const unsigned condition = i.reg;
+    if (taken != nextOffset()) {
+      leavePath(e_.jumpIf(condition), taken);
+    } else if (other != taken) {
+      leavePath(e_.jumpIf(condition ^ 1), other);
+    }
+  }
+  if (part_ + 1 == parts_.size()) closeLoop();
+}
+
+void Translator::leavePath(Emitter::Fixup from, int64_t pageOffset) {
+  sideExits_.push_back({.from = from,
+                        .pageOffset = pageOffset,
+                        .slot = slot_,
+                        .part = part_,
+                        .flags = pending_,
+                        .flagsInMemory = flagsInMemory_,
+                        .vectorsDirty = vectorsDirty_,
+                        .vectorsLoaded = vectorsLoaded_});
+}
+
 int64_t Translator::targetOf(const Instruction& i) const {
   return static_cast<int64_t>(pageOffsetOf(i)) + i.length + static_cast<int64_t>(i.immediate);
 }
@@ -45,8 +79,13 @@ int64_t Translator::targetOf(const Instruction& i) const {
 // Binds a branch: to the other block, when the page says what it is; else by a look at where the
 // other page is.
 void Translator::goTo(Emitter::Fixup from, int64_t pageOffset) {
-  if (samePage(pageOffset)) return exits_.push_back({from, pageOffset, slot_});
+  if (samePage(pageOffset)) return exits_.push_back({from, pageOffset});
   e_.bind(from);
+  goTo(pageOffset);
+}
+
+void Translator::goTo(int64_t pageOffset) {
+  if (samePage(pageOffset)) return exits_.push_back({e_.jump(), pageOffset});
   if (jit_.links()) return followFarLink(checkFarLink(pageOffset), pageOffset);
   targetAt(pageOffset);
   probeJumpCache();
@@ -160,7 +199,7 @@ void Translator::noteReturnPoint(const Instruction& i) {
   e_.store(8, returnPoint(offsetof(ReturnPoint, context)), host::kR11);
   const Emitter::Fixup code = e_.leaRelative(host::kR11);
   e_.store(8, returnPoint(offsetof(ReturnPoint, code)), host::kR11);
-  exits_.push_back({code, pageOffset, slot_});
+  exits_.push_back({code, pageOffset});
 }
 
 void Translator::call(const Instruction& i, const Shape& shape) {

@@ -40,11 +40,18 @@ void Translator::alu(const Instruction& i, const Shape& shape) {
     }
     const HostRm foldedFrom = fromMemory ? folded : from;
     combine(shape, toMemory ? folded : to, toMemory, source ? &foldedFrom : nullptr);
+    pending_.reset();
     if (wanted().inMemory) savePacked();
     hostFlags_ = true;
     return;
   }
 
+  pending_ = pendingAfter(i, shape);
+  if (pending_) {
+    combine(shape, to, false, source);
+    hostFlags_ = true;
+    return;
+  }
   const bool subtracts = shape.operation == Alu::kSub || shape.operation == Alu::kCmp;
   const bool logic = !subtracts && shape.operation != Alu::kAdd;
   const auto size = static_cast<SizeCode>(__builtin_ctz(shape.size));

@@ -41,7 +41,7 @@ void Translator::address(const AddressRegisters& registers, int32_t displacement
   if (base == gpr::kBlockRip) {
     e_.move(8, to, layout_.at(layout_.pageRip));
     operand.base = to;
-    operand.displacement += static_cast<int32_t>(block_.gpa & kPageOffset);
+    operand.displacement += static_cast<int32_t>(block().gpa & kPageOffset);
   } else if (base != gpr::kZero) {
     operand.base = readable(base, to);
   }
@@ -137,12 +137,13 @@ Emitter::Fixup Translator::probe(uint8_t segment, unsigned size, bool write) {
 
 void Translator::detour(Detour::Kind kind, Emitter::Fixup from) {
   // A block's last instruction has nothing to come back to.
-  const bool last = slot_ + 1u == block_.slots;
+  const bool last = slot_ + 1u == part().end;
   detours_.push_back({.kind = last ? Detour::Kind::kInterpretRest : kind,
                       .from = from,
                       .slot = slot_,
                       .vectorsDirty = vectorsDirty_,
-                      .access = std::nullopt});
+                      .access = std::nullopt,
+                      .flags = pending_});
 }
 
 void Translator::push(const Instruction& i, const Shape& shape) {

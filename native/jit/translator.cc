@@ -8,37 +8,107 @@ constexpr unsigned kSign = 8;  // condition code S
 
 }  // namespace
 
-Translator::Translator(Cpu& cpu, Jit& jit, const Block& block, Emitter& emitter)
-    : cpu_(cpu), jit_(jit), block_(block), e_(emitter), layout_(cpu) {
-  for (unsigned slot = 0; slot < block.slots; ++slot) shapes_.push_back(shapeOf(block, slot));
-  live_.resize(block.slots);
-  plans_ = planAccesses(block, shapes_);
+Translator::Translator(Cpu& cpu, Jit& jit, const std::vector<const Block*>& blocks, bool loops,
+                       Emitter& emitter)
+    : cpu_(cpu), jit_(jit), e_(emitter), layout_(cpu), loops_(loops) {
+  for (const Block* block : blocks) {
+    const auto first = static_cast<unsigned>(shapes_.size());
+    for (unsigned slot = 0; slot < block->slots; ++slot) shapes_.push_back(shapeOf(*block, slot));
+    parts_.push_back({block, first, first + block->slots});
+    for (Part& before : parts_)
+      if (before.block != block) before.behind += block->count;
+  }
+  for (const Part& part : parts_) {
+    // Whoever leaves a path in the middle sees to the flags himself.
+    Shape& last = shapes_[part.end - 1];
+    if (goesOn(part.end - 1, static_cast<unsigned>(&part - parts_.data())))
+      last.observes = last.way == Way::kCall;
+    for (unsigned slot = part.first; slot < part.end; ++slot)
+      instructions_.push_back({part.block->code + slot - part.first, &shapes_[slot],
+                               static_cast<uint32_t>(part.block->gpa & kPageOffset)});
+  }
+  live_.resize(shapes_.size());
+  plans_ = planAccesses(instructions_);
 }
 
-std::optional<TranslatedBlock> Translator::run(const uint8_t* cold) {
+// From the instructions' charge to the last one. Returns the end of what is run each time.
+const uint8_t* Translator::emitBody(const uint8_t* cold) {
+  for (part_ = 0; part_ < parts_.size(); ++part_)
+    for (unsigned slot = part().first; slot < part().end;) slot = emitSlot(slot);
+  emitSideExits();
+  const uint8_t* end = e_.here();
+  e_.moveTo(cold);
+  emitDetours();
+  emitLeaves();
+  emitExits();
+  return end;
+}
+
+std::optional<TranslatedBlock> Translator::translateBlock(const uint8_t* cold) {
   if (!worthwhile()) return std::nullopt;
   placeSimdChecks();
   analyze();
+  const Block& only = *parts_[0].block;
+  const bool counts = jit_.mayBeginPath(only);
+  Emitter::Fixup hot = nullptr;
   e_.align(16);
+  const uint8_t* counting = e_.here();
+  if (counts) {
+    e_.moveImmediate(host::kR11, reinterpret_cast<uint64_t>(&only.pathVisitsLeft));
+    e_.aluImmediate(Alu::kSub, 4, HostMemory{.base = host::kR11}, 1);
+    hot = e_.jumpIf(kSign);
+    e_.align(16);
+  }
   const uint8_t* linked = e_.here();
-  e_.aluImmediate(Alu::kSub, 8, layout_.at(layout_.remaining), block_.count);
+  e_.aluImmediate(Alu::kSub, 8, layout_.at(layout_.remaining), only.count);
   const Emitter::Fixup tooShort = e_.jumpIf(kSign);
   const uint8_t* charged = e_.here();
-  for (unsigned slot = 0; slot < block_.slots;) slot = emitSlot(slot);
-  const uint8_t* end = e_.here();
-
-  e_.moveTo(cold);
-  emitDetours();
-  emitExits();
+  const uint8_t* end = emitBody(cold);
 
   e_.bind(tooShort);
-  e_.moveImmediate(host::kR11, ShortSlice::pack(block_.count, block_.gpa & kPageOffset));
+  e_.moveImmediate(host::kR11, ShortSlice::pack(only.count, only.gpa & kPageOffset));
   e_.jumpTo(jit_.thunks().sliceEnds);
-
+  if (counts) {
+    e_.bind(hot);
+    e_.moveImmediate(host::kR10, reinterpret_cast<uint64_t>(&only));
+    e_.moveImmediate(host::kR11, only.gpa & kPageOffset);
+    e_.jumpTo(jit_.thunks().hot);
+  }
   const uint8_t* handler = e_.here();
   e_.moveImmediate(host::kR11, reinterpret_cast<uint64_t>(charged));
   e_.jumpTo(jit_.thunks().enter);
-  return TranslatedBlock{handler, linked, end, e_.here()};
+  return TranslatedBlock{handler, counting, linked, end, e_.here()};
+}
+
+// Charged at once; with less left than that, its first block is run alone.
+TranslatedPath Translator::translatePath(const uint8_t* cold) {
+  placeSimdChecks();
+  analyze();
+  const Part& first = parts_[0];
+  const auto count = static_cast<int32_t>(first.block->count + first.behind);
+  e_.align(32);
+  const uint8_t* linked = e_.here();
+  e_.aluImmediate(Alu::kSub, 8, layout_.at(layout_.remaining), count);
+  const Emitter::Fixup tooShort = e_.jumpIf(kSign);
+  start_ = e_.here();
+  const uint8_t* end = emitBody(cold);
+  if (again_) {
+    e_.bind(again_->tooShort);
+    if (again_->flags) savePending(*again_->flags);
+  }
+  e_.bind(tooShort);
+  e_.aluImmediate(Alu::kAdd, 8, layout_.at(layout_.remaining), count);
+  e_.jumpTo(first.block->plain);
+  return {linked, end, e_.here()};
+}
+
+// Back to the beginning.
+void Translator::closeLoop() {
+  const Part& first = parts_[0];
+  e_.aluImmediate(Alu::kSub, 8, layout_.at(layout_.remaining),
+                  static_cast<int32_t>(first.block->count + first.behind));
+  again_ = Again{e_.jumpIf(kSign), pending_};
+  e_.jumpTo(start_);
 }
 
 // An instruction that goes through the interpreter costs several times what it costs there.
@@ -70,10 +140,24 @@ void Translator::placeSimdChecks() {
   }
 }
 
-// Backwards: which flags are wanted after each instruction, and in what form.
+// Which flags are wanted after each instruction, and in what form.
 void Translator::analyze() {
-  Liveness after{.inMemory = true};
-  for (unsigned slot = block_.slots; slot-- > 0;) {
+  const Liveness atStart = propagate({.inMemory = true});
+  if (loops_ && !atStart.any() && endsPending()) propagate({});
+}
+
+// The branch back follows an operation whose flags can be had again, should the slice end there.
+bool Translator::endsPending() const {
+  if (parts_.back().end < 2) return false;
+  const size_t setter = parts_.back().end - 2;
+  const Shape& shape = shapes_[setter];
+  return shapes_.back().writes == 0 && shape.way == Way::kAlu && !shape.readsFlags &&
+         pendingAfter(*instructions_[setter].code, shape).has_value();
+}
+
+// Backwards from what is wanted behind the last one; returns what is wanted before the first.
+Translator::Liveness Translator::propagate(Liveness after) {
+  for (size_t slot = shapes_.size(); slot-- > 0;) {
     const Shape& shape = shapes_[slot];
     live_[slot] = after;
     Liveness before = after;
@@ -83,16 +167,41 @@ void Translator::analyze() {
     if (shape.observes) before.inMemory = true;
     after = before;
   }
+  return after;
 }
 
 unsigned Translator::emitSlot(unsigned slot) {
   slot_ = slot;
-  const Instruction& i = block_.code[slot];
   const Shape& shape = shapes_[slot];
-  const bool ends = slot + 1u == block_.slots;
+  const bool ends = slot + 1u == shapes_.size();
   if (ends || shape.way == Way::kInterpret) dropVectors();
+  settleBefore(shape);
   if (shape.way == Way::kInterpret) return interpretRun(slot);
   const size_t firstDetour = detours_.size();
+  if (goesOn(slot, part_)) {
+    continuePath(instruction(slot), shape);
+  } else {
+    translate(instruction(slot), shape);
+  }
+  for (size_t n = firstDetour; n < detours_.size(); ++n) {
+    detours_[n].resume = e_.here();
+    detours_[n].touchesFlags = shape.touchesFlags();
+    detours_[n].restoreFlags = hostFlags_;
+    detours_[n].vectorsLoaded = vectorsLoaded_;
+  }
+  // A detour leaves the flags in a form of its own.
+  const bool hasDetour = detours_.size() > firstDetour;
+  if (hasDetour && (shape.touchesFlags() || detours_[firstDetour].flags)) form_.reset();
+  if (shape.flags != FlagEffect::kNone) {
+    if (shape.way != Way::kAlu) pending_.reset();
+    flagsInMemory_ = wanted().inMemory && !pending_;
+  } else if (pending_ && (shape.writes & pending_->sources())) {
+    pending_.reset();
+  }
+  return slot + 1;
+}
+
+void Translator::translate(const Instruction& i, const Shape& shape) {
   switch (shape.way) {
     case Way::kInterpretRest:
       detour(Detour::Kind::kInterpretRest, e_.jump());
@@ -155,15 +264,6 @@ unsigned Translator::emitSlot(unsigned slot) {
       branch(i, shape);
       break;
   }
-  for (size_t n = firstDetour; n < detours_.size(); ++n) {
-    detours_[n].resume = e_.here();
-    detours_[n].touchesFlags = shape.touchesFlags();
-    detours_[n].restoreFlags = hostFlags_;
-    detours_[n].vectorsLoaded = vectorsLoaded_;
-  }
-  // The interpreter, on its way, leaves the flags in its own form.
-  if (detours_.size() > firstDetour && shape.touchesFlags()) form_.reset();
-  return slot + 1;
 }
 
 // A run of instructions without translation; an address computation stays with its user.
@@ -174,59 +274,118 @@ unsigned Translator::interpretRun(unsigned slot) {
     touchesFlags |= shapes_[end].touchesFlags();
     ++end;
   }
-  const bool splits = block_.code[end - 1].length == 0;
+  const bool splits = instruction(end - 1).length == 0;
   if (splits && end - slot > 1 && shapes_[end].way == Way::kInterpret) --end;
-  e_.moveImmediate(host::kR10, reinterpret_cast<uint64_t>(&block_));
-  e_.moveImmediate(host::kR11, SlotRange::pack(slot, end - slot, touchesFlags));
+  giveBack(part_);
+  e_.moveImmediate(host::kR10, reinterpret_cast<uint64_t>(&block()));
+  e_.moveImmediate(host::kR11, SlotRange::pack(slot - part().first, end - slot, touchesFlags));
   e_.callTo(jit_.thunks().interpretSlots);
+  takeAgain(part_, end);
   hostFlags_ = false;
+  flagsInMemory_ = true;
   if (touchesFlags) form_ = FlagForm::kWords;
   return end;
 }
 
+// The interpreter is to know exactly how many instructions have been retired.
+void Translator::giveBack(unsigned part) {
+  const auto behind = static_cast<int32_t>(parts_[part].behind);
+  if (behind != 0) e_.aluImmediate(Alu::kAdd, 8, layout_.at(layout_.remaining), behind);
+}
+
+// The next instruction is that of slot `next`.
+void Translator::takeAgain(unsigned part, unsigned next) {
+  const auto behind = static_cast<int32_t>(parts_[part].behind);
+  if (behind == 0) return;
+  e_.aluImmediate(Alu::kSub, 8, layout_.at(layout_.remaining), behind);
+  sliceEnds_.push_back({e_.jumpIf(kSign), next, part});
+}
+
 void Translator::emitDetours() {
   std::vector<Emitter::Fixup> slotCalls, restJumps;
-  for (const Detour& detour : detours_) {
-    e_.bind(detour.from);
-    if (detour.access) lonelyAccess(*detour.access);
-    storeVectors(detour.vectorsDirty);
-    if (detour.vectorsDirty) releaseUpper();
-    if (detour.kind == Detour::Kind::kInterpretRest) {
-      e_.moveImmediate(host::kR11, detour.slot);
-      restJumps.push_back(e_.jump());
-      continue;
-    }
-    forgetGroups(detour);
-    e_.moveImmediate(host::kR11,
-                     SlotRange::pack(detour.slot, 1, detour.touchesFlags) | SlotRange::kMissed);
-    slotCalls.push_back(e_.call());
-    if (detour.restoreFlags) e_.callTo(jit_.thunks().restoreFlags);
-    loadVectors(detour.vectorsLoaded);
-    e_.jumpTo(detour.resume);
-  }
-  for (const LookUp& lookUp : lookUps_) {
-    emitLookUp(lookUp);
-    e_.moveImmediate(host::kR11, lookUp.slot);
-    restJumps.push_back(e_.jump());
-  }
-  const auto common = [&](const std::vector<Emitter::Fixup>& fixups, const uint8_t* thunk) {
+  const auto common = [&](std::vector<Emitter::Fixup>& fixups, const uint8_t* thunk) {
     if (fixups.empty()) return;
     for (const Emitter::Fixup fixup : fixups) e_.bind(fixup);
-    e_.moveImmediate(host::kR10, reinterpret_cast<uint64_t>(&block_));
+    e_.moveImmediate(host::kR10, reinterpret_cast<uint64_t>(&block()));
     e_.jumpTo(thunk);
+    fixups.clear();
   };
-  common(slotCalls, jit_.thunks().interpretSlots);
-  common(restJumps, jit_.thunks().interpretRest);
+  size_t next = 0;
+  for (part_ = 0; part_ < parts_.size(); ++part_) {
+    for (; next < detours_.size() && detours_[next].slot < part().end; ++next)
+      emitDetour(detours_[next], slotCalls, restJumps);
+    for (const LookUp& lookUp : lookUps_) {
+      if (lookUp.slot < part().first || lookUp.slot >= part().end) continue;
+      emitLookUp(lookUp);
+      e_.moveImmediate(host::kR11, lookUp.slot - part().first);
+      restJumps.push_back(e_.jump());
+    }
+    common(slotCalls, jit_.thunks().interpretSlots);
+    common(restJumps, jit_.thunks().interpretRest);
+  }
+}
+
+void Translator::emitDetour(const Detour& detour, std::vector<Emitter::Fixup>& slotCalls,
+                            std::vector<Emitter::Fixup>& restJumps) {
+  e_.bind(detour.from);
+  if (detour.access) lonelyAccess(*detour.access);
+  if (detour.flags) savePending(*detour.flags);
+  storeVectors(detour.vectorsDirty);
+  if (detour.vectorsDirty) releaseUpper();
+  giveBack(part_);
+  const unsigned slot = detour.slot - part().first;
+  if (detour.kind == Detour::Kind::kInterpretRest) {
+    e_.moveImmediate(host::kR11, slot);
+    restJumps.push_back(e_.jump());
+    return;
+  }
+  forgetGroups(detour);
+  e_.moveImmediate(host::kR11, SlotRange::pack(slot, 1, detour.touchesFlags) | SlotRange::kMissed);
+  slotCalls.push_back(e_.call());
+  takeAgain(part_, detour.slot + 1);
+  if (detour.restoreFlags) e_.callTo(jit_.thunks().restoreFlags);
+  loadVectors(detour.vectorsLoaded);
+  e_.jumpTo(detour.resume);
+}
+
+void Translator::emitLeaves() {
+  for (const Leave& end : sliceEnds_) {
+    e_.bind(end.from);
+    part_ = end.part;
+    const Instruction& next = instruction(end.slot);
+    const unsigned unused = block().count - next.ordinal + part().behind;
+    e_.moveImmediate(host::kR11, ShortSlice::pack(unused, pageOffsetOf(next)));
+    e_.jumpTo(jit_.thunks().sliceEnds);
+  }
+}
+
+void Translator::emitSideExits() {
+  for (const SideExit& exit : sideExits_) {
+    e_.bind(exit.from);
+    part_ = exit.part;
+    slot_ = exit.slot;
+    if (exit.flags) {
+      savePending(*exit.flags);
+    } else if (!exit.flagsInMemory) {
+      e_.pushf();
+      e_.pop(layout_.at(layout_.flagA));
+      storeForm(FlagForm::kPacked);
+    }
+    storeVectors(exit.vectorsDirty);
+    if (exit.vectorsLoaded) releaseUpper();
+    giveBack(part_);
+    goTo(exit.pageOffset);
+  }
 }
 
 // Where jumps within the page go as long as their target has no translation.
 void Translator::emitExits() {
+  const uint64_t page = parts_[0].block->gpa & kPageMask;
   for (const Exit& exit : exits_) {
     const uint8_t* unlinked = e_.here();
     e_.moveImmediate(host::kR11, static_cast<uint64_t>(exit.pageOffset));
     e_.jumpTo(jit_.thunks().probe);
-    jit_.link(block_, exit.from, unlinked,
-              (block_.gpa & kPageMask) + static_cast<uint64_t>(exit.pageOffset));
+    jit_.link(*parts_[0].block, exit.from, unlinked, page + static_cast<uint64_t>(exit.pageOffset));
   }
 }
 

@@ -16,8 +16,14 @@
 namespace nodevm {
 
 struct TranslatedBlock {
-  const uint8_t* handler;  // entered as the first instruction's handler
-  const uint8_t* linked;   // entered from translated code: charges the block
+  const uint8_t* handler;   // entered as the first instruction's handler
+  const uint8_t* counting;  // entered from translated code: counts the visit
+  const uint8_t* linked;    // the same without counting; charges the block
+  const uint8_t *end, *coldEnd;
+};
+
+struct TranslatedPath {
+  const uint8_t* linked;
   const uint8_t *end, *coldEnd;
 };
 
@@ -26,19 +32,42 @@ class Translator {
   // Room that any block's code fits in, at either place.
   static constexpr size_t kMostBytes = 96 << 10;
 
-  Translator(Cpu& cpu, Jit& jit, const Block& block, Emitter& emitter);
+  // A block, or several of one page, each of which may go on to the next.
+  // loops: the last one may go on to the first.
+  Translator(Cpu& cpu, Jit& jit, const std::vector<const Block*>& blocks, bool loops,
+             Emitter& emitter);
 
   // At the emitter's place, and at `cold` what is rarely run. nullopt: the block is better off
   // interpreted.
-  std::optional<TranslatedBlock> run(const uint8_t* cold);
+  std::optional<TranslatedBlock> translateBlock(const uint8_t* cold);
+  TranslatedPath translatePath(const uint8_t* cold);
 
  private:
+  // A block of the path.
+  struct Part {
+    const Block* block;
+    unsigned first, end;  // of instructions_
+    unsigned behind = 0;  // instructions of the parts that follow, which have been charged as well
+  };
   // Who still wants the flags that are set before a place.
   struct Liveness {
     bool inMemory = false;  // somebody who may look at the whole state
     bool onHost =
         false;  // an instruction that reads the host's, with nothing between that spoils them
     bool any() const { return inMemory || onHost; }
+  };
+  // The last operation that set the flags, as long as its operands, registers and an immediate,
+  // can be had again: nothing is stored before somebody has to know.
+  struct PendingFlags {
+    FlagForm form;  // of bytes
+    SizeCode size;
+    uint8_t a, b;  // general registers; b: kZero for the immediate
+    int32_t immediate;
+    bool overwritten;  // a holds the result
+    bool isTest;
+
+    // Of general registers, by number.
+    uint32_t sources() const { return 1u << (a >> 3) | 1u << (b >> 3); }
   };
   // An access whose group has no page in common.
   struct LonelyAccess {
@@ -59,6 +88,7 @@ class Translator {
     bool touchesFlags = false, restoreFlags = false;
     uint16_t vectorsDirty = 0, vectorsLoaded = 0;  // to store before, to load again behind
     std::optional<LonelyAccess> access;            // to be tried first
+    std::optional<PendingFlags> flags;             // to be saved before
   };
   // A branch whose target has to be looked up, emitted behind the straight line.
   struct LookUp {
@@ -73,16 +103,52 @@ class Translator {
   struct Exit {
     Emitter::Fixup from;
     int64_t pageOffset;  // of the target, from the start of the block's page
-    unsigned slot;
+  };
+  // A branch out of the middle of a path.
+  struct SideExit {
+    Emitter::Fixup from;
+    int64_t pageOffset;
+    unsigned slot, part;
+    std::optional<PendingFlags> flags;
+    bool flagsInMemory;
+    uint16_t vectorsDirty, vectorsLoaded;
+  };
+  // A path that loops has too little left of the slice for another time.
+  struct Again {
+    Emitter::Fixup tooShort;
+    std::optional<PendingFlags> flags;
+  };
+  // A way out of the path before an instruction.
+  struct Leave {
+    Emitter::Fixup from;
+    unsigned slot, part;
   };
 
   // translator.cc
+  const Part& part() const { return parts_[part_]; }
+  const Block& block() const { return *part().block; }
+  const Instruction& instruction(unsigned slot) const { return *instructions_[slot].code; }
+  // The part's last instruction, and the path goes on from there.
+  bool goesOn(unsigned slot, unsigned part) const {
+    return slot + 1 == parts_[part].end && (loops_ || part + 1 < parts_.size());
+  }
+  const uint8_t* emitBody(const uint8_t* cold);
   void placeSimdChecks();
   void analyze();
+  Liveness propagate(Liveness after);
+  bool endsPending() const;
+  void closeLoop();
   bool worthwhile() const;
   unsigned emitSlot(unsigned slot);
+  void translate(const Instruction& i, const Shape& shape);
   unsigned interpretRun(unsigned slot);
+  void giveBack(unsigned part);
+  void takeAgain(unsigned part, unsigned next);
   void emitDetours();
+  void emitDetour(const Detour& detour, std::vector<Emitter::Fixup>& slotCalls,
+                  std::vector<Emitter::Fixup>& restJumps);
+  void emitLeaves();
+  void emitSideExits();
   void emitExits();
 
   // Operands.
@@ -93,7 +159,7 @@ class Translator {
   uint8_t readable(uint8_t slot, uint8_t scratch);
   void writeBack(uint8_t slot, uint8_t from);
   uint64_t pageOffsetOf(const Instruction& i) const {
-    return (block_.gpa & kPageOffset) + i.offset;
+    return (block().gpa & kPageOffset) + i.offset;
   }
 
   // translate_memory.cc. The operand of an access may use R9 and R10; R11 is free.
@@ -118,11 +184,24 @@ class Translator {
 
   // translate_flags.cc
   const Liveness& wanted() const { return live_[slot_]; }
+  void storeForm(FlagForm form) {
+    e_.storeImmediate(1, layout_.at(layout_.flagForm), static_cast<int32_t>(form));
+  }
   void setForm(FlagForm form);
   void saveOperands(FlagForm form, unsigned size, const HostRm& a, const HostRm* b,
                     int64_t immediate);
   void saveResult(unsigned size, const HostRm& result);
   void savePacked();
+  std::optional<PendingFlags> pendingAfter(const Instruction& i, const Shape& shape) const;
+  HostRm firstOperand(const PendingFlags& pending);
+  void storePending(const PendingFlags& pending);
+  void savePending(const PendingFlags& pending) {
+    storePending(pending);
+    storeForm(withSize(pending.form, pending.size));
+  }
+  void settlePending();
+  void settleBefore(const Shape& shape);
+  void repeatOperation(const PendingFlags& pending);
   void needHostFlags();
 
   // translate_integer.cc
@@ -157,7 +236,11 @@ class Translator {
 
   // translate_branch.cc
   void branch(const Instruction& i, const Shape& shape);
+  int64_t nextOffset() const;
+  void continuePath(const Instruction& i, const Shape& shape);
+  void leavePath(Emitter::Fixup from, int64_t pageOffset);
   void goTo(Emitter::Fixup from, int64_t pageOffset);
+  void goTo(int64_t pageOffset);
   uint32_t checkFarLink(int64_t pageOffset);
   void followFarLink(uint32_t link, int64_t pageOffset);
   void targetAt(int64_t pageOffset);
@@ -179,21 +262,29 @@ class Translator {
 
   Cpu& cpu_;
   Jit& jit_;
-  const Block& block_;
   Emitter& e_;
   const Layout layout_;
 
+  std::vector<Part> parts_;
+  const bool loops_;
   std::vector<Shape> shapes_;
+  std::vector<PlannedInstruction> instructions_;  // of all parts
   AccessPlans plans_;
-  std::vector<Liveness> live_;    // after each slot
-  unsigned slot_ = 0;             // being translated
-  bool hostFlags_ = false;        // the host's flags are the guest's
-  std::optional<FlagForm> form_;  // of the flags in memory, where it is known
-  bool wideVectors_ = false;      // the block has VEX instructions: whole YMM registers are held
+  std::vector<Liveness> live_;           // after each slot
+  unsigned slot_ = 0, part_ = 0;         // being translated
+  bool hostFlags_ = false;               // the host's flags are the guest's
+  std::optional<FlagForm> form_;         // of the flags in memory, where it is known
+  std::optional<PendingFlags> pending_;  // the flags, which are not in memory then
+  bool wideVectors_ = false;  // the block has VEX instructions: whole YMM registers are held
   uint16_t vectorsLoaded_ = 0,
            vectorsDirty_ = 0;  // vector registers on the host, newer there than in memory
+  bool flagsInMemory_ = true;
+  const uint8_t* start_ = nullptr;  // of a path, charged
+  std::optional<Again> again_;
   std::vector<Detour> detours_;
   std::vector<LookUp> lookUps_;
+  std::vector<SideExit> sideExits_;
+  std::vector<Leave> sliceEnds_;  // the interpreter has used up the slice
   std::vector<Exit> exits_;
 };
 

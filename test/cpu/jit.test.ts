@@ -6,7 +6,13 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { ExitReason } from '../../src/native.js';
 import { Bench } from '../support/bench.js';
 import { BOOT_TIMEOUT_MS, createGuest, recordConsole } from '../support/boot.js';
-import { INTERPRETER, TRANSLATOR, TRANSLATORS, type EngineOptions } from '../support/engines.js';
+import {
+  INTERPRETER,
+  jit,
+  TRANSLATOR,
+  TRANSLATORS,
+  type EngineOptions,
+} from '../support/engines.js';
 import { buildGuest, guestNames, GuestRunner, type GuestResult } from '../support/guest-runner.js';
 
 /** All that is to be seen of a run. */
@@ -66,6 +72,16 @@ it('does not translate again and again what is written all the time', () => {
   expect(blocksTranslated).toBeLessThan(40);
 });
 
+it('translates paths of several blocks once they are hot, and not without', () => {
+  const pathsOf = (pathThreshold: number) => {
+    const runner = new GuestRunner(readFileSync(buildGuest('paths')), jit({ pathThreshold }));
+    runner.run();
+    return runner.statistics().pathsTranslated;
+  };
+  expect(pathsOf(1)).toBeGreaterThan(10);
+  expect(pathsOf(0)).toBe(0);
+});
+
 /** Registers after every so many instructions of a guest. */
 function snapshots(name: string, slice: number, engine: EngineOptions): string[] {
   const runner = new GuestRunner(readFileSync(buildGuest(name)), engine);
@@ -75,15 +91,16 @@ function snapshots(name: string, slice: number, engine: EngineOptions): string[]
 }
 
 describe('in lockstep', () => {
-  it.each(['long', 'exceptions', 'smc', 'paging'])(
-    '%s has the same registers at each stop',
-    (name) => {
-      const expected = snapshots(name, 97, INTERPRETER[1]);
-      const observed = snapshots(name, 97, TRANSLATOR[1]);
-      expect(observed.findIndex((registers, n) => registers !== expected[n])).toBe(-1);
-      expect(observed.length).toBe(expected.length);
-    },
-  );
+  const paths = jit({ pathThreshold: 1 });
+  const guests = ['long', 'exceptions', 'smc', 'paging'];
+  it.each(
+    guests.flatMap((name) => [[name, 97, TRANSLATOR[1]] as const, [name, 1009, paths] as const]),
+  )('%s has the same registers at each stop, every %d instructions', (name, slice, engine) => {
+    const expected = snapshots(name, slice, INTERPRETER[1]);
+    const observed = snapshots(name, slice, engine);
+    expect(observed.findIndex((registers, n) => registers !== expected[n])).toBe(-1);
+    expect(observed.length).toBe(expected.length);
+  });
 });
 
 describe('an icount boot', { timeout: BOOT_TIMEOUT_MS }, () => {

@@ -3,7 +3,7 @@
  * x87 and vector state at regular instruction counts, RAM now and then. Stops at the first difference and marks it
  * with `*`.
  * Usage: npm run test:lockstep -- [--every n] [--ram n] [--from n] [--until n] [--suite [--programs a,b]]
- *   [--tlb entries] [--threshold visits] [--block instructions] [--no-link] [command]
+ *   [--tlb entries] [--threshold visits] [--path visits] [--block instructions] [--no-link] [command]
  */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -32,13 +32,16 @@ const { values, positionals } = parseArgs({
     programs: { type: 'string', default: '' },
     tlb: { type: 'string' },
     threshold: { type: 'string' },
+    path: { type: 'string' },
     block: { type: 'string' },
     'no-link': { type: 'boolean', default: false },
   },
 });
 
 /** @throws Error where the option is there and no number */
-function numberOf(name: 'every' | 'ram' | 'from' | 'until' | 'tlb' | 'threshold' | 'block') {
+function numberOf(
+  name: 'every' | 'ram' | 'from' | 'until' | 'tlb' | 'threshold' | 'path' | 'block',
+) {
   const text = values[name];
   if (text === undefined) return undefined;
   const number = Number(text);
@@ -83,6 +86,7 @@ function difference(expected: string, observed: string): string {
 /** Returns whether there was no difference. */
 async function compare(guest: Guest): Promise<boolean> {
   const jit = {
+    ...(values.path !== undefined && { pathThreshold: numberOf('path') ?? 0 }),
     ...(values.threshold !== undefined && { threshold: numberOf('threshold') ?? 0 }),
     ...(values.block !== undefined && { mostInstructions: numberOf('block') ?? 1 }),
     ...(values['no-link'] && { link: false }),

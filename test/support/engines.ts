@@ -16,6 +16,7 @@ export const TRANSLATOR: NamedEngine = ['the translator', jit({})];
 export const TRANSLATORS: readonly NamedEngine[] = [
   TRANSLATOR,
   ['the translator of what is hot', jit({ threshold: 3 })],
+  ['the translator of paths', jit({ pathThreshold: 1 })],
   ['the translator without links', jit({ link: false })],
   ['the translator, an instruction a block', jit({ mostInstructions: 1 })],
   ['the translator with a buffer that is soon full', jit({ bufferBytes: 1 })],
@@ -25,6 +26,7 @@ export const TRANSLATORS: readonly NamedEngine[] = [
 
 export const ENGINES: readonly NamedEngine[] = [INTERPRETER, ...TRANSLATORS];
 
-function jit(options: NonNullable<EngineOptions['jit']>): EngineOptions {
+/** The `jit` engine with these options, translating at once where they do not say otherwise. */
+export function jit(options: NonNullable<EngineOptions['jit']>): EngineOptions {
   return { engine: 'jit', jit: { threshold: 0, ...options } };
 }

@@ -112,7 +112,7 @@ class RandomMachine {
       : random_(options.seed),
         ram_(std::make_unique<GuestRam>(kRam, 0)),
         cpu_(std::make_unique<Cpu>(*ram_, ClockSource::kIcount, exitBlock_)) {
-    if (options.jit) cpu_->jit = Jit::create(*cpu_, {.threshold = 0});
+    if (options.jit) cpu_->jit = Jit::create(*cpu_, {.threshold = 0, .pathThreshold = 2});
   }
 
   // One mode; false: a stream did not end.
