@@ -80,6 +80,8 @@ bool isExcused(const Row& row, const State& host, const State& engine) {
     return engine.vector == kGp && host.vector != kGp;
   if (mnemonic == "ldmxcsr" || mnemonic == "vldmxcsr" || mnemonic.ends_with("xrstor"))
     if (field<uint32_t>(host, 24) & kMisalignedMask) return true;
+  // With 66H the SDM has a word read; Zen 4 reads a doubleword.
+  if (mnemonic == "movsxd") return host.vector == kPf && engine.vector == kNoVector;
   if (host.vector != kNoVector) return false;
   // Zen 4 takes VEX.W0, which the SDM leaves to #UD.
   if (mnemonic == "vpermq" || mnemonic == "vpermpd") return engine.vector == kUd;

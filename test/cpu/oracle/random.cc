@@ -143,17 +143,22 @@ class RandomMachine {
   uint64_t faults_ = 0, shutdowns_ = 0, exits_ = 0;
 };
 
-// The mandatory prefix and the opcode map, as VEX where the row is. Returns where the opcode goes.
+// The mandatory prefix and the opcode map, as VEX or EVEX where the row is. Returns where the
+// opcode goes.
 unsigned RandomMachine::putPrefix(const Row& row, uint8_t (&code)[kStreamBytes], unsigned at) {
   const auto prefix = static_cast<unsigned>(row.prefix);
-  if (row.has(kVex)) {
+  if (row.has(kVex | kEvex)) {
     constexpr uint8_t kPp[] = {0, 0, 1, 2, 3};
-    // Outside 64-bit mode R and X have to be 1, or it is LES.
-    const auto rxb = static_cast<uint8_t>(oneIn(4) ? number() & 0xe0 : 0xe0);
-    code[at++] = 0xc4;
-    code[at++] = static_cast<uint8_t>(rxb | static_cast<unsigned>(row.map));
+    const bool evex = row.has(kEvex);
+    // Outside 64-bit mode R and X have to be 1, or it is LES or BOUND. The fourth bit is EVEX.R'.
+    const auto fixed = static_cast<uint8_t>(evex ? 0xf0 : 0xe0);
+    const auto registers = static_cast<uint8_t>(oneIn(4) ? number() & fixed : fixed);
+    code[at++] = evex ? 0x62 : 0xc4;
+    code[at++] = static_cast<uint8_t>(registers | static_cast<unsigned>(row.map));
     code[at] = static_cast<uint8_t>((code[at] & ~3) | kPp[prefix]);
-    return at + 1;
+    if (!evex) return at + 1;
+    code[at] |= 4;
+    return at + 2;
   }
   constexpr uint8_t kByte[] = {0, 0, 0x66, 0xf3, 0xf2};
   if (kByte[prefix]) code[at++] = kByte[prefix];
@@ -286,7 +291,8 @@ void RandomMachine::enter(const Mode& mode) {
   if (mode.bits != Bits::kReal) cpu.cr0 |= cr0::kPe | cr0::kPg | cr0::kWp | cr0::kAm;
   cpu.cr4 = cr4::kOsfxsr | cr4::kOsxmmexcpt | cr4::kPse | cr4::kFsgsbase | cr4::kOsxsave |
             (is64 ? cr4::kPae : cr4::kVme);
-  cpu.xcr0 = oneIn(2) ? 7 : 3;
+  constexpr uint64_t kComponents[] = {3, 7, 0xe7, 0xe7};  // without AVX, with it, with AVX-512
+  cpu.xcr0 = kComponents[below(std::size(kComponents))];
   cpu.cr3 = is64 ? kPml4 : kPageDirectory;
   cpu.gdtr = {.base = kGdt, .limit = 0x57};
   cpu.idtr = {.base = mode.bits == Bits::kReal ? 0
