@@ -64,7 +64,8 @@ registers:
   bits "DR7", dr7, 0x2000, 0xffffdfff, 0xffff03ff
   ret
 
-# Every value of the low byte, and each higher bit with x87: accepted are x87, with SSE, with AVX where CPUID has it.
+# Every value of the low byte, and each higher bit with x87: accepted are x87, with SSE, with AVX and then the three
+# components of AVX-512 where CPUID has them.
 xcr0:
   mov eax, 1
   cpuid
@@ -74,6 +75,12 @@ xcr0:
   bt ecx, 28
   jnc 1f
   mov r12d, 7
+  mov eax, 7
+  xor ecx, ecx
+  cpuid
+  bt ebx, 16
+  jnc 1f
+  mov r12d, 0xe7
 1:
   set_bits cr4, CR4_OSXSAVE
   xor esi, esi
@@ -102,6 +109,10 @@ xcr0:
   je 1f
   mov eax, 3
   mov ebx, 1 + 3 + 7
+  cmp r12d, 7
+  je 1f
+  mov eax, 4
+  mov ebx, 1 + 3 + 7 + 0xe7
 1:
   check "XCR0: how many values of the low byte", r13d, eax
   check "XCR0: their sum", edi, ebx
