@@ -7,7 +7,7 @@
 #include <cstdint>
 
 #include "cpu/state.h"
-#include "decoder/row.h"
+#include "interpreter/row_form.h"
 
 namespace nodevm::vex {
 
@@ -20,40 +20,15 @@ struct alignas(32) Operands {
   uint64_t rax, rcx, rdx, rsi, flags;
 };
 
-// A row as a template argument.
-struct Form {
-  OpcodeMap map;
-  uint8_t opcode;
-  Mandatory prefix;
-  ModRmRule modrm;
-  uint64_t attributes;
-  Operand operands[4];
-
-  constexpr bool has(uint64_t attribute) const { return (attributes & attribute) != 0; }
-  constexpr bool has(Operand wanted) const {
-    for (const Operand operand : operands)
-      if (operand == wanted) return true;
-    return false;
-  }
-};
-
-// Code that is entered by executeOnHost() alone, with an immediate in R10.
-using Code = void (*)();
-
 // kVariant: VEX.L, or VEX.W in rows with kWideByW.
 template <Form kForm, bool kVariant>
 [[gnu::naked]] void code() {
   constexpr bool kWide = kForm.has(kW1) || (kForm.has(kWideByW) && kVariant);
   constexpr bool kLong = kForm.has(kL1) || (!kForm.has(kL0 | kLig | kWideByW) && kVariant);
-  constexpr unsigned kPp = kForm.prefix == Mandatory::k66   ? 1
-                           : kForm.prefix == Mandatory::kF3 ? 2
-                           : kForm.prefix == Mandatory::kF2 ? 3
-                                                            : 0;
   constexpr unsigned kVvvv = kForm.has(Operand::Hx) ? 1 : 0;
   constexpr unsigned kFirst = 0xe0 | static_cast<unsigned>(kForm.map);
-  constexpr unsigned kSecond = kWide << 7 | (~kVvvv & 15) << 3 | kLong << 2 | kPp;
-  constexpr unsigned kReg = kForm.modrm.reg < 0 ? 0 : static_cast<unsigned>(kForm.modrm.reg);
-  constexpr unsigned kModRm = (kForm.modrm.form == 1 ? 0x06 : 0xc6) | kReg << 3;
+  constexpr unsigned kSecond = kWide << 7 | (~kVvvv & 15) << 3 | kLong << 2 | kForm.pp();
+  constexpr unsigned kModRm = kForm.modRm();
   if constexpr (kForm.has(Operand::Ib)) {
     asm("leaq 1f(%%rip), %%r11\n\t"
         "leaq (%%r11, %%r10, 8), %%r11\n\t"
@@ -82,7 +57,7 @@ template <Form kForm, bool kVariant>
 
 // Runs it under the MXCSR in force. Past the red zone, since the compiler knows nothing of the
 // call.
-inline void executeOnHost(Code code, uint8_t immediate, Operands& operands) {
+inline void executeOnHost(HostCode code, uint8_t immediate, Operands& operands) {
   register uint64_t r10 asm("r10") = immediate;
   asm volatile(
       "leaq -128(%%rsp), %%rsp\n\t"

@@ -1,8 +1,6 @@
 // VEX instructions that do nothing but compute: operands from registers and memory, one
 // destination. Their rows are all there is to say of them; see avx_host.h.
 
-#include <string_view>
-
 #include "cpu/avx512.h"
 #include "interpreter/avx_host.h"
 #include "interpreter/handlers_common.h"
@@ -32,7 +30,7 @@ enum class Destination : uint8_t {
 };
 
 struct Operation {
-  Code code[2];            // by the low bit of the operand size: VEX.L, or VEX.W of kWideByW
+  HostCode code[2];        // by the low bit of the operand size: VEX.L, or VEX.W of kWideByW
   uint8_t memoryBytes[2];  // of ModRM.rm
   Destination destination;
   bool generalReg, generalRm, memoryOnly, aligned, isFloat;
@@ -74,14 +72,6 @@ constexpr Destination destinationOf(const Form& form) {
   }
 }
 
-constexpr Tiny tinyOf(const Form& form, std::string_view mnemonic) {
-  if (!form.has(kTiny)) return Tiny::kNever;
-  if (mnemonic.ends_with("ph")) return Tiny::kHalves;
-  if (mnemonic.ends_with("ps")) return Tiny::kFloats;
-  if (mnemonic.ends_with("pd")) return Tiny::kDoubles;
-  return mnemonic.ends_with("ss") ? Tiny::kLowFloat : Tiny::kLowDouble;
-}
-
 constexpr auto raisesNothingOf(const Form& form) -> bool (*)(Cpu&, const FloatSources&) {
   if (form.map != k0F3A || !form.has(kFloat)) return nullptr;
   return form.opcode == 0x40   ? dotProductOfFloatsRaisesNothing
@@ -90,7 +80,7 @@ constexpr auto raisesNothingOf(const Form& form) -> bool (*)(Cpu&, const FloatSo
 }
 
 template <Form kForm, bool kVariant>
-constexpr Code codeOf() {
+constexpr HostCode codeOf() {
   constexpr bool kExists =
       kVariant ? !kForm.has(kLig) && (!kForm.has(kL0) || kForm.has(kWideByW)) : !kForm.has(kL1);
   constexpr bool kScalarByW = kForm.has(kLig) && kForm.has(kWideByW);
@@ -127,7 +117,7 @@ bool isTiny(const Operation& operation, const Operands& operands) {
 
 // False: #XM is recorded.
 bool compute(Cpu& cpu, const Instruction* i, const Operation& operation, Operands& operands) {
-  const Code code = operation.code[i->operandSize() & 1];
+  const HostCode code = operation.code[i->operandSize() & 1];
   const auto immediate = static_cast<uint8_t>(i->immediate);
   if (!operation.isFloat || allExceptionsMasked(cpu)) {
     executeOnHost(code, immediate, operands);

@@ -92,7 +92,7 @@ struct Sources {
   }
 };
 
-bool computeUnmasked(Execution& e, Code code, uint8_t immediate) {
+bool computeUnmasked(Execution& e, HostCode code, uint8_t immediate) {
   const Sources before(e);
   const FloatSources sources{before.destination.bytes, before.first.bytes, before.second.bytes,
                              vectorBytes(e.size), immediate};
@@ -102,7 +102,7 @@ bool computeUnmasked(Execution& e, Code code, uint8_t immediate) {
 }
 
 // SDM volume 2, "Static Rounding Support in EVEX": no exceptions, no flags.
-void runRounded(Execution& e, Code code, uint8_t immediate) {
+void runRounded(Execution& e, HostCode code, uint8_t immediate) {
   const unsigned control = _mm_getcsr();
   if (e.operation.rounds)
     _mm_setcsr((control & ~kRoundingControl) | e.i->roundingControl() << kRoundingShift);
@@ -119,7 +119,7 @@ void zeroInactive(Execution& e) {
 
 // False: #XM is recorded.
 bool compute(Execution& e) {
-  const Code code = e.operation.code[e.size];
+  const HostCode code = e.operation.code[e.size];
   const auto immediate = static_cast<uint8_t>(e.i->immediate);
   bool ok = true;
   if (e.i->evexB() && !e.i->isMemory()) {

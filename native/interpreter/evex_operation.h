@@ -3,8 +3,6 @@
 // destination. What a row means is worked out at compile time into an Operation; the rest is
 // common.
 
-#include <string_view>
-
 #include "interpreter/evex_host.h"
 #include "interpreter/handlers_common.h"
 #include "interpreter/sse_control.h"
@@ -22,7 +20,7 @@ enum class Reads : uint8_t {
 };
 
 struct Operation {
-  Code code[4];            // by operand size code: EVEX.L'L, or 2 and 3 of kWideByW
+  HostCode code[4];        // by operand size code: EVEX.L'L, or 2 and 3 of kWideByW
   uint8_t memoryBytes[4];  // of ModRM.rm, by the same
   uint8_t elements[4];     // that a mask has bits for
   uint8_t inMemory[4];     // elements of the memory operand
@@ -103,16 +101,8 @@ constexpr Reads readsOf(const Form& form) {
   return form.has(kByElement) ? Reads::kExpanded : Reads::kElements;
 }
 
-constexpr Tiny tinyOf(const Form& form, std::string_view mnemonic) {
-  if (!form.has(kTiny)) return Tiny::kNever;
-  if (mnemonic.ends_with("ph")) return Tiny::kHalves;
-  if (mnemonic.ends_with("ps")) return Tiny::kFloats;
-  if (mnemonic.ends_with("pd")) return Tiny::kDoubles;
-  return mnemonic.ends_with("ss") ? Tiny::kLowFloat : Tiny::kLowDouble;
-}
-
 template <Form kForm, unsigned kSize>
-constexpr Code codeOf() {
+constexpr HostCode codeOf() {
   if constexpr (!exists(kForm, kSize)) {
     return nullptr;
   } else {
