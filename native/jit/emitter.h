@@ -127,6 +127,9 @@ class Emitter {
   // Memory forms, always 64 bits.
   void push(const HostMemory& from) { instruction({.byte = 0xff}, 4, 6, from); }
   void pop(const HostMemory& to) { instruction({.byte = 0x8f}, 4, 0, to); }
+  void lahf() { byte(0x9f); }
+  void sahf() { byte(0x9e); }
+  void overflowToAl() { instruction({.map = OpcodeMap::k0F, .byte = 0x90}, 4, 0, host::kRax); }
   void pushf() { byte(0x9c); }
   void popf() { byte(0x9d); }
   void ret() { byte(0xc3); }

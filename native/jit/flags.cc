@@ -18,8 +18,14 @@ Flags flagsOf(unsigned operation, T a, T b) {
   }
 }
 
+// AH of LAHF, and OF in AL.
+Flags unpackFlags(uint64_t packed) {
+  return Flags::unpack((packed >> 8 & (eflags::kArithmetic & ~eflags::kOf)) |
+                       ((packed & 1) != 0 ? eflags::kOf : 0));
+}
+
 Flags savedFlags(const JitState& state) {
-  if (state.flagForm == FlagForm::kPacked) return Flags::unpack(state.flagA);
+  if (state.flagForm == FlagForm::kPacked) return unpackFlags(state.flagA);
   const unsigned index =
       static_cast<unsigned>(state.flagForm) - static_cast<unsigned>(FlagForm::kAdd);
   const unsigned operation = index / 4;
@@ -58,6 +64,24 @@ void emitSavedOperation(Emitter& e, const Layout& layout, unsigned operation, un
     default:
       return e.test(size, host::kR9, host::kR9);
   }
+}
+
+// PUSHF and POPF would do, but take ten times as long as these.
+void emitPackFlags(Emitter& e, const Layout& layout) {
+  e.move(8, host::kR11, host::kRax);
+  e.lahf();
+  e.overflowToAl();
+  e.store(4, layout.at(layout.flagA), host::kRax);
+  e.move(8, host::kRax, host::kR11);
+}
+
+void emitUnpackFlags(Emitter& e, const Layout& layout) {
+  constexpr int32_t kOverflows = 0x7f;  // 8 bits with a sign, when 1 is added
+  e.move(8, host::kR10, host::kRax);
+  e.move(4, host::kRax, layout.at(layout.flagA));
+  e.aluImmediate(Alu::kAdd, 1, host::kRax, kOverflows);
+  e.sahf();
+  e.move(8, host::kRax, host::kR10);
 }
 
 }  // namespace nodevm

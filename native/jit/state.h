@@ -17,7 +17,7 @@ struct Tlb;
 // operand size code.
 enum class FlagForm : uint8_t {
   kWords,   // Cpu::flags
-  kPacked,  // JitState::flagA, as PUSHF stores them
+  kPacked,  // JitState::flagA, AH as LAHF loads it, AL: OF
   kAdd,
   kAdd16,
   kAdd32,

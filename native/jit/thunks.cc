@@ -280,8 +280,7 @@ const uint8_t* emitRestoreFlags(Emitter& e, const Layout& layout) {
     if (form == FlagForm::kWords) {
       emitWords(e);
     } else if (form == FlagForm::kPacked) {
-      e.push(layout.at(layout.flagA));
-      e.popf();
+      emitUnpackFlags(e, layout);
       e.ret();
     } else {
       emitForm(e, layout, form);

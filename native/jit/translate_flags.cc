@@ -38,8 +38,7 @@ void Translator::saveResult(unsigned size, const HostRm& result) {
 }
 
 void Translator::savePacked() {
-  e_.pushf();
-  e_.pop(layout_.at(layout_.flagA));
+  emitPackFlags(e_, layout_);
   setForm(FlagForm::kPacked);
 }
 
@@ -161,6 +160,7 @@ void Translator::needHostFlags() {
     const unsigned index = static_cast<unsigned>(*form_) - static_cast<unsigned>(FlagForm::kAdd);
     return emitSavedOperation(e_, layout_, index / 4, 1u << (index & 3));
   }
+  if (form_ == FlagForm::kPacked) return emitUnpackFlags(e_, layout_);
   dropVectors();  // C++ may use them
   e_.callTo(jit_.thunks().restoreFlags);
 }

@@ -1,5 +1,7 @@
 #include "jit/translator.h"
 
+#include "jit/flags.h"
+
 namespace nodevm {
 
 namespace {
@@ -367,8 +369,7 @@ void Translator::emitSideExits() {
     if (exit.flags) {
       savePending(*exit.flags);
     } else if (!exit.flagsInMemory) {
-      e_.pushf();
-      e_.pop(layout_.at(layout_.flagA));
+      emitPackFlags(e_, layout_);
       storeForm(FlagForm::kPacked);
     }
     storeVectors(exit.vectorsDirty);
