@@ -34,13 +34,38 @@ void Translator::useVector(unsigned number, uint8_t use) {
   if (use & Shape::kWrite) vectorsDirty_ |= bit;
 }
 
+uint16_t Translator::vectorsOf(const Instruction& i, const Shape& shape, uint8_t use) {
+  unsigned vectors = 0;
+  if (shape.readsXmm0 && (use & Shape::kRead)) vectors |= 1;
+  if (shape.vectorRm & use) vectors |= 1u << i.rm;
+  if (shape.vectorVvvv & use) vectors |= 1u << i.vvvv();
+  if (shape.vectorImm & use) vectors |= 1u << (i.immediate >> 4 & 15);
+  if (shape.vectorReg & use) vectors |= 1u << i.reg;
+  return static_cast<uint16_t>(vectors);
+}
+
 // Reads come first: a register may be read and written.
 void Translator::useVectors(const Instruction& i, const Shape& shape, uint8_t use) {
-  if (shape.readsXmm0 && use == Shape::kRead) useVector(0, use);
-  if (shape.vectorRm & use) useVector(i.rm, use);
-  if (shape.vectorVvvv & use) useVector(i.vvvv(), use);
-  if (shape.vectorImm & use) useVector(i.immediate >> 4 & 15, use);
-  if (shape.vectorReg & use) useVector(i.reg, use);
+  const uint16_t vectors = vectorsOf(i, shape, use);
+  for (unsigned n = 0; n < 16; ++n)
+    if (vectors >> n & 1) useVector(n, use);
+}
+
+// A loop's registers are loaded once; from the second time on all that it writes may be newer on
+// the host.
+void Translator::carryVectors() {
+  uint16_t used = 0, written = 0;
+  bool clears = false;
+  for (size_t slot = 0; slot < shapes_.size(); ++slot) {
+    const Instruction& i = *instructions_[slot].code;
+    used |= vectorsOf(i, shapes_[slot], Shape::kRead | Shape::kWrite);
+    written |= vectorsOf(i, shapes_[slot], Shape::kWrite);
+    clears |= shapes_[slot].way == Way::kZeroUpper;
+  }
+  loadVectors(used);
+  vectorsLoaded_ = used;
+  vectorsDirty_ = clears ? used : written;
+  carriesVectors_ = true;
 }
 
 void Translator::storeVectors(uint16_t which) {

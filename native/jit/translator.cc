@@ -1,5 +1,7 @@
 #include "jit/translator.h"
 
+#include <algorithm>
+
 #include "jit/flags.h"
 
 namespace nodevm {
@@ -92,11 +94,14 @@ TranslatedPath Translator::translatePath(const uint8_t* cold) {
   const uint8_t* linked = e_.here();
   e_.aluImmediate(Alu::kSub, 8, layout_.at(layout_.remaining), count);
   const Emitter::Fixup tooShort = e_.jumpIf(kSign);
+  if (loops_) prepareLoop();
   start_ = e_.here();
   const uint8_t* end = emitBody(cold);
   if (again_) {
     e_.bind(again_->tooShort);
     if (again_->flags) savePending(*again_->flags);
+    storeVectors(again_->vectorsDirty);
+    if (again_->vectorsDirty) releaseUpper();
   }
   e_.bind(tooShort);
   e_.aluImmediate(Alu::kAdd, 8, layout_.at(layout_.remaining), count);
@@ -104,12 +109,26 @@ TranslatedPath Translator::translatePath(const uint8_t* cold) {
   return {linked, end, e_.here()};
 }
 
+// What need not be done each time.
+void Translator::prepareLoop() {
+  const bool allNative = std::all_of(shapes_.begin(), shapes_.end(),
+                                     [](const Shape& shape) { return shape.native(); });
+  if (!allNative) return;
+  slot_ = part_ = 0;
+  for (Shape& shape : shapes_) {
+    if (!shape.isVector()) continue;
+    checkSimd(shape);
+    shape.checksSimd = shape.checksAvx = shape.checksFloat = false;
+  }
+  carryVectors();
+}
+
 // Back to the beginning.
 void Translator::closeLoop() {
   const Part& first = parts_[0];
   e_.aluImmediate(Alu::kSub, 8, layout_.at(layout_.remaining),
                   static_cast<int32_t>(first.block->count + first.behind));
-  again_ = Again{e_.jumpIf(kSign), pending_};
+  again_ = Again{e_.jumpIf(kSign), pending_, vectorsDirty_};
   e_.jumpTo(start_);
 }
 
@@ -175,7 +194,7 @@ Translator::Liveness Translator::propagate(Liveness after) {
 unsigned Translator::emitSlot(unsigned slot) {
   slot_ = slot;
   const Shape& shape = shapes_[slot];
-  const bool ends = slot + 1u == shapes_.size();
+  const bool ends = slot + 1u == shapes_.size() && !carriesVectors_;
   if (ends || shape.way == Way::kInterpret) dropVectors();
   settleBefore(shape);
   if (shape.way == Way::kInterpret) return interpretRun(slot);

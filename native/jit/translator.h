@@ -117,6 +117,7 @@ class Translator {
   struct Again {
     Emitter::Fixup tooShort;
     std::optional<PendingFlags> flags;
+    uint16_t vectorsDirty;
   };
   // A way out of the path before an instruction.
   struct Leave {
@@ -137,6 +138,7 @@ class Translator {
   void analyze();
   Liveness propagate(Liveness after);
   bool endsPending() const;
+  void prepareLoop();
   void closeLoop();
   bool worthwhile() const;
   unsigned emitSlot(unsigned slot);
@@ -219,7 +221,9 @@ class Translator {
   // translate_simd.cc
   HostMemory vectorSlot(unsigned number) const;
   void useVector(unsigned number, uint8_t use);
+  static uint16_t vectorsOf(const Instruction& i, const Shape& shape, uint8_t use);
   void useVectors(const Instruction& i, const Shape& shape, uint8_t use);
+  void carryVectors();
   void storeVectors(uint16_t which);
   void loadVectors(uint16_t which);
   void dropVectors();
@@ -277,7 +281,8 @@ class Translator {
   std::optional<PendingFlags> pending_;  // the flags, which are not in memory then
   bool wideVectors_ = false;  // the block has VEX instructions: whole YMM registers are held
   uint16_t vectorsLoaded_ = 0,
-           vectorsDirty_ = 0;  // vector registers on the host, newer there than in memory
+           vectorsDirty_ = 0;    // vector registers on the host, newer there than in memory
+  bool carriesVectors_ = false;  // a loop that has its vector registers from the time before
   bool flagsInMemory_ = true;
   const uint8_t* start_ = nullptr;  // of a path, charged
   std::optional<Again> again_;

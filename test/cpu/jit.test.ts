@@ -92,7 +92,7 @@ function snapshots(name: string, slice: number, engine: EngineOptions): string[]
 
 describe('in lockstep', () => {
   const paths = jit({ pathThreshold: 1 });
-  const guests = ['long', 'exceptions', 'smc', 'paging'];
+  const guests = ['long', 'exceptions', 'smc', 'paging', 'paths'];
   it.each(
     guests.flatMap((name) => [[name, 97, TRANSLATOR[1]] as const, [name, 1009, paths] as const]),
   )('%s has the same registers at each stop, every %d instructions', (name, slice, engine) => {

@@ -39,6 +39,10 @@ main:
   call flags
   call inner_flags
   call changes
+  set_bits cr4, CR4_OSFXSR
+  call sums
+  call left_in_the_middle
+  call without_sse
   finish
 
 flags:
@@ -97,4 +101,88 @@ changes:
   jnz 1b
 3:
   check "a block ahead changes", ebx, 250500
+  ret
+
+# Misaligned, over the end of a page.
+.set NUMBERS, SCRATCH + 0x1000 - 0x338
+
+sums:
+  mov edi, NUMBERS
+  xor eax, eax
+1:
+  mov [rdi + rax * 4], eax
+  inc eax
+  cmp eax, 400
+  jb 1b
+  pxor xmm0, xmm0
+  pxor xmm3, xmm3
+  xor eax, eax
+1:
+  movdqu xmm2, [rdi + rax]
+  paddd xmm0, xmm2
+  test al, 0x10
+  jz 2f
+  paddd xmm3, xmm2
+2:
+  add eax, 16
+  cmp eax, 1600
+  jb 1b
+  movd eax, xmm0
+  check "a sum in a vector register", eax, 19800
+  pshufd xmm0, xmm0, 3
+  movd eax, xmm0
+  check "its highest element", eax, 20100
+  movd eax, xmm3
+  check "what only some rounds add", eax, 10000
+  movd eax, xmm2
+  check "what the last round loaded", eax, 396
+  ret
+
+# Of two counters the second is behind at the way out.
+left_in_the_middle:
+  pcmpeqd xmm4, xmm4
+  pxor xmm0, xmm0
+  pxor xmm1, xmm1
+  mov ecx, 100
+1:
+  psubd xmm0, xmm4
+  dec ecx
+  cmp ecx, 40
+  je 2f
+  psubd xmm1, xmm4
+  jmp 1b
+2:
+  movd eax, xmm0
+  check "the first counter at the way out", eax, 60
+  movd eax, xmm1
+  check "the second counter at the way out", eax, 59
+  ret
+
+# ECX rounds.
+count:
+  xor edx, edx
+1:
+  lea edx, [rdx + 1]
+counts:
+  psubd xmm0, xmm4
+  dec ecx
+  jnz 1b
+  ret
+
+# CR0.TS is asked at the instruction that depends on it, though the loop has been one piece before.
+without_sse:
+  pxor xmm0, xmm0
+  mov ecx, 50
+  call count
+  set_bits cr0, CR0_TS
+  mov ecx, 50
+  arm 1f, counts
+  call count
+1:
+  fault_result "a loop of SSE with TS is #NM", V_NM, 0
+  check "in its first round", edx, 1
+  check "before it counts", ecx, 50
+  clts
+  movd eax, xmm0
+  check "the counter is as it was", eax, 50
   ret
