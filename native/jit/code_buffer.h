@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 namespace nodevm {
 
@@ -26,11 +27,23 @@ class CodeBuffer {
   const uint8_t* takeChunk();
   // All chunks are unused again.
   void reset() { taken_ = 0; }
-  // The writable twin of a place in the buffer.
-  uint8_t* writable(const uint8_t* place) const { return data_ + (place - code_); }
+  // The writable twin of a place in the buffer. Only a few huge pages, those written lately, are in
+  // the resident set of the process twice.
+  uint8_t* writable(const uint8_t* place) {
+    const auto offset = static_cast<size_t>(place - code_);
+    if (!open_[offset / kHugePage]) open(offset / kHugePage);
+    return data_ + offset;
+  }
+  // The place whose twin this is.
+  const uint8_t* executable(const uint8_t* twin) const { return code_ + (twin - data_); }
 
  private:
+  void open(size_t hugePage);
+
   size_t chunk_, size_;
+  // Which huge pages of the writable view may be resident, and how many.
+  std::vector<uint8_t> open_;
+  unsigned openCount_ = 0;
   size_t taken_ = 0;
   uint8_t* data_ = nullptr;
   const uint8_t* code_ = nullptr;

@@ -56,10 +56,10 @@ class Emitter {
   // Place of a rel32 that is to be bound.
   using Fixup = const uint8_t*;
 
-  Emitter(const CodeBuffer& buffer, const uint8_t* start)
-      : buffer_(buffer), start_(start), at_(buffer.writable(start)) {}
+  Emitter(CodeBuffer& buffer, const uint8_t* start)
+      : buffer_(buffer), at_(buffer.writable(start)) {}
 
-  const uint8_t* here() const { return start_ + (at_ - buffer_.writable(start_)); }
+  const uint8_t* here() const { return buffer_.executable(at_); }
   // Writes there from now on.
   void moveTo(const uint8_t* place) { at_ = buffer_.writable(place); }
 
@@ -151,7 +151,7 @@ class Emitter {
     qword(0);
     return place;
   }
-  static void patchOperand(const CodeBuffer& buffer, const uint8_t* place, uint64_t value) {
+  static void patchOperand(CodeBuffer& buffer, const uint8_t* place, uint64_t value) {
     std::memcpy(buffer.writable(place), &value, sizeof value);
   }
 
@@ -174,7 +174,7 @@ class Emitter {
   void bind(Fixup fixup, const uint8_t* target) { patch(buffer_, fixup, target); }
   void bind(Fixup fixup) { bind(fixup, here()); }
   // Also for code that has been finished.
-  static void patch(const CodeBuffer& buffer, Fixup fixup, const uint8_t* target) {
+  static void patch(CodeBuffer& buffer, Fixup fixup, const uint8_t* target) {
     const auto distance = static_cast<int32_t>(target - (fixup + 4));
     std::memcpy(buffer.writable(fixup), &distance, sizeof distance);
   }
@@ -193,8 +193,7 @@ class Emitter {
   void vexPrefix(const HostOpcode& opcode, unsigned rex);
   void memoryOperand(uint8_t reg, const HostMemory& memory);
 
-  const CodeBuffer& buffer_;
-  const uint8_t* start_;
+  CodeBuffer& buffer_;
   uint8_t* at_;
 };
 

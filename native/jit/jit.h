@@ -57,7 +57,6 @@ class Jit {
   std::unique_ptr<HostProfile> hostProfile;  // nullptr: not asked for
 
   // For the translator.
-  const CodeBuffer& buffer() const { return buffer_; }
   const Thunks& thunks() const { return thunks_; }
   bool mayBeginPath(const Block& block) const;
   // The block, which counts its visits, has had enough of them.
