@@ -35,9 +35,9 @@ struct alignas(64) Block {
   mutable uint16_t visitsLeft = 0;       // before it is translated
   // Of its translation alone: that counts further visits, and that does not.
   const uint8_t *counting = nullptr, *plain = nullptr;
-  mutable int32_t pathVisitsLeft = 0;  // until it becomes the beginning of a path
-  bool loops = false;                  // its translation is a path that comes back to it
-  bool onPath = false;                 // of another block
+  uint32_t number = 0;  // in the translator's table
+  bool loops = false;   // its translation is a path that comes back to it
+  bool onPath = false;  // of another block
 
   // Where the jump cache may know it from: one RIP, or several.
   static constexpr uint64_t kNoRip = uint64_t{1} << 63;  // not canonical

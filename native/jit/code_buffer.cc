@@ -26,19 +26,21 @@ namespace {
 
 constexpr int kMadviseCollapse = 25;  // MADV_COLLAPSE of Linux 6.1, which older headers lack
 
-// The whole file, at an address where its huge pages can be mapped as such; nullptr: refused.
-uint8_t* mapAligned(size_t size, int protection, int file) {
+// The whole file, at an address where its huge pages can be mapped as such, behind `before` bytes
+// of zeroes; nullptr: refused.
+uint8_t* mapAligned(size_t size, int protection, int file, size_t before) {
   const size_t spare = CodeBuffer::kHugePage;
-  void* place = mmap(nullptr, size + spare, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  void* place = mmap(nullptr, before + size + spare, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (place == MAP_FAILED) return nullptr;
   auto* first = static_cast<uint8_t*>(place);
-  const size_t before = -reinterpret_cast<uintptr_t>(first) % spare;
-  uint8_t* aligned = first + before;
-  if (before != 0) munmap(first, before);
-  munmap(aligned + size, spare - before);
+  const size_t unused = -reinterpret_cast<uintptr_t>(first + before) % spare;
+  uint8_t* aligned = first + unused + before;
+  if (unused != 0) munmap(first, unused);
+  munmap(aligned + size, spare - unused);
   if (mmap(aligned, size, protection, MAP_SHARED | MAP_FIXED, file, 0) != MAP_FAILED)
     return aligned;
-  munmap(aligned, size);
+  munmap(aligned - before, before + size);
   return nullptr;
 }
 
@@ -51,14 +53,15 @@ CodeBuffer::CodeBuffer(size_t size, size_t leastChunk)
   const int file = memfd_create("nodevm-jit", MFD_CLOEXEC);
   if (file < 0) return;
   if (ftruncate(file, static_cast<off_t>(size_)) == 0) {
-    uint8_t* data = mapAligned(size_, PROT_READ | PROT_WRITE, file);
-    uint8_t* code = mapAligned(size_, PROT_READ | PROT_EXEC, file);
+    uint8_t* data = mapAligned(size_, PROT_READ | PROT_WRITE, file, 0);
+    uint8_t* code = mapAligned(size_, PROT_READ | PROT_EXEC, file, nearDataBytes());
     if (data && code) {
       data_ = data;
       code_ = code;
+      nearData_ = code - nearDataBytes();
     } else {
       if (data) munmap(data, size_);
-      if (code) munmap(code, size_);
+      if (code) munmap(code - nearDataBytes(), nearDataBytes() + size_);
     }
   }
   close(file);
@@ -67,7 +70,7 @@ CodeBuffer::CodeBuffer(size_t size, size_t leastChunk)
 CodeBuffer::~CodeBuffer() {
   if (!ok()) return;
   munmap(data_, size_);
-  munmap(const_cast<uint8_t*>(code_), size_);
+  munmap(nearData_, nearDataBytes() + size_);
 }
 
 // To touch a page brings its whole huge page back, in some 10 us. Code is mostly patched soon after

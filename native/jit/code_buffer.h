@@ -27,6 +27,9 @@ class CodeBuffer {
   const uint8_t* takeChunk();
   // All chunks are unused again.
   void reset() { taken_ = 0; }
+  // Zeroes, for translated code to write to: an operand relative to RIP reaches them.
+  uint8_t* nearData() const { return nearData_; }
+  size_t nearDataBytes() const { return size_ / kCodePerData; }
   // The writable twin of a place in the buffer. Only a few huge pages, those written lately, are in
   // the resident set of the process twice.
   uint8_t* writable(const uint8_t* place) {
@@ -38,6 +41,8 @@ class CodeBuffer {
   const uint8_t* executable(const uint8_t* twin) const { return code_ + (twin - data_); }
 
  private:
+  static constexpr size_t kCodePerData = 8;
+
   void open(size_t hugePage);
 
   size_t chunk_, size_;
@@ -45,7 +50,7 @@ class CodeBuffer {
   std::vector<uint8_t> open_;
   unsigned openCount_ = 0;
   size_t taken_ = 0;
-  uint8_t* data_ = nullptr;
+  uint8_t *data_ = nullptr, *nearData_ = nullptr;
   const uint8_t* code_ = nullptr;
 };
 

@@ -155,6 +155,13 @@ class Emitter {
     std::memcpy(buffer.writable(place), &value, sizeof value);
   }
 
+  // dec dword [rip + rel32]
+  void decrementRelative(const void* place) {
+    byte(0xff);
+    byte(0x0d);
+    bind(relative(), static_cast<const uint8_t*>(place));
+  }
+
   // --- branches
   Fixup jump() {
     byte(0xe9);
@@ -164,6 +171,11 @@ class Emitter {
     byte(0x0f);
     byte(0x80 | condition);
     return relative();
+  }
+  // Not further than 128 bytes.
+  void shortJumpIf(unsigned condition, const uint8_t* target) {
+    byte(0x70 | condition);
+    byte(static_cast<uint8_t>(target - (here() + 1)));
   }
   Fixup call() {
     byte(0xe8);

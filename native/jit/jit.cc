@@ -12,7 +12,7 @@ namespace nodevm {
 namespace {
 
 // One block and the thunks.
-constexpr size_t kLeastChunk = Translator::kMostBytes + (16 << 10);
+constexpr size_t kLeastChunk = Translator::kMostBytes + Thunks::kMostBytes;
 constexpr uint64_t kNoContext = 0;  // equals no Cpu::context
 
 }  // namespace
@@ -24,13 +24,18 @@ std::unique_ptr<Jit> Jit::create(Cpu& cpu, const JitOptions& options) {
 }
 
 Jit::Jit(Cpu& cpu, const JitOptions& options)
-    : cpu_(cpu), options_(options), buffer_(options.bufferBytes, kLeastChunk) {
+    : cpu_(cpu),
+      options_(options),
+      buffer_(options.bufferBytes, kLeastChunk),
+      table_(reinterpret_cast<int32_t*>(buffer_.nearData()),
+             buffer_.nearDataBytes() / sizeof(int32_t)) {
   if (buffer_.ok()) dropAll();
   if (options.profile) hostProfile = std::make_unique<HostProfile>(cpu.activity, kRowCount);
 }
 
 void Jit::dropAll() {
   ++statistics_.drops;
+  table_.clear();
   sites_.clear();
   farLinks_.clear();
   for (ReturnPoint& point : cpu_.jitState.returnPoints) point = {};
@@ -85,15 +90,17 @@ void Jit::leave(Block& block) { block.code[0].handler = hostProfile ? interpretL
 
 void Jit::translate(Block& block) {
   const ActivityScope scope(cpu_.activity, Phase::kTranslation);
-  if (!makeRoom(hot_) || !makeRoom(cold_)) {
+  if (!makeRoom(hot_) || !makeRoom(cold_) || table_.full()) {
     full_ = true;
     leave(block);
     return;
   }
+  block.number = table_.add(block);
   Emitter emitter(buffer_, hot_.free);
   const std::optional<TranslatedBlock> translation =
       Translator(cpu_, *this, {&block}, false, emitter).translateBlock(cold_.free);
   if (!translation) {
+    table_.remove(block.number);
     leave(block);
     ++statistics_.left;
     return;
@@ -106,9 +113,8 @@ void Jit::translate(Block& block) {
   cold_.free = translation->coldEnd;
   block.counting = translation->counting;
   block.plain = translation->linked;
-  block.pathVisitsLeft = pathVisits(block);
-  block.code[0].handler =
-      reinterpret_cast<Handler>(reinterpret_cast<uintptr_t>(translation->handler));
+  table_.visitsLeft(block.number) = pathVisits(block);
+  block.code[0].handler = reinterpret_cast<Handler>(reinterpret_cast<uintptr_t>(thunks_.enter));
   enterAt(block, block.counting);
 }
 
@@ -142,8 +148,10 @@ bool Jit::mayBeginPath(const Block& block) const {
 
 void Jit::beginPath(const Block& known) {
   Block& first = *cpu_.blocks->find(known.gpa, known.key);
+  table_.visitsLeft(first.number) = 0;
   if (first.translation != first.counting) return noteJump(first);  // a jump that was not told
-  const auto path = std::make_shared<Path>(choosePath(*cpu_.blocks, first, options_.pathThreshold));
+  const auto path =
+      std::make_shared<Path>(choosePath(*cpu_.blocks, table_, first, options_.pathThreshold));
   if (!makeRoom(hot_) || !makeRoom(cold_)) full_ = true;
   if (full_ || (path->blocks.size() == 1 && !path->loops)) return enterAt(first, first.plain);
   Emitter emitter(buffer_, hot_.free);
@@ -162,7 +170,7 @@ void Jit::beginPath(const Block& known) {
     if (&block == &first || block.translation != block.counting) continue;
     // From now on it counts those who come another way.
     block.onPath = true;
-    block.pathVisitsLeft = pathVisits(block);
+    table_.visitsLeft(block.number) = pathVisits(block);
   }
   enterAt(first, translation.linked);
 }
@@ -178,7 +186,7 @@ void Jit::endPath(Path& path) {
   Block* first = cpu_.blocks->find(path.blocks[0]->gpa, path.blocks[0]->key);
   if (first != path.blocks[0] || !first->translation) return;
   first->loops = false;
-  first->pathVisitsLeft = pathVisits(*first);
+  table_.visitsLeft(first->number) = pathVisits(*first);
   enterAt(*first, first->counting);
   cpu_.blocks->updateJumpsTo(cpu_, *first);
 }
@@ -187,10 +195,10 @@ void Jit::leaveSlots() {
   for (Instruction& slot : cpu_.jitSlots.slots) slot.handler = leaveDeadBlock;
 }
 
-void Jit::link(const Block& from, Emitter::Fixup site, const uint8_t* unlinked, uint64_t gpa) {
-  const uint8_t* target = unlinked;
+void Jit::link(const Block& from, Emitter::Fixup site, uint64_t gpa) {
+  const uint8_t* target = thunks_.unlinked(gpa);
   if (options_.link) {
-    sites_.add(gpa, {site, unlinked, &from});
+    sites_.add(gpa, {site, &from});
     const Block* block = cpu_.blocks->find(gpa, cpu_.blockKey);
     if (block && block->translation) target = block->translation;
   }
@@ -205,9 +213,10 @@ void Jit::forget(Block& block) {
     paths_.erase(found);
   }
   block.translation = nullptr;
+  table_.remove(block.number);
   volatilePages_.noteDeath(block.gpa, cpu_.retired());
   sites_.each(block.gpa, [&](const LinkSites::Site& site) {
-    Emitter::patch(buffer_, site.fixup, site.unlinked);
+    Emitter::patch(buffer_, site.fixup, thunks_.unlinked(block.gpa));
   });
   forgetReturnsTo(block.counting);
   forgetReturnsTo(block.plain);

@@ -10,6 +10,7 @@
 
 #include "debug/host_profile.h"
 #include "interpreter/block_cache.h"
+#include "jit/block_table.h"
 #include "jit/code_buffer.h"
 #include "jit/emitter.h"
 #include "jit/link_sites.h"
@@ -61,9 +62,10 @@ class Jit {
   bool mayBeginPath(const Block& block) const;
   // The block, which counts its visits, has had enough of them.
   void beginPath(const Block& block);
+  const BlockTable& table() const { return table_; }
   // A rel32 in the code of `from` that leads to the block at gpa when there is a translation of it,
-  // else to `unlinked`.
-  void link(const Block& from, Emitter::Fixup site, const uint8_t* unlinked, uint64_t gpa);
+  // else to where it is looked up.
+  void link(const Block& from, Emitter::Fixup site, uint64_t gpa);
   bool links() const { return options_.link; }
   // Its number. It leads nowhere yet.
   uint32_t addFarLink(const FarLink& link) { return farLinks_.add(link); }
@@ -104,6 +106,7 @@ class Jit {
   Cpu& cpu_;
   const JitOptions options_;
   CodeBuffer buffer_;
+  BlockTable table_;
   Thunks thunks_;
   Area hot_, cold_;
   bool full_ = false;

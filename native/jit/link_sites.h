@@ -14,8 +14,7 @@ class LinkSites {
  public:
   struct Site {
     Emitter::Fixup fixup;
-    const uint8_t* unlinked;  // where it goes without a translation
-    const Block* from;        // whose code it is in
+    const Block* from;  // whose code it is in
   };
 
   void add(uint64_t gpa, const Site& site) {

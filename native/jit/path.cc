@@ -37,8 +37,8 @@ struct Successors {
 
 class Chooser {
  public:
-  Chooser(const BlockCache& cache, const Block& first, unsigned visited)
-      : cache_(cache), visited_(visited), path_{.blocks = {&first}} {}
+  Chooser(const BlockCache& cache, const BlockTable& table, const Block& first, unsigned visited)
+      : cache_(cache), table_(table), visited_(visited), path_{.blocks = {&first}} {}
 
   Path run() {
     unsigned instructions = path_.blocks[0]->count;
@@ -63,7 +63,7 @@ class Chooser {
   unsigned visitsOf(const Block& block) const {
     if (block.onPath) return visited_;
     const auto visited = static_cast<int32_t>(visited_);
-    return static_cast<unsigned>(visited - std::clamp(block.pathVisitsLeft, 0, visited));
+    return static_cast<unsigned>(visited - std::clamp(table_.visitsLeft(block.number), 0, visited));
   }
 
   const Block* nextBlock() const {
@@ -81,14 +81,16 @@ class Chooser {
   }
 
   const BlockCache& cache_;
+  const BlockTable& table_;
   const unsigned visited_;
   Path path_;
 };
 
 }  // namespace
 
-Path choosePath(const BlockCache& cache, const Block& first, unsigned visited) {
-  return Chooser(cache, first, visited).run();
+Path choosePath(const BlockCache& cache, const BlockTable& table, const Block& first,
+                unsigned visited) {
+  return Chooser(cache, table, first, visited).run();
 }
 
 bool goesOnWithinPage(const Block& block) { return Successors(block).count != 0; }

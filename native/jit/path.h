@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "interpreter/block_cache.h"
+#include "jit/block_table.h"
 
 namespace nodevm {
 
@@ -15,8 +16,9 @@ struct Path {
 };
 
 // The way that code most often takes from `first`, by the visits of the blocks; of one block where
-// it leads nowhere. `visited`: what Block::pathVisitsLeft began with.
-Path choosePath(const BlockCache& cache, const Block& first, unsigned visited);
+// it leads nowhere. `visited`: what the table's counts of visits left began with.
+Path choosePath(const BlockCache& cache, const BlockTable& table, const Block& first,
+                unsigned visited);
 
 // Whether a path may go on behind the block.
 bool goesOnWithinPage(const Block& block);

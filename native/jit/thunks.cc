@@ -28,9 +28,26 @@ void continueAt(Cpu& cpu) {
   return endBlock(cpu);
 }
 
-void beginPath(Cpu& cpu, const Block* block) {
+// Behind the call of a BlockHead.
+void stop(Cpu& cpu, const Block& block) {
+  cpu.remaining += block.count;
+  cpu.rip = cpu.jitState.pageRip + (block.gpa & kPageOffset);
+  return continueAt(cpu);
+}
+
+void stopNumbered(Cpu& cpu, const uint32_t* number) { return stop(cpu, cpu.jit->table()[*number]); }
+
+// The visits left are negative until beginPath() has been told.
+void stopCounted(Cpu& cpu, const uint8_t* counting) {
+  constexpr int kOperand = 2, kEnd = 6;  // of the DEC
+  int32_t distance = 0;
+  std::memcpy(&distance, counting + kOperand, sizeof distance);
+  const auto* visitsLeft = reinterpret_cast<const int32_t*>(counting + kEnd + distance);
+  const Block& block = cpu.jit->table().blockOf(visitsLeft);
+  if (*visitsLeft >= 0) return stop(cpu, block);
+  cpu.rip = cpu.jitState.pageRip + (block.gpa & kPageOffset);
   settleFlags(cpu);
-  cpu.jit->beginPath(*block);
+  cpu.jit->beginPath(block);
   return endBlock(cpu);
 }
 
@@ -146,6 +163,9 @@ const uint8_t* emitEnter(Emitter& e, const Layout& layout) {
   e.store(8, layout.at(layout.pageRip), host::kR9);
   e.storeImmediate(1, layout.at(layout.phase), static_cast<int32_t>(Phase::kTranslated));
   loadGuest(e);
+  e.move(8, host::kR11, layout.at(layout.block));
+  e.move(8, host::kR11, HostMemory{.base = host::kR11, .displacement = offsetof(Block, plain)});
+  e.aluImmediate(Alu::kAdd, 8, host::kR11, BlockHead::kChargeBytes);
   e.jump(host::kR11);
   return start;
 }
@@ -176,19 +196,31 @@ const uint8_t* emitSliceEnds(Emitter& e, const Layout& layout, const uint8_t* ex
   return start;
 }
 
-const uint8_t* emitHot(Emitter& e, const Layout& layout) {
+const uint8_t* emitStop(Emitter& e, uint64_t function) {
   const uint8_t* start = e.here();
-  addPageRip(e, layout);
-  e.store(8, layout.at(layout.rip), host::kR9);
+  e.pop(host::kR11);
   saveGuest(e);
-  e.move(8, host::kRsi, host::kR10);
-  tailCall(e, addressOf(beginPath));
+  e.move(8, host::kRsi, host::kR11);
+  tailCall(e, function);
   return start;
 }
 
-const uint8_t* emitProbe(Emitter& e, const Layout& layout, const Thunks& thunks) {
-  constexpr unsigned kZero = 4;
+// An entry for each offset on a page: the address behind its call says which.
+const uint8_t* emitUnlinked(Emitter& e, const Layout& layout, const Thunks& thunks) {
+  constexpr unsigned kZero = 4, kShiftRight = 5;
+  constexpr unsigned kShift = 3;
+  static_assert(Thunks::kUnlinkedBytes == 1 << kShift);
+  e.align(Thunks::kUnlinkedBytes);
   const uint8_t* start = e.here();
+  const uint8_t* probe = start + kPageSize * Thunks::kUnlinkedBytes;
+  for (unsigned offset = 0; offset < kPageSize; ++offset) {
+    e.callTo(probe);
+    e.align(Thunks::kUnlinkedBytes);
+  }
+  e.pop(host::kR11);
+  e.moveImmediate(host::kR9, reinterpret_cast<uint64_t>(start));
+  e.alu(Alu::kSub, 8, host::kR11, host::kR9);
+  e.shiftImmediate(kShiftRight, 4, host::kR11, kShift);
   addPageRip(e, layout);
   const std::array<Emitter::Fixup, 3> misses = emitJumpCacheProbe(e, layout);
   const uint8_t* found = e.here();
@@ -300,6 +332,7 @@ const uint8_t* emitRestoreFlags(Emitter& e, const Layout& layout) {
 
 Layout::Layout(const Cpu& cpu)
     : rip(distance(cpu, &cpu.rip)),
+      block(distance(cpu, &cpu.block)),
       remaining(distance(cpu, &cpu.remaining)),
       context(distance(cpu, &cpu.context)),
       segmentBase(distance(cpu, &cpu.segmentBase)),
@@ -355,14 +388,15 @@ Thunks emitThunks(Emitter& e, const Layout& layout) {
   thunks.enter = emitEnter(e, layout);
   thunks.exit = emitExit(e, layout);
   thunks.sliceEnds = emitSliceEnds(e, layout, thunks.exit);
-  thunks.hot = emitHot(e, layout);
+  thunks.stop = emitStop(e, addressOf(stopNumbered));
+  thunks.stopCounted = emitStop(e, addressOf(stopCounted));
   thunks.interpretRest = emitInterpretRest(e);
   thunks.interpretSlots = emitInterpretSlots(e);
   thunks.lookUp = emitLookUp(e, addressOf(lookUp));
-  thunks.probe = emitProbe(e, layout, thunks);
   thunks.lookUpLink = emitLookUp(e, addressOf(lookUpLink));
   thunks.lookUpReturn = emitLookUp(e, addressOf(lookUpReturn));
   thunks.restoreFlags = emitRestoreFlags(e, layout);
+  thunks.firstUnlinked = emitUnlinked(e, layout, thunks);
   e.align(16);
   return thunks;
 }

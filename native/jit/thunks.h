@@ -7,6 +7,7 @@
 
 #include "decoder/instruction.h"
 #include "jit/emitter.h"
+#include "mmu/tlb.h"
 
 namespace nodevm {
 
@@ -17,7 +18,7 @@ struct Layout {
   explicit Layout(const Cpu& cpu);
   HostMemory at(int32_t displacement) const;
 
-  int32_t rip, remaining, context, segmentBase, segmentTlb, simdBlocked, mxcsr, vector;
+  int32_t rip, block, remaining, context, segmentBase, segmentTlb, simdBlocked, mxcsr, vector;
   int32_t cpl, eflagsRest, gsBase, kernelGsBase;
   int32_t pageRip, flagA, flagB, flagForm, target, targetCode, addends, jumpCache, returnTop,
       returnPoints, phase;
@@ -57,19 +58,33 @@ struct ShortSlice {
   }
 };
 
+// How the translation of a block begins:
+//     stop:     call Thunks::stopCounted     call Thunks::stop
+//     counting: dec dword [visits left]      dd number
+//               js stop
+//     linked:   sub qword [remaining], count
+//               js stop
+struct BlockHead {
+  static constexpr int kChargeBytes = 7;  // from `linked` to what follows
+};
+
 struct Thunks {
-  // Entered as a handler, R11: where to go on in translated code.
+  static constexpr size_t kMostBytes = 48 << 10;
+
+  // Entered as a handler: goes on in the running block's translation, which has been charged.
   const uint8_t* enter = nullptr;
   // Jumped to with the next RIP in R9: leaves for the dispatcher, or for the next block.
   const uint8_t* exit = nullptr;
-  // The same, trying for a translated block first; the next instruction is on the running block's
-  // page, its offset there in R11.
-  const uint8_t* probe = nullptr;
+  // Jumped to: the same, trying for a translated block first; the next instruction is on the
+  // running block's page, at the offset of gpa.
+  const uint8_t* unlinked(uint64_t gpa) const {
+    return firstUnlinked + (gpa & kPageOffset) * kUnlinkedBytes;
+  }
   // Jumped to with a ShortSlice in R11: the block has been charged and cannot be run.
   const uint8_t* sliceEnds = nullptr;
-  // Jumped to with a block in R10 and its place on the page in R11, before it has been charged: it
-  // has been visited often enough to become the beginning of a path.
-  const uint8_t* hot = nullptr;
+  // Called from a BlockHead, does not come back: the block has been charged and cannot be run, or
+  // it has been visited often enough to become the beginning of a path.
+  const uint8_t *stop = nullptr, *stopCounted = nullptr;
   // Jumped to with a block in R10 and a slot in R11: the rest of the block is interpreted.
   const uint8_t* interpretRest = nullptr;
   // Called with a block in R10 and a SlotRange in R11: comes back when the instructions completed.
@@ -81,6 +96,9 @@ struct Thunks {
   const uint8_t *lookUp = nullptr, *lookUpLink = nullptr, *lookUpReturn = nullptr;
   // Called: sets the host's arithmetic flags to the guest's. Clobbers R9, R10 and XMM.
   const uint8_t* restoreFlags = nullptr;
+
+  static constexpr unsigned kUnlinkedBytes = 8;
+  const uint8_t* firstUnlinked = nullptr;
 };
 
 Thunks emitThunks(Emitter& emitter, const Layout& layout);

@@ -1,6 +1,7 @@
 #include "jit/translator.h"
 
 #include <algorithm>
+#include <cassert>
 
 #include "jit/flags.h"
 
@@ -54,34 +55,21 @@ std::optional<TranslatedBlock> Translator::translateBlock(const uint8_t* cold) {
   analyze();
   const Block& only = *parts_[0].block;
   const bool counts = jit_.mayBeginPath(only);
-  Emitter::Fixup hot = nullptr;
-  e_.align(16);
+  const uint8_t* stop = e_.here();
+  e_.callTo(counts ? jit_.thunks().stopCounted : jit_.thunks().stop);
   const uint8_t* counting = e_.here();
   if (counts) {
-    e_.moveImmediate(host::kR11, reinterpret_cast<uint64_t>(&only.pathVisitsLeft));
-    e_.aluImmediate(Alu::kSub, 4, HostMemory{.base = host::kR11}, 1);
-    hot = e_.jumpIf(kSign);
-    e_.align(16);
+    e_.decrementRelative(&jit_.table().visitsLeft(only.number));
+    e_.shortJumpIf(kSign, stop);
+  } else {
+    e_.dword(only.number);
   }
   const uint8_t* linked = e_.here();
   e_.aluImmediate(Alu::kSub, 8, layout_.at(layout_.remaining), only.count);
-  const Emitter::Fixup tooShort = e_.jumpIf(kSign);
-  const uint8_t* charged = e_.here();
+  e_.shortJumpIf(kSign, stop);
+  assert(e_.here() - linked == BlockHead::kChargeBytes);
   const uint8_t* end = emitBody(cold);
-
-  e_.bind(tooShort);
-  e_.moveImmediate(host::kR11, ShortSlice::pack(only.count, only.gpa & kPageOffset));
-  e_.jumpTo(jit_.thunks().sliceEnds);
-  if (counts) {
-    e_.bind(hot);
-    e_.moveImmediate(host::kR10, reinterpret_cast<uint64_t>(&only));
-    e_.moveImmediate(host::kR11, only.gpa & kPageOffset);
-    e_.jumpTo(jit_.thunks().hot);
-  }
-  const uint8_t* handler = e_.here();
-  e_.moveImmediate(host::kR11, reinterpret_cast<uint64_t>(charged));
-  e_.jumpTo(jit_.thunks().enter);
-  return TranslatedBlock{handler, counting, linked, end, e_.here()};
+  return TranslatedBlock{counts ? counting : linked, linked, end, e_.here()};
 }
 
 // Charged at once; with less left than that, its first block is run alone.
@@ -398,14 +386,10 @@ void Translator::emitSideExits() {
   }
 }
 
-// Where jumps within the page go as long as their target has no translation.
 void Translator::emitExits() {
   const uint64_t page = parts_[0].block->gpa & kPageMask;
   for (const Exit& exit : exits_) {
-    const uint8_t* unlinked = e_.here();
-    e_.moveImmediate(host::kR11, static_cast<uint64_t>(exit.pageOffset));
-    e_.jumpTo(jit_.thunks().probe);
-    jit_.link(*parts_[0].block, exit.from, unlinked, page + static_cast<uint64_t>(exit.pageOffset));
+    jit_.link(*parts_[0].block, exit.from, page + static_cast<uint64_t>(exit.pageOffset));
   }
 }
 

@@ -16,7 +16,6 @@
 namespace nodevm {
 
 struct TranslatedBlock {
-  const uint8_t* handler;   // entered as the first instruction's handler
   const uint8_t* counting;  // entered from translated code: counts the visit
   const uint8_t* linked;    // the same without counting; charges the block
   const uint8_t *end, *coldEnd;

@@ -1,0 +1,52 @@
+#pragma once
+// Numbers for translated blocks, by which their code names them, and what it counts by number.
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace nodevm {
+
+struct Block;
+
+class BlockTable {
+ public:
+  // counters: memory for `most` of them, within reach of translated code.
+  BlockTable(int32_t* counters, size_t most) : counters_(counters), most_(most) {}
+
+  bool full() const { return free_.empty() && blocks_.size() == most_; }
+  // Not when it is full.
+  uint32_t add(const Block& block) {
+    if (free_.empty()) {
+      blocks_.push_back(&block);
+      return static_cast<uint32_t>(blocks_.size() - 1);
+    }
+    const uint32_t number = free_.back();
+    free_.pop_back();
+    blocks_[number] = &block;
+    return number;
+  }
+  // Its code is not entered any more.
+  void remove(uint32_t number) {
+    blocks_[number] = nullptr;
+    free_.push_back(number);
+  }
+  void clear() {
+    blocks_.clear();
+    free_.clear();
+  }
+
+  const Block& operator[](uint32_t number) const { return *blocks_[number]; }
+  // Visits until the block becomes the beginning of a path.
+  int32_t& visitsLeft(uint32_t number) const { return counters_[number]; }
+  // By its counter.
+  const Block& blockOf(const int32_t* visitsLeft) const { return *blocks_[visitsLeft - counters_]; }
+
+ private:
+  int32_t* counters_;
+  size_t most_;
+  std::vector<const Block*> blocks_;
+  std::vector<uint32_t> free_;
+};
+
+}  // namespace nodevm
