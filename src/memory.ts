@@ -91,6 +91,17 @@ export class GuestMemory {
     this.#changed(gpa, bytes.length);
   }
 
+  /**
+   * The RAM at `gpa` itself, to be filled at once: before the guest runs on, which would not notice later
+   * changes of its code. Undefined where the range crosses views.
+   */
+  room(gpa: number, length: number): Uint8Array | undefined {
+    const [piece, ...others] = this.#pieces(gpa, length);
+    if (others.length > 0) return undefined;
+    this.#changed(gpa, length);
+    return piece?.bytes;
+  }
+
   /** Sets `length` bytes at `gpa` to the byte `value`. */
   fill(gpa: number, length: number, value: number): void {
     for (const piece of this.#pieces(gpa, length)) piece.bytes.fill(value);

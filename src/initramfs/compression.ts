@@ -1,10 +1,11 @@
 /** The compressions that the kernel knows for an initramfs (lib/decompress.c), in and out. */
 import { badInitrd } from './bad.js';
 import { bunzip2 } from './codecs/bzip2.js';
-import type { Decoded, Decoder } from './codecs/codec.js';
+import type { Decoder } from './codecs/codec.js';
 import { gunzip } from './codecs/gzip.js';
 import { unlz4 } from './codecs/lz4.js';
 import { unlzma } from './codecs/lzma.js';
+import { Output } from './codecs/output.js';
 import { unxz } from './codecs/xz.js';
 import { unzstd } from './codecs/zstd.js';
 
@@ -49,19 +50,29 @@ export function compressionAt(input: Uint8Array, start: number): Compression | u
   return FORMATS.find(({ magic }) => startsWith(input, start, magic))?.name;
 }
 
+/** A stream that was unpacked. */
+export interface Unpacked {
+  readonly format: Compression;
+  readonly data: Uint8Array;
+  /** Offset in the input behind the compressed stream. */
+  readonly end: number;
+}
+
 /**
  * Unpacks the compressed stream at `start`.
- * @param limit most bytes that it may unpack to
+ * @param room most bytes that it may unpack to, or where to put them: the data begins there then
  * @throws NodevmError `E_BAD_INITRD` when there is none, or when it is damaged or too large
  */
 export function decompressAt(
   input: Uint8Array,
   start: number,
-  limit: number,
-): Decoded & { readonly format: Compression } {
+  room: number | Uint8Array,
+): Unpacked {
   const format = FORMATS.find(({ magic }) => startsWith(input, start, magic));
   if (format !== undefined) {
-    return { format: format.name, ...format.decode(input, start, limit) };
+    const output = new Output(room);
+    const end = format.decode(input, start, output);
+    return { format: format.name, data: output.take(), end };
   }
   const found = FOREIGN.find(({ magic }) => startsWith(input, start, magic));
   const head = Buffer.from(input.subarray(start, start + 6)).toString('hex');

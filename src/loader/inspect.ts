@@ -9,7 +9,13 @@ import { describeFormat } from './kernel-format.js';
 import { findDoors } from './load-kernel.js';
 import { findMultiboot } from './multiboot.js';
 import { findMultiboot2 } from './multiboot2.js';
-import { packedPayload, parsePayload, payloadCompression, unpackPayload } from './payload.js';
+import {
+  packedPayload,
+  parsePayload,
+  payloadCompression,
+  unpackPayload,
+  type Relocations,
+} from './payload.js';
 import type { BootProtocol } from './protocol.js';
 import {
   LOADFLAGS,
@@ -198,12 +204,16 @@ function inspectPayload(kernel: LinuxKernel): PayloadReport {
       compression,
       packed,
       unpacked: unpacked.length,
-      relocations: relocations && Object.values(relocations).flat().length,
+      relocations: relocations && countOf(relocations),
       elf: reportElf(elf),
     };
   } catch (error) {
     return { compression, packed, problem: messageOf(error) };
   }
+}
+
+function countOf({ add64, subtract32, add32 }: Relocations): number {
+  return add64.length + subtract32.length + add32.length;
 }
 
 function inspectElf(file: Uint8Array): Partial<Inspection> {

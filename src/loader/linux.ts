@@ -10,14 +10,7 @@ import { buildE820 } from './e820.js';
 import { entryAddress } from './elf.js';
 import { linux32Entry, longModeEntry, type EntryState } from './entry-state.js';
 import { choosePlaces, wantsNoKaslr, type KaslrPlaces } from './kaslr.js';
-import {
-  layOut,
-  parsePayload,
-  release,
-  relocate,
-  unpackPayload,
-  type UnpackedKernel,
-} from './payload.js';
+import { layOut, parsePayload, relocate, unpackPayload } from './payload.js';
 import {
   checkKernelFits,
   placeRamdisk,
@@ -79,50 +72,97 @@ function loadPacked(kernel: LinuxKernel, options: LoadOptions, bits: 32 | 64): E
     : linux32Entry(memory, image.base, BOOT_PARAMS);
 }
 
-/** Does the decompressor's work: unpacks, chooses a place, relocates, and goes where it would jump to. */
+/** Does the decompressor's work, and goes where it would jump to. */
 function loadDirect(kernel: LinuxKernel, options: LoadOptions): EntryState {
   const { memory, cmdline } = options;
   const { header } = kernel;
   const ram = ramSizes(memory);
   const linked = { base: Number(header.pref_address), length: header.init_size };
   checkKernelFits(linked, ram.lowRam, 'init_size');
-  const unpacked = parsePayload(unpackPayload(kernel));
-  const image = layOut(unpacked.elf, header.init_size);
-  if (image.base !== linked.base) {
-    throw badKernel(
-      `p_paddr of the payload is ${hex(image.base)}, expected pref_address, ${hex(header.pref_address)}`,
-    );
-  }
-  const entryOffset = entryAddress(unpacked.elf) - image.base;
   writeCommandLine(memory, cmdline, header.cmdline_size);
   const ramdisk = placeRamdisk(options.initrds, ramdiskRoom(header, linked), ram);
-  const places = placeUnpacked(kernel, unpacked, ramdisk, options);
-  relocate(image, unpacked, places.virtual - image.base);
-  memory.write(places.physical, image.bytes);
-  memory.fill(places.physical + image.bytes.length, image.length - image.bytes.length, 0);
+  const { places, bits, entry } = unpackKernel(kernel, ramdisk, options);
   writeRamdisk(memory, options.initrds, ramdisk);
   const kaslr = places.isRandom ? LOADFLAGS.KASLR_FLAG : 0;
   writeBootParams(kernel, options, ramdisk, places.physical, header.loadflags | kaslr);
-  const entry = places.physical + entryOffset;
-  release(unpacked);
-  return unpacked.elf.bits === 64
+  return bits === 64
     ? longModeEntry(memory, entry, BOOT_PARAMS)
     : linux32Entry(memory, entry, BOOT_PARAMS);
 }
 
+/** What decides where a kernel can be. */
+interface KernelKind {
+  readonly bits: 32 | 64;
+  /** Whether it has relocations. */
+  readonly isMovable: boolean;
+}
+
+/** Where a kernel is to be. */
+interface KernelPlaces extends KaslrPlaces {
+  readonly isRandom: boolean;
+}
+
+/** A kernel proper in guest memory. */
+interface PlacedKernel {
+  readonly places: KernelPlaces;
+  readonly bits: 32 | 64;
+  /** Physical address of its entry point. */
+  readonly entry: number;
+}
+
+/**
+ * Unpacks the kernel where it is to run, and lays it out and relocates it there. Where it turns out not to be what its
+ * header promises, it goes to another place.
+ */
+function unpackKernel(
+  kernel: LinuxKernel,
+  ramdisk: Placement | undefined,
+  options: LoadOptions,
+): PlacedKernel {
+  const { memory } = options;
+  const { init_size, pref_address, xloadflags, relocatable_kernel } = kernel.header;
+  const placeFor = (kind: KernelKind): KernelPlaces =>
+    placeUnpacked(kernel.header, kind, ramdisk, options);
+  const promised: KernelKind = {
+    bits: (xloadflags & XLOADFLAGS.XLF_KERNEL_64) === 0 ? 32 : 64,
+    isMovable: relocatable_kernel !== 0,
+  };
+  const expected = placeFor(promised);
+  const room = memory.room(expected.physical, init_size);
+  const unpacked = parsePayload(unpackPayload(kernel, room));
+  const image = layOut(unpacked.elf, init_size);
+  if (image.base !== Number(pref_address)) {
+    throw badKernel(
+      `p_paddr of the payload is ${hex(image.base)}, expected pref_address, ${hex(pref_address)}`,
+    );
+  }
+  const { bits } = unpacked.elf;
+  const isMovable = unpacked.relocations !== undefined;
+  const isAsPromised = bits === promised.bits && isMovable === promised.isMovable;
+  const places = isAsPromised ? expected : placeFor({ bits, isMovable });
+  relocate(image, unpacked, places.virtual - image.base);
+  if (!isAsPromised || image.bytes.buffer !== room?.buffer) {
+    const bytes = image.bytes.slice();
+    room?.fill(0);
+    memory.write(places.physical, bytes);
+  }
+  memory.fill(places.physical + image.bytes.length, init_size - image.bytes.length, 0);
+  return { places, bits, entry: places.physical + entryAddress(unpacked.elf) - image.base };
+}
+
 /** Where an unpacked kernel goes: where it was linked to run, or anywhere if it can be moved. */
 function placeUnpacked(
-  { header }: LinuxKernel,
-  { elf, relocations }: UnpackedKernel,
+  header: SetupHeader,
+  { bits, isMovable }: KernelKind,
   ramdisk: Placement | undefined,
   { memory, cmdline, entropy }: LoadOptions,
-): KaslrPlaces & { readonly isRandom: boolean } {
+): KernelPlaces {
   const linked = Number(header.pref_address);
-  if (relocations === undefined || wantsNoKaslr(cmdline)) {
+  if (!isMovable || wantsNoKaslr(cmdline)) {
     return { physical: linked, virtual: linked, isRandom: false };
   }
   const places = choosePlaces({
-    bits: elf.bits,
+    bits,
     linked,
     alignment: header.kernel_alignment,
     length: header.init_size,

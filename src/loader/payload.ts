@@ -27,9 +27,10 @@ export function payloadCompression(kernel: LinuxKernel): Compression | undefined
 
 /**
  * Unpacks the payload.
- * @throws NodevmError `E_BAD_KERNEL` where it is missing, damaged, or larger than init_size
+ * @param room where to put it; default memory of its own
+ * @throws NodevmError `E_BAD_KERNEL` where it is missing, damaged, or larger than init_size or the room
  */
-export function unpackPayload(kernel: LinuxKernel): Uint8Array {
+export function unpackPayload(kernel: LinuxKernel, room?: Uint8Array): Uint8Array {
   const packed = packedPayload(kernel);
   const compression = payloadCompression(kernel);
   if (compression === undefined) {
@@ -38,21 +39,35 @@ export function unpackPayload(kernel: LinuxKernel): Uint8Array {
       `payload begins with ${head === '' ? 'nothing' : head}, expected gzip, bzip2, lzma, xz, lz4, zstd or ELF`,
     );
   }
-  // A copy: it is relocated in place, and released.
-  if (compression === 'none') return packed.slice();
+  const most = Math.min(kernel.header.init_size, MAX_UNPACKED, room?.length ?? Infinity);
+  if (compression === 'none') return copyOf(packed, most, room);
   const data = compression === 'gzip' ? packed : packed.subarray(0, -SIZE_LENGTH);
-  const most = Math.min(kernel.header.init_size, MAX_UNPACKED);
   const size = readNumber(packed, packed.length - SIZE_LENGTH, SIZE_LENGTH);
-  const unpacked = decompress(data, compression, Math.min(size, most));
+  const limit = Math.min(size, most);
+  const unpacked = decompress(data, compression, room?.subarray(0, limit) ?? limit);
   if (compression !== 'gzip' && size !== unpacked.length) {
     throw badKernel(`size behind the payload is ${size}, but it unpacks to ${unpacked.length}`);
   }
   return unpacked;
 }
 
-function decompress(data: Uint8Array, compression: Compression, limit: number): Uint8Array {
+/** A copy of a payload that is not packed: it is moved and relocated in place. */
+function copyOf(packed: Uint8Array, most: number, room: Uint8Array | undefined): Uint8Array {
+  if (room === undefined) return packed.slice();
+  if (packed.length > most) {
+    throw badKernel(`payload is ${packed.length} bytes, expected at most ${most}`);
+  }
+  room.set(packed);
+  return room.subarray(0, packed.length);
+}
+
+function decompress(
+  data: Uint8Array,
+  compression: Compression,
+  room: number | Uint8Array,
+): Uint8Array {
   try {
-    return decompressAt(data, 0, limit).data;
+    return decompressAt(data, 0, room).data;
   } catch (cause) {
     if (!(cause instanceof NodevmError)) throw cause;
     throw badKernel(`${compression} payload cannot be unpacked: ${cause.message}`, cause);
@@ -61,10 +76,10 @@ function decompress(data: Uint8Array, compression: Compression, limit: number): 
 
 /** Addresses in the kernel's own terms that are to be adjusted, by the width of what lies there. */
 export interface Relocations {
-  readonly add64: readonly number[];
+  readonly add64: Uint32Array;
   /** Values relative to something that does not move, such as per-CPU offsets. */
-  readonly subtract32: readonly number[];
-  readonly add32: readonly number[];
+  readonly subtract32: Uint32Array;
+  readonly add32: Uint32Array;
 }
 
 /** The kernel proper, ready to be laid out. */
@@ -88,30 +103,28 @@ export function parsePayload(unpacked: Uint8Array): UnpackedKernel {
  * inverse ones (up to Linux 6.14) and one for 64-bit values; a zero ends each.
  */
 function parseRelocations({ bytes, end, bits }: ElfFile): Relocations | undefined {
-  const lists: number[][] = [];
-  let list: number[] = [];
   if (bytes.length === end) return undefined;
   if ((bytes.length - end) % 4 !== 0) {
     throw badKernel(`relocations are ${bytes.length - end} bytes, expected a multiple of 4`);
   }
-  for (let at = bytes.length - 4; at >= end; at -= 4) {
-    const word = readNumber(bytes, at, 4);
-    if (word !== 0) {
-      list.push(word);
-      continue;
-    }
-    lists.push(list);
-    list = [];
+  const words = new Uint32Array(bytes.slice(end).buffer);
+  const lists: Uint32Array[] = [];
+  let rest = words.length;
+  for (let zero: number; rest > 0; rest = zero) {
+    zero = words.lastIndexOf(0, rest - 1);
+    if (zero < 0) break;
+    lists.push(words.subarray(zero + 1, rest));
   }
   const expected = bits === 32 ? [1] : [2, 3];
-  if (!expected.includes(lists.length) || list.length > 0) {
+  if (!expected.includes(lists.length) || rest > 0) {
     throw badKernel(
-      `relocations are ${lists.length} lists with ${list.length} words in front, expected ${expected.join(' or ')} lists`,
+      `relocations are ${lists.length} lists with ${rest} words in front, expected ${expected.join(' or ')} lists`,
     );
   }
-  const [add32 = [], second = [], third] = lists;
+  const none = new Uint32Array(0);
+  const [add32 = none, second = none, third] = lists;
   return third === undefined
-    ? { add32, subtract32: [], add64: second }
+    ? { add32, subtract32: none, add64: second }
     : { add32, subtract32: second, add64: third };
 }
 
@@ -156,22 +169,6 @@ export function layOut(elf: ElfFile, limit: number): KernelImage {
   return { bytes, base, length };
 }
 
-/** Bytes; smaller ones may share their buffer with others, and are not worth it. */
-const LEAST_RELEASED = 2 ** 20;
-
-/**
- * Gives the memory of an unpacked kernel back, tens of megabytes for which the next collection of garbage may be
- * far off. Its bytes are gone from then on.
- */
-export function release({ elf }: UnpackedKernel): void {
-  const { buffer } = elf.bytes;
-  if (!(buffer instanceof ArrayBuffer) || buffer.byteLength < LEAST_RELEASED) return;
-  const { port1, port2 } = new MessageChannel();
-  port1.postMessage(undefined, [buffer]);
-  port1.close();
-  port2.close();
-}
-
 /**
  * Adjusts an image in place by `delta` bytes of virtual address.
  * @throws NodevmError `E_BAD_KERNEL` for a relocation outside the image
@@ -201,6 +198,9 @@ export function relocate(
   }
   for (const address of relocations.add64) {
     const offset = place(address, 8);
-    view.setBigUint64(offset, view.getBigUint64(offset, true) + BigInt(delta), true);
+    const low = view.getUint32(offset, true) + delta;
+    view.setUint32(offset, low, true);
+    const carry = Math.floor(low / 2 ** 32);
+    if (carry !== 0) view.setUint32(offset + 4, view.getUint32(offset + 4, true) + carry, true);
   }
 }

@@ -1,6 +1,5 @@
 /** bzip2 (BZIP2: Format Specification, Joe Tsai): Huffman, move to front, Burrows-Wheeler, run lengths. */
-import type { Decoded } from './codec.js';
-import { Output } from './output.js';
+import type { Output } from './output.js';
 import { Reader } from './reader.js';
 
 const BLOCK_MAGIC = 0x3141_5926_5359;
@@ -18,19 +17,18 @@ const CRC_TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
 });
 
 /** Unpacks one stream; each block's CRC is verified. */
-export function bunzip2(input: Uint8Array, start: number, limit: number): Decoded {
+export function bunzip2(input: Uint8Array, start: number, output: Output): number {
   const reader = new Reader('bzip2', input, start + 2);
   const version = reader.u8();
   const level = reader.u8() - 0x30;
   if (version !== 0x68 || level < 1 || level > 9)
     throw reader.bad('its header is not BZh1 to BZh9');
   const bits = new BitReader(reader);
-  const output = new Output(limit);
   const order = new Uint32Array(level * LEVEL_UNIT);
   for (;;) {
     const magic = bits.read(24) * 2 ** 24 + bits.read(24);
     const sum = bits.read(16) * 2 ** 16 + bits.read(16);
-    if (magic === END_MAGIC) return { data: output.take(), end: reader.at };
+    if (magic === END_MAGIC) return reader.at;
     if (magic !== BLOCK_MAGIC)
       throw reader.bad('there is neither a block nor the end of the stream');
     unpackBlock(bits, order, output, sum);

@@ -1,9 +1,8 @@
 /** gzip, RFC 1952. */
 import { inflateRawSync, type Zlib } from 'node:zlib';
 import { badInitrd } from '../bad.js';
-import type { Decoded } from './codec.js';
 import { crc32 } from './crc32.js';
-import { tooLarge } from './output.js';
+import { tooLarge, type Output } from './output.js';
 import { Reader } from './reader.js';
 
 const DEFLATE = 8;
@@ -14,10 +13,10 @@ const FNAME = 1 << 3;
 const FCOMMENT = 1 << 4;
 
 /** Unpacks one member: as the kernel, which takes the next one for a segment of its own. */
-export function gunzip(input: Uint8Array, start: number, limit: number): Decoded {
+export function gunzip(input: Uint8Array, start: number, output: Output): number {
   const reader = new Reader('gzip', input, start);
   skipHeader(reader);
-  const { data, consumed } = inflate(input.subarray(reader.at), limit);
+  const { data, consumed } = inflate(input.subarray(reader.at), output.limit);
   reader.at += consumed;
   const sum = reader.u32();
   const size = reader.u32();
@@ -25,7 +24,8 @@ export function gunzip(input: Uint8Array, start: number, limit: number): Decoded
     throw reader.bad(`ISIZE is ${size}, expected the ${data.length} bytes that came out`);
   }
   if (sum !== crc32(data)) throw reader.bad('CRC32 is wrong: the data is damaged');
-  return { data, end: reader.at };
+  output.append(data);
+  return reader.at;
 }
 
 function skipHeader(reader: Reader): void {

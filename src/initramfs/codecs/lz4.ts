@@ -2,8 +2,7 @@
  * The "legacy frame" of LZ4 (LZ4 Frame Format Description), which is the one that the kernel reads:
  * magic, then blocks of a 32-bit length and LZ4 block data (LZ4 Block Format Description).
  */
-import type { Decoded } from './codec.js';
-import { Output, SHORT_RUN } from './output.js';
+import type { Output } from './output.js';
 import { Reader } from './reader.js';
 
 const LEGACY_MAGIC = 0x184c_2102;
@@ -15,9 +14,8 @@ const MIN_MATCH = 4;
 const LONG_RUN = 15;
 
 /** Unpacks a legacy frame, which ends where no possible block follows. */
-export function unlz4(input: Uint8Array, start: number, limit: number): Decoded {
+export function unlz4(input: Uint8Array, start: number, output: Output): number {
   const reader = new Reader('lz4', input, start + 4);
-  const output = new Output(limit);
   while (input.length - reader.at >= 4) {
     const length = reader.u32();
     if (length === LEGACY_MAGIC) continue;
@@ -25,65 +23,149 @@ export function unlz4(input: Uint8Array, start: number, limit: number): Decoded 
       reader.at -= 4;
       break;
     }
-    const block = reader.take(length);
-    unpackBlock(new Reader('lz4', block, 0), output);
+    const block = reader.at;
+    reader.take(length);
+    unpackBlock(input.subarray(0, reader.at), block, output);
   }
-  return { data: output.take(), end: reader.at };
+  return reader.at;
 }
 
-/** Unpacks one block, in local variables alone: most steps are of a few bytes. */
-function unpackBlock(block: Reader, output: Output): void {
-  const { input } = block;
-  const { length } = input;
-  const start = output.length;
-  const end = start + output.makeRoom(BLOCK_SIZE);
-  const { bytes } = output;
-  let at = 0;
-  let to = start;
-  for (;;) {
-    const token = input[at++];
-    if (token === undefined) throw block.truncated();
+/** Unpacks the block from `start` to the end of the input. */
+function unpackBlock(input: Uint8Array, start: number, output: Output): void {
+  const room = output.makeRoom(BLOCK_SIZE);
+  const block = new Block(input, start, output.bytes.subarray(output.length, output.length + room));
+  do takeStretch(block);
+  while (block.takeSequence());
+  if (block.to > room) {
+    output.reserve(block.to);
+    throw block.reader.bad('a block unpacks to more than 8 MiB');
+  }
+  output.length += block.to;
+}
+
+/** Bytes that {@link copyAhead} may read and write beyond what it copies, and those of an offset. */
+const MARGIN = 16;
+/** Bytes of input that {@link takeStretch} takes at once: V8 compiles early what is called often. */
+const STRETCH = 4096;
+
+/** A block of LZ4 data and how much of it has been unpacked. */
+class Block {
+  /** Bytes unpacked; more than there is room for in a block that is too large. */
+  to = 0;
+  readonly inputView: DataView;
+  readonly outputView: DataView;
+  readonly reader: Reader;
+
+  /** @param at offset of the next sequence in the input */
+  constructor(
+    readonly input: Uint8Array,
+    public at: number,
+    readonly output: Uint8Array,
+  ) {
+    this.inputView = viewOf(input);
+    this.outputView = viewOf(output);
+    this.reader = new Reader('lz4', input, at);
+  }
+
+  /**
+   * Takes one sequence with all checks.
+   * @returns whether the block goes on behind it: neither is its end reached nor its room exceeded
+   */
+  takeSequence(): boolean {
+    const { input, output, reader } = this;
+    reader.at = this.at;
+    const token = reader.u8();
+    const literals = reader.take(lengthOf(token >> 4, reader));
+    const from = this.to;
+    this.to += literals.length;
+    if (this.to > output.length) return false;
+    output.set(literals, from);
+    if (reader.at === input.length) return false;
+
+    const distance = reader.le(2);
+    if (distance === 0 || distance > this.to) {
+      throw reader.bad(`match offset is ${distance}, expected 1 to ${this.to}`);
+    }
+    const count = MIN_MATCH + lengthOf(token & 15, reader);
+    const match = this.to;
+    this.to += count;
+    if (this.to > output.length) return false;
+    // What was copied is a source as well: the piece doubles each time.
+    for (let done = 0; done < count;) {
+      const piece = Math.min(count - done, distance + done);
+      output.copyWithin(match + done, match - distance, match - distance + piece);
+      done += piece;
+    }
+    this.at = reader.at;
+    return true;
+  }
+}
+
+/**
+ * Takes what is common, most of a block, and stops where anything else or the end of input or room is near. It has no
+ * branches that are taken once in a while, since each of those would make V8 throw its code away.
+ */
+function takeStretch(block: Block): void {
+  const { input, inputView, output, outputView } = block;
+  const safeAt = input.length - MARGIN;
+  const safeTo = output.length - MARGIN;
+  const stop = Math.min(block.at + STRETCH, safeAt);
+  let { at, to } = block;
+  while (at < stop) {
+    const token = input[at] as number;
+    let next = at + 1;
     let literals = token >> 4;
     if (literals === LONG_RUN) {
-      const last = lastOfRun(input, at);
-      if (last === length) throw block.truncated();
-      literals += (last - at) * 255 + (input[last] as number);
-      at = last + 1;
+      const last = lastOfRun(input, next);
+      literals += (last - next) * 255 + (input[last] as number);
+      next = last + 1;
     }
-    if (literals > length - at) throw block.truncated();
-    if (literals > end - to) throw tooMuch(block, output, to + literals);
-    if (literals < SHORT_RUN) {
-      for (const stop = at + literals; at < stop;) bytes[to++] = input[at++] as number;
-    } else {
-      bytes.set(input.subarray(at, at + literals), to);
-      at += literals;
-      to += literals;
+    // Not a number where the input ended.
+    if (!(literals <= safeAt - next && literals <= safeTo - to)) break;
+    copyAhead(inputView, next, outputView, to, literals);
+    next += literals;
+    const match = to + literals;
+    const distance = inputView.getUint16(next, true);
+    next += 2;
+    let count = (token & 15) + MIN_MATCH;
+    if (count === LONG_RUN + MIN_MATCH) {
+      const last = lastOfRun(input, next);
+      count += (last - next) * 255 + (input[last] as number);
+      next = last + 1;
     }
-    if (at === length) break;
-
-    if (length - at < 2) throw block.truncated();
-    const distance = (input[at] as number) | ((input[at + 1] as number) << 8);
-    at += 2;
-    if (distance === 0 || distance > to - start) {
-      throw block.bad(`match offset is ${distance}, expected 1 to ${to - start}`);
-    }
-    let count = token & 15;
-    if (count === LONG_RUN) {
-      const last = lastOfRun(input, at);
-      if (last === length) throw block.truncated();
-      count += (last - at) * 255 + (input[last] as number);
-      at = last + 1;
-    }
-    count += MIN_MATCH;
-    if (count > end - to) throw tooMuch(block, output, to + count);
-    if (count < SHORT_RUN || count > distance) {
-      for (const stop = to + count; to < stop; to++) bytes[to] = bytes[to - distance] as number;
-    } else {
-      bytes.copyWithin(to, to - distance, to - distance + count);
-      to += count;
-    }
+    if (!(distance >= 4 && distance <= match && count <= safeTo - match)) break;
+    copyAhead(outputView, match - distance, outputView, match, count);
+    at = next;
+    to = match + count;
   }
-  output.length = to;
+  block.at = at;
+  block.to = to;
+}
+
+/**
+ * Copies `count` bytes and up to eight behind them, always some: a length of which little is known costs a loop
+ * of bytes more than that. Four at a time, so a source that begins four bytes before the destination is repeated.
+ */
+function copyAhead(source: DataView, from: number, target: DataView, to: number, count: number) {
+  let done = 0;
+  do {
+    target.setInt32(to + done, source.getInt32(from + done, true), true);
+    target.setInt32(to + done + 4, source.getInt32(from + done + 4, true), true);
+    done += 8;
+  } while (done < count);
+}
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+}
+
+/** The length that half a token tells, with the bytes that continue it. */
+function lengthOf(half: number, reader: Reader): number {
+  if (half < LONG_RUN) return half;
+  const { input, at } = reader;
+  const last = lastOfRun(input, at);
+  reader.at = last;
+  return half + (last - at) * 255 + reader.u8();
 }
 
 /** A length of 15 goes on in bytes, up to the first below 255: where that is, or the input's end. */
@@ -91,10 +173,4 @@ function lastOfRun(input: Uint8Array, at: number): number {
   let last = at;
   while (input[last] === 255) last++;
   return last;
-}
-
-/** The error for a block that goes on to `to`, beyond its room: the output's limit, or its own. */
-function tooMuch(block: Reader, output: Output, to: number): Error {
-  output.reserve(to - output.length);
-  return block.bad('a block unpacks to more than 8 MiB');
 }

@@ -2,8 +2,7 @@
  * LZMA (LZMA specification, Igor Pavlov): the decoder that .lzma files and, in chunks, LZMA2 use.
  * Names are the specification's.
  */
-import type { Decoded } from './codec.js';
-import { Output } from './output.js';
+import type { Output } from './output.js';
 import { Reader } from './reader.js';
 
 const NUM_STATES = 12;
@@ -283,9 +282,9 @@ export class LzmaDecoder {
 }
 
 /** Unpacks a .lzma file ("lzma file format": properties, dictionary size, unpacked size). */
-export function unlzma(input: Uint8Array, start: number, limit: number): Decoded {
+export function unlzma(input: Uint8Array, start: number, output: Output): number {
   const reader = new Reader('lzma', input, start);
-  const decoder = new LzmaDecoder(reader, new Output(limit));
+  const decoder = new LzmaDecoder(reader, output);
   decoder.setProperties(reader.u8(), 12);
   reader.u32(); // Dictionary size: all that was unpacked stays within reach.
   const low = reader.u32();
@@ -295,5 +294,5 @@ export function unlzma(input: Uint8Array, start: number, limit: number): Decoded
   decoder.startRange();
   const ended = !decoder.decode(unknown ? Infinity : high * 2 ** 32 + low);
   if (ended && !unknown) throw reader.bad('an end marker comes before the unpacked size');
-  return { data: decoder.output.take(), end: reader.at };
+  return reader.at;
 }

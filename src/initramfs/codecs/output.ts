@@ -14,9 +14,18 @@ export class Output {
   bytes: Uint8Array;
   length = 0;
 
-  /** @param limit bytes at which the data counts as too large */
-  constructor(private readonly limit: number) {
-    this.bytes = new Uint8Array(limit <= WHOLE_SIZE ? limit : FIRST_SIZE);
+  /** Bytes at which the data counts as too large. */
+  readonly limit: number;
+
+  /** @param room the limit, or the bytes to fill: it may be written everywhere in there */
+  constructor(room: number | Uint8Array) {
+    if (typeof room === 'number') {
+      this.limit = room;
+      this.bytes = new Uint8Array(room <= WHOLE_SIZE ? room : FIRST_SIZE);
+    } else {
+      this.limit = room.length;
+      this.bytes = room;
+    }
   }
 
   /**

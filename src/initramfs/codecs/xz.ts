@@ -1,9 +1,8 @@
 /** xz (The .xz File Format): one stream of blocks of LZMA2, with the filter for x86 code or without. */
 import { undoBcjX86 } from './bcj-x86.js';
-import type { Decoded } from './codec.js';
 import { crc32 } from './crc32.js';
 import { LzmaDecoder } from './lzma.js';
-import { Output } from './output.js';
+import type { Output } from './output.js';
 import { Reader } from './reader.js';
 
 const MAGIC_LENGTH = 6;
@@ -23,12 +22,11 @@ export function xzCheck(input: Uint8Array, start: number): number {
 }
 
 /** Unpacks one stream. Headers and CRC32 checks are verified; other checks are passed over. */
-export function unxz(input: Uint8Array, start: number, limit: number): Decoded {
+export function unxz(input: Uint8Array, start: number, output: Output): number {
   const reader = new Reader('xz', input, start + MAGIC_LENGTH);
   const flags = reader.take(2);
   verify(reader, flags, 'stream header');
   const check = xzCheck(input, start);
-  const output = new Output(limit);
   let blocks = 0;
   for (;;) {
     const headerStart = reader.at;
@@ -42,7 +40,7 @@ export function unxz(input: Uint8Array, start: number, limit: number): Decoded {
     blocks++;
   }
   skipFooter(reader);
-  return { data: output.take(), end: reader.at };
+  return reader.at;
 }
 
 /** Compares the CRC32 that comes next with that of `part`. */

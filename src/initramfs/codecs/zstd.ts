@@ -1,8 +1,7 @@
 /** Zstandard (RFC 8878): frames are delimited here, and unpacked by fzstd. */
 import { Decompress } from 'fzstd';
 import { NodevmError } from '../../errors.js';
-import type { Decoded } from './codec.js';
-import { Output } from './output.js';
+import type { Output } from './output.js';
 import { Reader } from './reader.js';
 
 const MAGIC_LENGTH = 4;
@@ -12,12 +11,11 @@ const RESERVED_BLOCK = 3;
 const MAX_WINDOW = 2 ** 27;
 
 /** Unpacks one frame. A content checksum is passed over. */
-export function unzstd(input: Uint8Array, start: number, limit: number): Decoded {
+export function unzstd(input: Uint8Array, start: number, output: Output): number {
   const reader = new Reader('zstd', input, start + MAGIC_LENGTH);
-  const hasChecksum = readFrameHeader(reader, limit);
+  const hasChecksum = readFrameHeader(reader, output.limit);
   skipBlocks(reader);
   if (hasChecksum) reader.take(4);
-  const output = new Output(limit);
   const decoder = new Decompress((part) => output.append(part));
   try {
     decoder.push(input.subarray(start, reader.at), true);
@@ -25,7 +23,7 @@ export function unzstd(input: Uint8Array, start: number, limit: number): Decoded
     if (cause instanceof NodevmError) throw cause; // the limit's
     throw reader.bad(cause instanceof Error ? cause.message : String(cause), cause);
   }
-  return { data: output.take(), end: reader.at };
+  return reader.at;
 }
 
 /** "3.1.1.1. Frame Header". @returns whether a checksum ends the frame */

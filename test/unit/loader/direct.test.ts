@@ -45,7 +45,8 @@ function relocatable(bits: 32 | 64, lists: (low: number) => readonly (readonly n
     segments: [{ paddr: LINKED, vaddr: map + BigInt(LINKED), data: text }],
   });
   const low = Number(BigInt.asUintN(32, map)) + LINKED;
-  return makePackedKernel(Buffer.concat([elf, makeRelocations(...lists(low))]));
+  const fields = bits === 32 ? { xloadflags: 0 } : {};
+  return makePackedKernel(Buffer.concat([elf, makeRelocations(...lists(low))]), fields);
 }
 
 const relocatable64 = relocatable(64, (low) => [[low + 0x300], [low + 0x200], [low + 0x100]]);
@@ -97,6 +98,21 @@ describe('the direct door', () => {
     const delta = memory.readU32(physical + 0x100) - 0x8100_1000;
     expect(memory.readU32(physical + 0x300)).toBe(0x8100_3000 + delta);
     expect(memory.readU32(physical + 0x200)).toBe(0x8100_2000);
+  });
+
+  it.each([
+    ['a relocatable one without relocations', makePackedKernel(makeElf())],
+    ['a 64-bit one of 32 bits', makePackedKernel(makeElf({ bits: 32 }))],
+  ])('finds a place that suits the kernel where the header promises another: %s', (_, kernel) => {
+    const entropy = seededEntropy(3n);
+    const { memory, protocol, entry } = load(kernel, { cmdline: '', entropy });
+    expect(protocol).toBe('direct');
+    expect(entry.registers.rip).toBe(BigInt(LINKED));
+    expect(memory.readU8(LINKED + 4095)).toBe(0x90);
+    const { base, length } = memory.ranges[0] ?? { base: 0, length: 0 };
+    const elsewhere = memory.find(Buffer.from('\x7fELF'), base, base + length);
+    expect(elsewhere).toBeUndefined();
+    expect(memory.find(Buffer.alloc(16, 0x90), LINKED + 4096, base + length)).toBeUndefined();
   });
 
   it('leaves the kernel where it was linked for nokaslr', () => {

@@ -47,6 +47,17 @@ describe('GuestMemory', () => {
     expect(memory.readU32(3 * KiB - 4)).toBe(0xbeef);
   });
 
+  it('lends its bytes where they are of one view, and drops the code there', () => {
+    const { memory, invalidated } = makeMemory(4 * KiB, 0, 2 * KiB);
+    const room = memory.room(KiB, KiB);
+    room?.fill(0x11);
+    expect(memory.readU32(KiB)).toBe(0x1111_1111);
+    expect(memory.readU8(KiB - 1)).toBe(0);
+    expect(invalidated).toContainEqual({ gpa: KiB, length: KiB });
+    expect(memory.room(KiB, KiB + 1)).toBeUndefined();
+    expect(refusal(() => memory.room(3 * KiB, KiB + 1))).toMatch(/^E_GUEST_ADDRESS/);
+  });
+
   it('finds bytes within bounds, in any of its views', () => {
     const { memory } = makeMemory(3 * KiB, 2 * KiB, KiB);
     const text = Buffer.from('here');
