@@ -12,6 +12,7 @@ Cpu::Cpu(GuestRam& guestRam, ClockSource source, ExitBlock& block)
       clock(source),
       blocks(std::make_unique<BlockCache>()),
       tlbs(guestRam.pageCount()) {
+  jitState.newestReturn = returnRingInUse().newest;
   reset();
 }
 
@@ -134,7 +135,18 @@ void Cpu::updateContext() {
     codeLimit_ = segment[kCs].limit;
     tlbs.forgetJumps();
   }
-  context = tlbs.generation(cpl == 3) << 8 | (cpl == 3 ? 0x80 : 0) | blockKey;
+  setContext(tlbs.generation(cpl == 3) << 8 | (cpl == 3 ? kUserContext : 0) | blockKey);
+}
+
+void Cpu::setContext(uint64_t value) {
+  if (value == context) return;
+  returnRingInUse().newest = jitState.newestReturn;
+  context = value;
+  ReturnRing& ring = returnRingInUse();
+  jitState.newestReturn = ring.newest;
+  if (ring.context == value) return;
+  ring.context = value;
+  ring.clear();
 }
 
 void Cpu::setRflags(uint64_t value) {

@@ -319,6 +319,9 @@ class Cpu : public GeneralRegisters, public HotState, public CpuState {
   std::unique_ptr<BlockCache> blocks;
   std::unique_ptr<Jit> jit;  // nullptr: everything is interpreted
   JitSlots jitSlots;
+  ReturnRing returnRings[2];  // for supervisor code, for user code
+  // That of the context in force.
+  ReturnRing& returnRingInUse() { return returnRings[(context & kUserContext) != 0]; }
   TlbSet tlbs;
   PagingMode paging;  // derived by updateMode()
   // An access that needs TypeScript: set together with Leave::kFault and no pending fault.
@@ -381,7 +384,9 @@ class Cpu : public GeneralRegisters, public HotState, public CpuState {
   [[nodiscard]] bool noteWatch(uint64_t linear, unsigned size, bool write);
   // Leaves the instruction so that the dispatcher repeats it alone, with time exact.
   bool needExact();
+  static constexpr uint64_t kUserContext = 0x80;
   void updateContext();
+  void setContext(uint64_t value);
 
   [[nodiscard]] InterruptSource interruptSource(uint8_t vector) const;
 

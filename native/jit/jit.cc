@@ -38,7 +38,6 @@ void Jit::dropAll() {
   table_.clear();
   sites_.clear();
   farLinks_.clear();
-  for (ReturnPoint& point : cpu_.jitState.returnPoints) point = {};
   paths_.clear();
   full_ = false;
   cpu_.jitState.jumpCache = cpu_.blocks->jumpCacheTable();
@@ -49,6 +48,10 @@ void Jit::dropAll() {
   Emitter emitter(buffer_, hot_.free);
   thunks_ = emitThunks(emitter, Layout(cpu_));
   hot_.free = emitter.here();
+  for (ReturnRing& ring : cpu_.returnRings) {
+    ring.leave = thunks_.exit;
+    ring.clear();
+  }
 }
 
 bool Jit::makeRoom(Area& area) {
@@ -226,8 +229,7 @@ void Jit::forget(Block& block) {
 }
 
 void Jit::forgetReturnsTo(const uint8_t* code) {
-  for (ReturnPoint& point : cpu_.jitState.returnPoints)
-    if (point.code == code) point = {};
+  for (ReturnRing& ring : cpu_.returnRings) ring.forget(code);
 }
 
 // As the dispatcher would find it, but without a page walk.
@@ -262,14 +264,13 @@ const uint8_t* Jit::lookUpLink(uint64_t rip, uint32_t number) {
 
 // Calls or returns of the interpreter's do not move the ring: the point may be further down.
 const uint8_t* Jit::lookUpReturn(uint64_t rip) {
-  JitState& state = cpu_.jitState;
-  unsigned number = state.returnTop / sizeof(ReturnPoint);
-  for (unsigned n = 0; n < JitState::kReturnPoints; ++n) {
-    const ReturnPoint& point = state.returnPoints[number];
-    number = (number + JitState::kReturnPoints - 1) % JitState::kReturnPoints;
-    if (point.rip != rip || point.context != cpu_.context) continue;
-    state.returnTop = static_cast<uint32_t>(number * sizeof(ReturnPoint));
-    return point.code;
+  ReturnRing& ring = cpu_.returnRingInUse();
+  const auto newest = static_cast<unsigned>(cpu_.jitState.newestReturn - ring.rips);
+  for (unsigned n = 0; n < ReturnRing::kPoints; ++n) {
+    const unsigned number = (newest - n) % ReturnRing::kPoints;
+    if (ring.rips[number] != rip) continue;
+    cpu_.jitState.newestReturn = ring.rips + (number - 1) % ReturnRing::kPoints;
+    return ring.code[number];
   }
   return lookUp(rip);
 }

@@ -37,30 +37,46 @@ constexpr FlagForm withSize(FlagForm byteForm, SizeCode size) {
   return static_cast<FlagForm>(static_cast<unsigned>(byteForm) + size);
 }
 
-// Where a return may lead: what the call that pushed its address knew.
-struct ReturnPoint {
-  static constexpr uint64_t kNoRip = uint64_t{1} << 63;  // not canonical
+// Where returns may lead: what the calls that pushed their addresses knew. All of it holds in one
+// context; there is a ring for user code and one for supervisor code, so that a system call keeps
+// both. Aligned so that an 8-bit addition to the address of an entry goes around.
+struct alignas(256) ReturnRing {
+  static constexpr unsigned kPoints = 32;
 
-  uint64_t rip = kNoRip;
+  void clear() {
+    for (unsigned n = 0; n < kPoints; ++n) clear(n);
+  }
+  void forget(const uint8_t* to) {
+    for (unsigned n = 0; n < kPoints; ++n)
+      if (code[n] == to) clear(n);
+  }
+  // A guest may return to any address: that of an empty entry is one at which translated code can
+  // be left as if it were there, canonical and the first of its page.
+  void clear(unsigned n) {
+    rips[n] = 0;
+    code[n] = leave;
+  }
+
+  uint64_t rips[kPoints] = {};
+  const uint8_t* code[kPoints] = {};  // expects pageRip to be set, and R9 to be the same
+  const uint8_t* leave = nullptr;     // code of empty entries
   uint64_t context = 0;
-  const uint8_t* code = nullptr;  // expects pageRip to be set
-  uint64_t unused = 0;
+  uint64_t* newest = rips;  // call's entry, while the other ring is in use
 };
+static_assert(sizeof(ReturnRing::rips) == 256);
 
 struct JitState {
   static constexpr unsigned kMostGroups = 8;
-  static constexpr unsigned kReturnPoints = 32;
 
   uint64_t pageRip = 0;  // RIP of the first byte of the page that the running block lies in
   uint64_t flagA = 0, flagB = 0;
   JumpCacheEntry* jumpCache = nullptr;  // BlockCache's
   uint64_t target = 0;                  // of a call, while its push is under way
   const uint8_t* targetCode = nullptr;
-  uint32_t returnTop = 0;  // offset in returnPoints of that of the newest call
+  uint64_t* newestReturn = nullptr;  // of the ring in use
   FlagForm flagForm = FlagForm::kWords;
   // Host address minus linear address, by access group of the running block; 0: look again.
   uint64_t addends[kMostGroups] = {};
-  ReturnPoint returnPoints[kReturnPoints];  // a ring
 };
 
 // Instructions on their way through the interpreter: copies, then one whose handler comes back.

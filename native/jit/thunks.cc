@@ -352,8 +352,7 @@ Layout::Layout(const Cpu& cpu)
       targetCode(distance(cpu, &cpu.jitState.targetCode)),
       addends(distance(cpu, &cpu.jitState.addends)),
       jumpCache(distance(cpu, &cpu.jitState.jumpCache)),
-      returnTop(distance(cpu, &cpu.jitState.returnTop)),
-      returnPoints(distance(cpu, &cpu.jitState.returnPoints)),
+      newestReturn(distance(cpu, &cpu.jitState.newestReturn)),
       phase(distance(cpu, cpu.activity.phaseByte())) {}
 
 HostMemory Layout::at(int32_t displacement) const {

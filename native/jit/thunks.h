@@ -20,8 +20,8 @@ struct Layout {
 
   int32_t rip, block, remaining, context, segmentBase, segmentTlb, simdBlocked, mxcsr, vector;
   int32_t cpl, eflagsRest, gsBase, kernelGsBase;
-  int32_t pageRip, flagA, flagB, flagForm, target, targetCode, addends, jumpCache, returnTop,
-      returnPoints, phase;
+  int32_t pageRip, flagA, flagB, flagForm, target, targetCode, addends, jumpCache, newestReturn,
+      phase;
 };
 
 // Which host register holds a guest register while translated code runs; kNone: it stays in memory.

@@ -10,6 +10,11 @@ namespace {
 constexpr uint8_t kGuestRsp = kHostOf[gpr::kRsp >> 3];
 constexpr unsigned kNotZero = 5;  // condition code
 
+// An entry of the ring of returns.
+constexpr HostMemory kReturnRip = {.base = host::kR10};
+constexpr HostMemory kReturnCode = {
+    .base = host::kR10, .displacement = offsetof(ReturnRing, code) - offsetof(ReturnRing, rips)};
+
 }  // namespace
 
 void Translator::branch(const Instruction& i, const Shape& shape) {
@@ -120,8 +125,8 @@ uint32_t Translator::checkFarLink(int64_t pageOffset) {
 }
 
 void Translator::followFarLink(uint32_t link, int64_t pageOffset) {
-  targetAt(pageOffset & ~static_cast<int64_t>(kPageOffset));
-  e_.store(8, layout_.at(layout_.pageRip), host::kR9);
+  const auto distance = static_cast<int32_t>(pageOffset & ~static_cast<int64_t>(kPageOffset));
+  e_.aluImmediate(Alu::kAdd, 8, layout_.at(layout_.pageRip), distance);
   jit_.farLink(link).jump = e_.jump();
 }
 
@@ -174,31 +179,21 @@ void Translator::pushReturn(const Instruction& i) {
   noteReturnPoint(i);
 }
 
-HostMemory Translator::returnPoint(size_t field) const {
-  const auto displacement = layout_.returnPoints + static_cast<int32_t>(field);
-  return {.base = kCpuRegister, .index = host::kR10, .displacement = displacement};
-}
-
-// R10: the offset of a return point. Makes that of the next or previous one the newest.
-void Translator::moveReturnTop(int32_t by) {
-  constexpr int32_t kRing = JitState::kReturnPoints * sizeof(ReturnPoint);
-  static_assert((kRing & (kRing - 1)) == 0);
-  e_.aluImmediate(Alu::kAdd, 4, host::kR10, by);
-  e_.aluImmediate(Alu::kAnd, 4, host::kR10, kRing - 1);
-  e_.store(4, layout_.at(layout_.returnTop), host::kR10);
+// R10: the newest call's entry of the ring. Makes the next or the previous one the newest.
+void Translator::turnReturnRing(int32_t entries) {
+  e_.aluImmediate(Alu::kAdd, 1, host::kR10, entries * static_cast<int32_t>(sizeof(uint64_t)));
+  e_.store(8, layout_.at(layout_.newestReturn), host::kR10);
 }
 
 // R11: the RIP that was pushed.
 void Translator::noteReturnPoint(const Instruction& i) {
   const int64_t pageOffset = static_cast<int64_t>(pageOffsetOf(i)) + i.length;
   if (!jit_.links() || !samePage(pageOffset)) return;
-  e_.move(4, host::kR10, layout_.at(layout_.returnTop));
-  moveReturnTop(sizeof(ReturnPoint));
-  e_.store(8, returnPoint(offsetof(ReturnPoint, rip)), host::kR11);
-  e_.move(8, host::kR11, layout_.at(layout_.context));
-  e_.store(8, returnPoint(offsetof(ReturnPoint, context)), host::kR11);
+  e_.move(8, host::kR10, layout_.at(layout_.newestReturn));
+  turnReturnRing(1);
+  e_.store(8, kReturnRip, host::kR11);
   const Emitter::Fixup code = e_.leaRelative(host::kR11);
-  e_.store(8, returnPoint(offsetof(ReturnPoint, code)), host::kR11);
+  e_.store(8, kReturnCode, host::kR11);
   exits_.push_back({code, pageOffset});
 }
 
@@ -229,15 +224,12 @@ void Translator::call(const Instruction& i, const Shape& shape) {
 
 // R9: the target. Its translation in R11.
 void Translator::probeReturnPoint() {
-  e_.move(4, host::kR10, layout_.at(layout_.returnTop));
-  e_.alu(Alu::kCmp, 8, host::kR9, returnPoint(offsetof(ReturnPoint, rip)));
+  e_.move(8, host::kR10, layout_.at(layout_.newestReturn));
+  e_.alu(Alu::kCmp, 8, host::kR9, kReturnRip);
   const Emitter::Fixup other = e_.jumpIf(kNotZero);
-  e_.move(8, host::kR11, layout_.at(layout_.context));
-  e_.alu(Alu::kCmp, 8, host::kR11, returnPoint(offsetof(ReturnPoint, context)));
-  const Emitter::Fixup stale = e_.jumpIf(kNotZero);
-  e_.move(8, host::kR11, returnPoint(offsetof(ReturnPoint, code)));
-  moveReturnTop(-static_cast<int32_t>(sizeof(ReturnPoint)));
-  lookUps_.push_back({.from = {other, stale},
+  e_.move(8, host::kR11, kReturnCode);
+  turnReturnRing(-1);
+  lookUps_.push_back({.from = {other},
                       .thunk = jit_.thunks().lookUpReturn,
                       .slot = slot_,
                       .resume = e_.here(),

@@ -252,8 +252,7 @@ class Translator {
   void probeJumpCache();
   void enterFoundPage();
   void pushReturn(const Instruction& i);
-  HostMemory returnPoint(size_t field) const;
-  void moveReturnTop(int32_t by);
+  void turnReturnRing(int32_t entries);
   void noteReturnPoint(const Instruction& i);
   void probeReturnPoint();
   void call(const Instruction& i, const Shape& shape);

@@ -47,6 +47,7 @@ main:
   call returns_to_another_frame
   call returns_to_patched_code
   call stacks
+  call to_zero
   finish
 
 # RBX: what to call, 60 times. EDX: the sum of EAX.
@@ -224,3 +225,34 @@ away:
   lea rsp, [rbp - 8]
   ret
 depth: .long 0
+
+# What nobody remembers must not look like a target.
+to_zero:
+  mov dword ptr [0], 0xe3ffc0ff                 # INC EAX; JMP RBX
+  mov ebx, offset 2f
+  mov ecx, 60
+  xor eax, eax
+  xor edx, edx
+1:
+  push 0
+  ret
+2:
+  mov ebx, offset 3f
+  jmp rdx
+3:
+  mov ebx, offset 2b
+  dec ecx
+  jnz 1b
+  check "returns and jumps to address 0", eax, 120
+  mov r12, 1 << 63
+  mov r13d, 60
+1:
+  arm 2f, 3f
+  push r12
+3:
+  ret
+2:
+  fault_result "returns to an address that is not canonical", V_GP, 0
+  dec r13d
+  jnz 1b
+  ret
