@@ -14,27 +14,21 @@ void Translator::setForm(FlagForm form) {
   form_ = form;
 }
 
-// Before the operation. b: nullptr for the immediate.
-void Translator::saveOperands(FlagForm form, unsigned size, const HostRm& a, const HostRm* b,
-                              int64_t immediate) {
+// Before an addition or subtraction of registers. b: nullptr for the immediate.
+void Translator::saveOperands(const Shape& shape, const HostRm& a, const HostRm* b) {
   const auto save = [&](const HostRm& operand, int32_t to) {
-    if (operand.isMemory) e_.move(size, host::kR11, operand);
+    if (operand.isMemory) e_.move(8, host::kR11, operand);
     e_.store(8, layout_.at(to), operand.isMemory ? host::kR11 : operand.reg);
   };
   save(a, layout_.flagA);
   if (b) {
     save(*b, layout_.flagB);
   } else {
-    e_.storeImmediate(8, layout_.at(layout_.flagB), static_cast<int32_t>(immediate));
+    e_.storeImmediate(8, layout_.at(layout_.flagB), static_cast<int32_t>(shape.immediate));
   }
-  setForm(form);
-}
-
-// After a logical operation.
-void Translator::saveResult(unsigned size, const HostRm& result) {
-  if (result.isMemory) e_.move(size, host::kR11, result);
-  e_.store(8, layout_.at(layout_.flagA), result.isMemory ? host::kR11 : result.reg);
-  setForm(withSize(FlagForm::kLogic, static_cast<SizeCode>(__builtin_ctz(size))));
+  const bool adds = shape.operation == Alu::kAdd;
+  setForm(withSize(adds ? FlagForm::kAdd : FlagForm::kSubtract,
+                   static_cast<SizeCode>(__builtin_ctz(shape.size))));
 }
 
 void Translator::savePacked() {
@@ -66,10 +60,18 @@ std::optional<Translator::PendingFlags> Translator::pendingAfter(const Instructi
                       .isTest = shape.isTest};
 }
 
+HostRm Translator::placeOfA(const PendingFlags& pending) const {
+  return pending.a == PendingFlags::kSaved ? HostRm(layout_.at(layout_.flagA)) : locate(pending.a);
+}
+
+HostRm Translator::placeOfB(const PendingFlags& pending) const {
+  return pending.b == PendingFlags::kSaved ? HostRm(layout_.at(layout_.flagB)) : locate(pending.b);
+}
+
 // The first operand, without changing the host's flags; R9 where it is no longer in its place.
 // Clobbers R10.
 HostRm Translator::firstOperand(const PendingFlags& pending) {
-  if (!pending.overwritten || pending.form == FlagForm::kLogic) return locate(pending.a);
+  if (!pending.overwritten || pending.form == FlagForm::kLogic) return placeOfA(pending);
   const uint8_t result = readable(pending.a, host::kR9);
   const bool adds = pending.form == FlagForm::kAdd;
   if (pending.b == gpr::kZero) {
@@ -77,7 +79,12 @@ HostRm Translator::firstOperand(const PendingFlags& pending) {
     e_.lea(host::kR9, {.base = result, .displacement = back});
     return host::kR9;
   }
-  const uint8_t second = readable(pending.b, host::kR10);
+  uint8_t second = host::kR10;
+  if (const HostRm place = placeOfB(pending); place.isMemory) {
+    e_.move(8, second, place);
+  } else {
+    second = place.reg;
+  }
   if (!adds) {
     e_.lea(host::kR9, {.base = result, .index = second});
     return host::kR9;
@@ -107,8 +114,8 @@ void Translator::storePending(const PendingFlags& pending) {
     }
     store(layout_.flagA, host::kR9, host::kR9);
   } else {
-    store(layout_.flagA, firstOperand(pending), host::kR9);
-    if (pending.form == FlagForm::kLogic) return;
+    if (pending.a != PendingFlags::kSaved) store(layout_.flagA, firstOperand(pending), host::kR9);
+    if (pending.form == FlagForm::kLogic || pending.b == PendingFlags::kSaved) return;
     if (pending.b != gpr::kZero) return store(layout_.flagB, locate(pending.b), host::kR10);
     e_.storeImmediate(8, layout_.at(layout_.flagB), pending.immediate);
   }
@@ -139,7 +146,8 @@ void Translator::repeatOperation(const PendingFlags& pending) {
   const HostRm a = firstOperand(pending);
   const bool logic = pending.form == FlagForm::kLogic;
   if (logic && !pending.isTest) {
-    const uint8_t result = readable(pending.a, host::kR9);
+    if (a.isMemory) e_.move(8, host::kR9, a);
+    const uint8_t result = a.isMemory ? host::kR9 : a.reg;
     return e_.test(size, result, result);
   }
   if (a.isMemory || a.reg != host::kR9) e_.move(8, host::kR9, a);
@@ -147,7 +155,7 @@ void Translator::repeatOperation(const PendingFlags& pending) {
   if (pending.b == gpr::kZero) {
     e_.aluImmediate(operation, size, host::kR9, pending.immediate);
   } else {
-    e_.alu(operation, size, host::kR9, locate(pending.b));
+    e_.alu(operation, size, host::kR9, placeOfB(pending));
   }
 }
 

@@ -52,24 +52,55 @@ void Translator::alu(const Instruction& i, const Shape& shape) {
     hostFlags_ = true;
     return;
   }
+  if (keepsLoaded(shape)) {
+    pending_ = aluOfMemory(i, shape, to, source);
+    hostFlags_ = true;
+    return;
+  }
+  if (wanted().inMemory) saveOperands(shape, to, source);
+  combine(shape, to, toMemory, source);
+  hostFlags_ = true;
+}
+
+// What is loaded is kept where flags are. R11 is the scratch.
+Translator::PendingFlags Translator::aluOfMemory(const Instruction& i, const Shape& shape,
+                                                 const HostRm& to, const HostRm* from) {
+  const bool toMemory = shape.toRm;
   const bool subtracts = shape.operation == Alu::kSub || shape.operation == Alu::kCmp;
   const bool logic = !subtracts && shape.operation != Alu::kAdd;
-  const auto size = static_cast<SizeCode>(__builtin_ctz(shape.size));
-  if (wanted().inMemory && !logic)
-    saveOperands(withSize(subtracts ? FlagForm::kSubtract : FlagForm::kAdd, size), shape.size, to,
-                 source, shape.immediate);
-  if (shape.isTest && wanted().inMemory) {
-    // The result is what has to be kept: AND into a scratch register.
-    e_.move(shape.memory ? shape.size : 8, host::kR11, to);
-    Shape and_ = shape;
-    and_.isTest = false;
-    combine(and_, host::kR11, false, source);
-    saveResult(shape.size, host::kR11);
+  PendingFlags pending{.form = logic       ? FlagForm::kLogic
+                               : subtracts ? FlagForm::kSubtract
+                                           : FlagForm::kAdd,
+                       .size = static_cast<SizeCode>(__builtin_ctz(shape.size)),
+                       .a = toMemory ? PendingFlags::kSaved : i.reg,
+                       .b = toMemory && from && !logic ? i.reg : gpr::kZero,
+                       .immediate = static_cast<int32_t>(shape.immediate)};
+  const auto keep = [&](int32_t place) { e_.store(8, layout_.at(place), host::kR11); };
+  if (logic) {
+    if (shape.isTest) {
+      Shape result = shape;
+      result.isTest = false;
+      e_.move(shape.size, host::kR11, to);
+      combine(result, host::kR11, false, from);
+    } else {
+      combine(shape, to, toMemory, from);
+      if (toMemory) e_.move(shape.size, host::kR11, to);
+    }
+    if (toMemory) keep(layout_.flagA);
+  } else if (toMemory) {
+    e_.move(shape.size, host::kR11, to);
+    keep(layout_.flagA);
+    combine(shape, shape.operation == Alu::kCmp ? HostRm(host::kR11) : to,
+            shape.operation != Alu::kCmp, from);
   } else {
-    combine(shape, to, toMemory, source);
-    if (logic && wanted().inMemory) saveResult(shape.size, to);
+    const HostRm loaded(host::kR11);
+    e_.move(shape.size, host::kR11, *from);
+    keep(layout_.flagB);
+    combine(shape, to, false, to.isMemory ? from : &loaded);
+    pending.b = PendingFlags::kSaved;
+    pending.overwritten = shape.operation != Alu::kCmp;
   }
-  hostFlags_ = true;
+  return pending;
 }
 
 // The operation itself. from: nullptr for the immediate.

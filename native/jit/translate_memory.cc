@@ -137,8 +137,8 @@ Emitter::Fixup Translator::probe(uint8_t segment, unsigned size, bool write) {
 
 void Translator::detour(Detour::Kind kind, Emitter::Fixup from) {
   // A block's last instruction has nothing to come back to.
-  const bool last = slot_ + 1u == part().end;
-  detours_.push_back({.kind = last ? Detour::Kind::kInterpretRest : kind,
+  const bool stays = slot_ + 1u == part().end || keepsLoaded(shapes_[slot_]);
+  detours_.push_back({.kind = stays ? Detour::Kind::kInterpretRest : kind,
                       .from = from,
                       .slot = slot_,
                       .vectorsDirty = vectorsDirty_,

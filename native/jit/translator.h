@@ -55,18 +55,20 @@ class Translator {
         false;  // an instruction that reads the host's, with nothing between that spoils them
     bool any() const { return inMemory || onHost; }
   };
-  // The last operation that set the flags, as long as its operands, registers and an immediate,
-  // can be had again: nothing is stored before somebody has to know.
+  // The last operation that set the flags, as long as its operands can be had again: registers, an
+  // immediate, what was loaded from memory. Nothing else is stored before somebody has to know.
   struct PendingFlags {
+    static constexpr uint8_t kSaved = gpr::kBlockRip;  // in flagA or flagB
+
     FlagForm form;  // of bytes
     SizeCode size;
-    uint8_t a, b;  // general registers; b: kZero for the immediate
-    int32_t immediate;
-    bool overwritten;  // a holds the result
-    bool isTest;
+    uint8_t a, b;  // general registers, kSaved; b: kZero for the immediate
+    int32_t immediate = 0;
+    bool overwritten = false;  // a holds the result
+    bool isTest = false;
 
     // Of general registers, by number.
-    uint32_t sources() const { return 1u << (a >> 3) | 1u << (b >> 3); }
+    uint32_t sources() const { return (1u << (a >> 3) | 1u << (b >> 3)) & 0xffff; }
   };
   // An access whose group has no page in common.
   struct LonelyAccess {
@@ -185,15 +187,20 @@ class Translator {
 
   // translate_flags.cc
   const Liveness& wanted() const { return live_[slot_]; }
+  // Its flags can be had again from what it loads, kept in flagA or flagB. The interpreter does not
+  // keep that: where it executes such an instruction, the rest of the block as well.
+  bool keepsLoaded(const Shape& shape) const {
+    return shape.way == Way::kAlu && shape.memory && !shape.readsFlags && wanted().inMemory;
+  }
   void storeForm(FlagForm form) {
     e_.storeImmediate(1, layout_.at(layout_.flagForm), static_cast<int32_t>(form));
   }
   void setForm(FlagForm form);
-  void saveOperands(FlagForm form, unsigned size, const HostRm& a, const HostRm* b,
-                    int64_t immediate);
-  void saveResult(unsigned size, const HostRm& result);
+  void saveOperands(const Shape& shape, const HostRm& a, const HostRm* b);
   void savePacked();
   std::optional<PendingFlags> pendingAfter(const Instruction& i, const Shape& shape) const;
+  HostRm placeOfA(const PendingFlags& pending) const;
+  HostRm placeOfB(const PendingFlags& pending) const;
   HostRm firstOperand(const PendingFlags& pending);
   void storePending(const PendingFlags& pending);
   void savePending(const PendingFlags& pending) {
@@ -207,6 +214,8 @@ class Translator {
 
   // translate_integer.cc
   void alu(const Instruction& i, const Shape& shape);
+  PendingFlags aluOfMemory(const Instruction& i, const Shape& shape, const HostRm& to,
+                           const HostRm* from);
   void combine(const Shape& shape, HostRm to, bool toGuestMemory, const HostRm* from);
   void renamed(const Instruction& i, const Shape& shape);
   void divide(const Instruction& i, const Shape& shape);
