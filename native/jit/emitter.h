@@ -162,6 +162,17 @@ class Emitter {
     bind(relative(), static_cast<const uint8_t*>(place));
   }
 
+  // Elsewhere, without moving there.
+  void write(const uint8_t* place, const void* bytes, size_t count) {
+    std::memcpy(buffer_.writable(place), bytes, count);
+  }
+  // push imm, 64 bits
+  void pushImmediate(int32_t value) {
+    const bool small = value == static_cast<int8_t>(value);
+    byte(small ? 0x6a : 0x68);
+    immediate(value, small ? 1 : 4);
+  }
+
   // --- branches
   Fixup jump() {
     byte(0xe9);
@@ -172,7 +183,12 @@ class Emitter {
     byte(0x80 | condition);
     return relative();
   }
-  // Not further than 128 bytes.
+  // Two bytes, to a place behind that they reach.
+  bool reachesShort(const uint8_t* target) const { return here() + 2 - target <= 128; }
+  void shortJump(const uint8_t* target) {
+    byte(0xeb);
+    byte(static_cast<uint8_t>(target - (here() + 1)));
+  }
   void shortJumpIf(unsigned condition, const uint8_t* target) {
     byte(0x70 | condition);
     byte(static_cast<uint8_t>(target - (here() + 1)));

@@ -35,7 +35,13 @@ void stop(Cpu& cpu, const Block& block) {
   return continueAt(cpu);
 }
 
-void stopNumbered(Cpu& cpu, const uint32_t* number) { return stop(cpu, cpu.jit->table()[*number]); }
+const Block& blockNumbered(const Cpu& cpu, const uint8_t* place) {
+  uint32_t number = 0;
+  std::memcpy(&number, place, sizeof number);
+  return cpu.jit->table()[number];
+}
+
+void stopNumbered(Cpu& cpu, const uint8_t* number) { return stop(cpu, blockNumbered(cpu, number)); }
 
 // The visits left are negative until beginPath() has been told.
 void stopCounted(Cpu& cpu, const uint8_t* counting) {
@@ -51,51 +57,53 @@ void stopCounted(Cpu& cpu, const uint8_t* counting) {
   return endBlock(cpu);
 }
 
-void enterBlock(Cpu& cpu, const Block* block) {
-  cpu.block = block;
-  cpu.gpr[gpr::kBlockRip / 8] = cpu.jitState.pageRip + (block->gpa & kPageOffset);
+const Block& enterBlock(Cpu& cpu, const uint8_t* number) {
+  const Block& block = blockNumbered(cpu, number);
+  cpu.block = &block;
+  cpu.gpr[gpr::kBlockRip / 8] = cpu.jitState.pageRip + (block.gpa & kPageOffset);
+  return block;
 }
 
-void interpretRest(Cpu& cpu, const Block* block, uint32_t slot) {
-  enterBlock(cpu, block);
+void interpretRest(Cpu& cpu, const uint8_t* number, const Request* request) {
+  const Block& block = enterBlock(cpu, number);
+  const unsigned slot = request->slot;
   settleFlags(cpu);
-  ++cpu.jit->profile.rows[block->code[slot].row].ended;
-  cpu.activity.set(Phase::kEnded, block->code[slot].row);
-  const Handler handler = slot == 0 ? block->first : block->code[slot].handler;
-  return handler(cpu, block->code + slot);
+  ++cpu.jit->profile.rows[block.code[slot].row].ended;
+  cpu.activity.set(Phase::kEnded, block.code[slot].row);
+  const Handler handler = slot == 0 ? block.first : block.code[slot].handler;
+  return handler(cpu, block.code + slot);
 }
 
-void note(JitProfile& profile, const Block& block, uint32_t range) {
-  const unsigned first = SlotRange::first(range);
-  for (unsigned n = 0; n < SlotRange::count(range); ++n) {
-    JitProfile::Counts& counts = profile.rows[block.code[first + n].row];
-    ++((range & SlotRange::kMissed) != 0 ? counts.missed : counts.untranslated);
+void note(JitProfile& profile, const Block& block, const Request& request) {
+  for (unsigned n = 0; n < request.count(); ++n) {
+    JitProfile::Counts& counts = profile.rows[block.code[request.slot + n].row];
+    ++((request.bits & Request::kMissed) != 0 ? counts.missed : counts.untranslated);
   }
 }
 
 // What the last copied instruction goes on to.
 void returnFromSlots(Cpu& cpu, const Instruction*) { cpu.leave = Leave::kNext; }
 
-// False: the block is left, cpu.leave says why.
-bool interpretSlots(Cpu& cpu, const Block* block, uint32_t range) {
-  enterBlock(cpu, block);
-  if (range & SlotRange::kTouchesFlags) settleFlags(cpu);
-  const unsigned first = SlotRange::first(range), count = SlotRange::count(range);
-  note(cpu.jit->profile, *block, range);
-  const bool missed = (range & SlotRange::kMissed) != 0;
-  cpu.activity.set(missed ? Phase::kMissed : Phase::kUntranslated, block->code[first].row);
+// Where to go on; nullptr: the block is left, cpu.leave says why.
+const uint8_t* interpretSlots(Cpu& cpu, const uint8_t* number, const Request* request) {
+  const Block& block = enterBlock(cpu, number);
+  if (request->bits & Request::kTouchesFlags) settleFlags(cpu);
+  const unsigned first = request->slot, count = request->count();
+  note(cpu.jit->profile, block, *request);
+  const bool missed = (request->bits & Request::kMissed) != 0;
+  cpu.activity.set(missed ? Phase::kMissed : Phase::kUntranslated, block.code[first].row);
   Instruction* slots = cpu.jitSlots.slots;
   // The one after, too: should the block die, leaveDeadBlock asks it where the guest is.
-  std::memcpy(slots, block->code + first, (count + 1) * sizeof(Instruction));
-  if (first == 0) slots[0].handler = block->first;
+  std::memcpy(slots, block.code + first, (count + 1) * sizeof(Instruction));
+  if (first == 0) slots[0].handler = block.first;
   slots[count].handler = returnFromSlots;
   slots[0].handler(cpu, slots);
   if (cpu.leave == Leave::kNext) {
     cpu.activity.set(Phase::kTranslated);
-    return true;
+    return reinterpret_cast<const uint8_t*>(request) + request->resume;
   }
   settleFlags(cpu);
-  return false;
+  return nullptr;
 }
 
 const uint8_t* lookUp(Cpu& cpu, uint64_t rip) {
@@ -232,34 +240,45 @@ const uint8_t* emitUnlinked(Emitter& e, const Layout& layout, const Thunks& thun
   return start;
 }
 
-const uint8_t* emitInterpretRest(Emitter& e) {
+const uint8_t* emitInterpret(Emitter& e, const Thunks& thunks) {
+  constexpr unsigned kZero = 4, kNotZero = 5;
+  constexpr uint8_t kRequest = host::kRbx;  // where C++ leaves it alone
+  static_assert(sizeof(Request) == 6);
+  const auto testRequest = [&](uint8_t request, uint8_t bits) {
+    const HostMemory place{.base = request, .displacement = offsetof(Request, bits)};
+    e.instruction({.byte = 0xf6}, 1, 0, place);
+    e.immediate(bits, 1);
+  };
   const uint8_t* start = e.here();
-  saveGuest(e);
-  e.move(8, host::kRsi, host::kR10);
-  e.move(4, host::kRdx, host::kR11);
-  tailCall(e, addressOf(interpretRest));
-  return start;
-}
-
-const uint8_t* emitInterpretSlots(Emitter& e) {
-  const uint8_t* start = e.here();
+  e.pop(host::kR10);
+  e.pop(host::kR11);
+  e.lea(host::kR11, {.base = host::kR11, .index = host::kR11, .scale = 1});
+  e.lea(host::kR11, {.base = host::kR10, .index = host::kR11, .scale = 1, .displacement = 4});
   saveGuest(e);
   e.lea(host::kRdi, {.base = kCpuRegister, .displacement = -kCpuBias});
   e.move(8, host::kRsi, host::kR10);
-  e.move(4, host::kRdx, host::kR11);
+  e.move(8, host::kRdx, host::kR11);
+  testRequest(host::kR11, Request::kRest);
+  const Emitter::Fixup rest = e.jumpIf(kNotZero);
+  e.move(8, kRequest, host::kR11);
   e.moveImmediate(host::kRax, addressOf(interpretSlots));
-  e.aluImmediate(Alu::kSub, 8, host::kRsp, 8);
   e.call(host::kRax);
-  e.aluImmediate(Alu::kAdd, 8, host::kRsp, 8);
-  e.test(1, host::kRax, host::kRax);
-  constexpr unsigned kNotZero = 5;
-  const Emitter::Fixup completed = e.jumpIf(kNotZero);
-  e.aluImmediate(Alu::kAdd, 8, host::kRsp, 8);  // the return address
+  e.move(8, host::kR11, host::kRax);
+  e.test(8, host::kR11, host::kR11);
+  const Emitter::Fixup left = e.jumpIf(kZero);
+  e.move(8, host::kR10, kRequest);
+  loadGuest(e);
+  testRequest(host::kR10, Request::kRestoreFlags);
+  const Emitter::Fixup restore = e.jumpIf(kNotZero);
+  e.jump(host::kR11);
+  e.bind(restore);
+  e.callTo(thunks.restoreFlags);
+  e.jump(host::kR11);
+  e.bind(left);
   leaveFrame(e);
   e.ret();
-  e.bind(completed);
-  loadGuest(e);
-  e.ret();
+  e.bind(rest);
+  tailCall(e, addressOf(interpretRest));
   return start;
 }
 
@@ -389,12 +408,11 @@ Thunks emitThunks(Emitter& e, const Layout& layout) {
   thunks.sliceEnds = emitSliceEnds(e, layout, thunks.exit);
   thunks.stop = emitStop(e, addressOf(stopNumbered));
   thunks.stopCounted = emitStop(e, addressOf(stopCounted));
-  thunks.interpretRest = emitInterpretRest(e);
-  thunks.interpretSlots = emitInterpretSlots(e);
   thunks.lookUp = emitLookUp(e, addressOf(lookUp));
   thunks.lookUpLink = emitLookUp(e, addressOf(lookUpLink));
   thunks.lookUpReturn = emitLookUp(e, addressOf(lookUpReturn));
   thunks.restoreFlags = emitRestoreFlags(e, layout);
+  thunks.interpret = emitInterpret(e, thunks);
   thunks.firstUnlinked = emitUnlinked(e, layout, thunks);
   e.align(16);
   return thunks;

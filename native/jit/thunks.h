@@ -7,6 +7,7 @@
 
 #include "decoder/instruction.h"
 #include "jit/emitter.h"
+#include "jit/state.h"
 #include "mmu/tlb.h"
 
 namespace nodevm {
@@ -39,16 +40,21 @@ constexpr HostMemory registerInMemory(uint8_t slot) {
   return {.base = kCpuRegister, .displacement = slot - kCpuBias};
 }
 
-// A request to the interpreter: instructions of the block, by slot.
-struct SlotRange {
-  static constexpr uint32_t kTouchesFlags = 1u << 31;
-  static constexpr uint32_t kMissed = 1u << 30;  // translated, but its memory is not at hand
-  static constexpr uint32_t pack(unsigned first, unsigned count, bool touchesFlags) {
-    return first | count << 16 | (touchesFlags ? kTouchesFlags : 0);
-  }
-  static unsigned first(uint32_t packed) { return packed & 0xffff; }
-  static unsigned count(uint32_t packed) { return packed >> 16 & 0xff; }
+// A request to the interpreter.
+struct [[gnu::packed]] Request {
+  static constexpr uint8_t kCount = 0x0f;         // how many instructions
+  static constexpr uint8_t kTouchesFlags = 0x10;  // one of them does
+  static constexpr uint8_t kMissed = 0x20;        // translated, but its memory is not at hand
+  static constexpr uint8_t kRestoreFlags = 0x40;  // resume with them on the host
+  static constexpr uint8_t kRest = 0x80;          // of the block, no return
+
+  int32_t resume = 0;  // from this struct
+  uint8_t slot = 0;    // of the block, the first instruction
+  uint8_t bits = 0;
+
+  unsigned count() const { return bits & kCount; }
 };
+static_assert(JitSlots::kMost <= Request::kCount);
 
 // A block that has more instructions than are left: how many, and where on its page it is.
 struct ShortSlice {
@@ -85,11 +91,10 @@ struct Thunks {
   // Called from a BlockHead, does not come back: the block has been charged and cannot be run, or
   // it has been visited often enough to become the beginning of a path.
   const uint8_t *stop = nullptr, *stopCounted = nullptr;
-  // Jumped to with a block in R10 and a slot in R11: the rest of the block is interpreted.
-  const uint8_t* interpretRest = nullptr;
-  // Called with a block in R10 and a SlotRange in R11: comes back when the instructions completed.
-  // Keeps nothing but guest registers.
-  const uint8_t* interpretSlots = nullptr;
+  // Called where the block's number follows, and an array of requests; the number of one of them
+  // has been pushed. Goes on where that one says when the instructions completed. Keeps nothing but
+  // guest registers.
+  const uint8_t* interpret = nullptr;
   // Called with a RIP in R9, which stays: leaves its translation in R11, and NZ, or 0 and Z. At the
   // end of a block only: keeps nothing else but guest registers. lookUpLink takes the number of a
   // FarLink in R10.

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <cassert>
 
-#include "jit/flags.h"
-
 namespace nodevm {
 
 namespace {
@@ -272,124 +270,6 @@ void Translator::translate(const Instruction& i, const Shape& shape) {
     default:
       branch(i, shape);
       break;
-  }
-}
-
-// A run of instructions without translation; an address computation stays with its user.
-unsigned Translator::interpretRun(unsigned slot) {
-  unsigned end = slot;
-  bool touchesFlags = false;
-  while (shapes_[end].way == Way::kInterpret && end - slot < JitSlots::kMost) {
-    touchesFlags |= shapes_[end].touchesFlags();
-    ++end;
-  }
-  const bool splits = instruction(end - 1).length == 0;
-  if (splits && end - slot > 1 && shapes_[end].way == Way::kInterpret) --end;
-  giveBack(part_);
-  e_.moveImmediate(host::kR10, reinterpret_cast<uint64_t>(&block()));
-  e_.moveImmediate(host::kR11, SlotRange::pack(slot - part().first, end - slot, touchesFlags));
-  e_.callTo(jit_.thunks().interpretSlots);
-  takeAgain(part_, end);
-  hostFlags_ = false;
-  flagsInMemory_ = true;
-  if (touchesFlags) form_ = FlagForm::kWords;
-  return end;
-}
-
-// The interpreter is to know exactly how many instructions have been retired.
-void Translator::giveBack(unsigned part) {
-  const auto behind = static_cast<int32_t>(parts_[part].behind);
-  if (behind != 0) e_.aluImmediate(Alu::kAdd, 8, layout_.at(layout_.remaining), behind);
-}
-
-// The next instruction is that of slot `next`.
-void Translator::takeAgain(unsigned part, unsigned next) {
-  const auto behind = static_cast<int32_t>(parts_[part].behind);
-  if (behind == 0) return;
-  e_.aluImmediate(Alu::kSub, 8, layout_.at(layout_.remaining), behind);
-  sliceEnds_.push_back({e_.jumpIf(kSign), next, part});
-}
-
-void Translator::emitDetours() {
-  std::vector<Emitter::Fixup> slotCalls, restJumps;
-  const auto common = [&](std::vector<Emitter::Fixup>& fixups, const uint8_t* thunk) {
-    if (fixups.empty()) return;
-    for (const Emitter::Fixup fixup : fixups) e_.bind(fixup);
-    e_.moveImmediate(host::kR10, reinterpret_cast<uint64_t>(&block()));
-    e_.jumpTo(thunk);
-    fixups.clear();
-  };
-  size_t next = 0;
-  for (part_ = 0; part_ < parts_.size(); ++part_) {
-    for (; next < detours_.size() && detours_[next].slot < part().end; ++next)
-      emitDetour(detours_[next], slotCalls, restJumps);
-    for (const LookUp& lookUp : lookUps_) {
-      if (lookUp.slot < part().first || lookUp.slot >= part().end) continue;
-      emitLookUp(lookUp);
-      e_.moveImmediate(host::kR11, lookUp.slot - part().first);
-      restJumps.push_back(e_.jump());
-    }
-    common(slotCalls, jit_.thunks().interpretSlots);
-    common(restJumps, jit_.thunks().interpretRest);
-  }
-}
-
-void Translator::emitDetour(const Detour& detour, std::vector<Emitter::Fixup>& slotCalls,
-                            std::vector<Emitter::Fixup>& restJumps) {
-  e_.bind(detour.from);
-  if (detour.access) lonelyAccess(*detour.access);
-  if (detour.flags) savePending(*detour.flags);
-  storeVectors(detour.vectorsDirty);
-  if (detour.vectorsDirty) releaseUpper();
-  giveBack(part_);
-  const unsigned slot = detour.slot - part().first;
-  if (detour.kind == Detour::Kind::kInterpretRest) {
-    e_.moveImmediate(host::kR11, slot);
-    restJumps.push_back(e_.jump());
-    return;
-  }
-  forgetGroups(detour);
-  e_.moveImmediate(host::kR11, SlotRange::pack(slot, 1, detour.touchesFlags) | SlotRange::kMissed);
-  slotCalls.push_back(e_.call());
-  takeAgain(part_, detour.slot + 1);
-  if (detour.restoreFlags) e_.callTo(jit_.thunks().restoreFlags);
-  loadVectors(detour.vectorsLoaded);
-  e_.jumpTo(detour.resume);
-}
-
-void Translator::emitLeaves() {
-  for (const Leave& end : sliceEnds_) {
-    e_.bind(end.from);
-    part_ = end.part;
-    const Instruction& next = instruction(end.slot);
-    const unsigned unused = block().count - next.ordinal + part().behind;
-    e_.moveImmediate(host::kR11, ShortSlice::pack(unused, pageOffsetOf(next)));
-    e_.jumpTo(jit_.thunks().sliceEnds);
-  }
-}
-
-void Translator::emitSideExits() {
-  for (const SideExit& exit : sideExits_) {
-    e_.bind(exit.from);
-    part_ = exit.part;
-    slot_ = exit.slot;
-    if (exit.flags) {
-      savePending(*exit.flags);
-    } else if (!exit.flagsInMemory) {
-      emitPackFlags(e_, layout_);
-      storeForm(FlagForm::kPacked);
-    }
-    storeVectors(exit.vectorsDirty);
-    if (exit.vectorsLoaded) releaseUpper();
-    giveBack(part_);
-    goTo(exit.pageOffset);
-  }
-}
-
-void Translator::emitExits() {
-  const uint64_t page = parts_[0].block->gpa & kPageMask;
-  for (const Exit& exit : exits_) {
-    jit_.link(*parts_[0].block, exit.from, page + static_cast<uint64_t>(exit.pageOffset));
   }
 }
 

@@ -81,15 +81,22 @@ class Translator {
   };
   // A way out of the straight line, emitted behind it.
   struct Detour {
-    enum class Kind : uint8_t { kInterpretSlot, kInterpretRest };
+    enum class Kind : uint8_t { kUntranslated, kInterpretSlot, kInterpretRest };
     Kind kind;
     Emitter::Fixup from;
-    unsigned slot;
+    unsigned slot, count = 1;  // of instructions, only of a kind that is untranslated more
     const uint8_t* resume = nullptr;
     bool touchesFlags = false, restoreFlags = false;
     uint16_t vectorsDirty = 0, vectorsLoaded = 0;  // to store before, to load again behind
     std::optional<LonelyAccess> access;            // to be tried first
     std::optional<PendingFlags> flags;             // to be saved before
+  };
+  // Those of a part that have been emitted.
+  struct Requests {
+    const uint8_t* call = nullptr;     // of Thunks::interpret
+    const uint8_t* nearest = nullptr;  // leads there as well
+    const uint8_t* next = nullptr;     // place of the next
+    unsigned made = 0;
   };
   // A branch whose target has to be looked up, emitted behind the straight line.
   struct LookUp {
@@ -144,12 +151,15 @@ class Translator {
   bool worthwhile() const;
   unsigned emitSlot(unsigned slot);
   void translate(const Instruction& i, const Shape& shape);
+
+  // translate_detours.cc
   unsigned interpretRun(unsigned slot);
   void giveBack(unsigned part);
   void takeAgain(unsigned part, unsigned next);
   void emitDetours();
-  void emitDetour(const Detour& detour, std::vector<Emitter::Fixup>& slotCalls,
-                  std::vector<Emitter::Fixup>& restJumps);
+  void emitDetour(const Detour& detour);
+  void request(Request request, const uint8_t* resume = nullptr);
+  uint8_t slotInBlock(unsigned slot) const { return static_cast<uint8_t>(slot - part().first); }
   void emitLeaves();
   void emitSideExits();
   void emitExits();
@@ -294,6 +304,7 @@ class Translator {
   const uint8_t* start_ = nullptr;  // of a path, charged
   std::optional<Again> again_;
   std::vector<Detour> detours_;
+  Requests requests_;
   std::vector<LookUp> lookUps_;
   std::vector<SideExit> sideExits_;
   std::vector<Leave> sliceEnds_;  // the interpreter has used up the slice

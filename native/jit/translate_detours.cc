@@ -1,0 +1,155 @@
+// What leaves the straight line: instructions that the interpreter executes, and ways out of a
+// path.
+
+#include <algorithm>
+
+#include "jit/flags.h"
+#include "jit/translator.h"
+
+namespace nodevm {
+
+namespace {
+
+constexpr unsigned kSign = 8;  // condition code S
+
+}  // namespace
+
+// A run of instructions without translation; an address computation stays with its user.
+unsigned Translator::interpretRun(unsigned slot) {
+  unsigned end = slot;
+  bool touchesFlags = false;
+  while (shapes_[end].way == Way::kInterpret && end - slot < JitSlots::kMost) {
+    touchesFlags |= shapes_[end].touchesFlags();
+    ++end;
+  }
+  const bool splits = instruction(end - 1).length == 0;
+  if (splits && end - slot > 1 && shapes_[end].way == Way::kInterpret) --end;
+  const Emitter::Fixup from = e_.jump();
+  detours_.push_back({.kind = Detour::Kind::kUntranslated,
+                      .from = from,
+                      .slot = slot,
+                      .count = end - slot,
+                      .resume = e_.here(),
+                      .touchesFlags = touchesFlags,
+                      .access = std::nullopt,
+                      .flags = std::nullopt});
+  hostFlags_ = false;
+  flagsInMemory_ = true;
+  if (touchesFlags) form_ = FlagForm::kWords;
+  return end;
+}
+
+// The interpreter is to know exactly how many instructions have been retired.
+void Translator::giveBack(unsigned part) {
+  const auto behind = static_cast<int32_t>(parts_[part].behind);
+  if (behind != 0) e_.aluImmediate(Alu::kAdd, 8, layout_.at(layout_.remaining), behind);
+}
+
+// The next instruction is that of slot `next`.
+void Translator::takeAgain(unsigned part, unsigned next) {
+  const auto behind = static_cast<int32_t>(parts_[part].behind);
+  if (behind == 0) return;
+  e_.aluImmediate(Alu::kSub, 8, layout_.at(layout_.remaining), behind);
+  sliceEnds_.push_back({e_.jumpIf(kSign), next, part});
+}
+
+// Of each part its requests to the interpreter, then the ways to them.
+void Translator::emitDetours() {
+  for (part_ = 0; part_ < parts_.size(); ++part_) {
+    const auto ofPart = [&](const auto& way) {
+      return way.slot >= part().first && way.slot < part().end;
+    };
+    const auto count = std::count_if(detours_.begin(), detours_.end(), ofPart) +
+                       std::count_if(lookUps_.begin(), lookUps_.end(), ofPart);
+    if (count == 0) continue;
+    requests_.call = requests_.nearest = e_.here();
+    e_.callTo(jit_.thunks().interpret);
+    e_.dword(block().number);
+    requests_.next = e_.here();
+    requests_.made = 0;
+    e_.moveTo(requests_.next + static_cast<size_t>(count) * sizeof(Request));
+    for (const Detour& detour : detours_)
+      if (ofPart(detour)) emitDetour(detour);
+    for (const LookUp& lookUp : lookUps_) {
+      if (!ofPart(lookUp)) continue;
+      emitLookUp(lookUp);
+      request({.slot = slotInBlock(lookUp.slot), .bits = Request::kRest});
+    }
+  }
+}
+
+// The interpreter goes on at `resume`; nullptr: behind this.
+void Translator::request(Request request, const uint8_t* resume) {
+  e_.pushImmediate(static_cast<int32_t>(requests_.made++));
+  if (e_.reachesShort(requests_.nearest)) {
+    e_.shortJump(requests_.nearest);
+  } else {
+    requests_.nearest = e_.here();
+    e_.jumpTo(requests_.call);
+  }
+  request.resume = static_cast<int32_t>((resume ? resume : e_.here()) - requests_.next);
+  e_.write(requests_.next, &request, sizeof request);
+  requests_.next += sizeof request;
+}
+
+void Translator::emitDetour(const Detour& detour) {
+  e_.bind(detour.from);
+  if (detour.access) lonelyAccess(*detour.access);
+  if (detour.flags) savePending(*detour.flags);
+  storeVectors(detour.vectorsDirty);
+  if (detour.vectorsDirty) releaseUpper();
+  giveBack(part_);
+  const uint8_t slot = slotInBlock(detour.slot);
+  if (detour.kind == Detour::Kind::kInterpretRest)
+    return request({.slot = slot, .bits = Request::kRest});
+  forgetGroups(detour);
+  auto bits = static_cast<uint8_t>(detour.count);
+  if (detour.touchesFlags) bits |= Request::kTouchesFlags;
+  if (detour.kind == Detour::Kind::kInterpretSlot) bits |= Request::kMissed;
+  const bool chargesAgain = part().behind != 0;
+  if (detour.restoreFlags && !chargesAgain) bits |= Request::kRestoreFlags;
+  if (!chargesAgain && detour.vectorsLoaded == 0)
+    return request({.slot = slot, .bits = bits}, detour.resume);
+  request({.slot = slot, .bits = bits});
+  takeAgain(part_, detour.slot + detour.count);
+  if (detour.restoreFlags && chargesAgain) e_.callTo(jit_.thunks().restoreFlags);
+  loadVectors(detour.vectorsLoaded);
+  e_.jumpTo(detour.resume);
+}
+
+void Translator::emitLeaves() {
+  for (const Leave& end : sliceEnds_) {
+    e_.bind(end.from);
+    part_ = end.part;
+    const Instruction& next = instruction(end.slot);
+    const unsigned unused = block().count - next.ordinal + part().behind;
+    e_.moveImmediate(host::kR11, ShortSlice::pack(unused, pageOffsetOf(next)));
+    e_.jumpTo(jit_.thunks().sliceEnds);
+  }
+}
+
+void Translator::emitSideExits() {
+  for (const SideExit& exit : sideExits_) {
+    e_.bind(exit.from);
+    part_ = exit.part;
+    slot_ = exit.slot;
+    if (exit.flags) {
+      savePending(*exit.flags);
+    } else if (!exit.flagsInMemory) {
+      emitPackFlags(e_, layout_);
+      storeForm(FlagForm::kPacked);
+    }
+    storeVectors(exit.vectorsDirty);
+    if (exit.vectorsLoaded) releaseUpper();
+    giveBack(part_);
+    goTo(exit.pageOffset);
+  }
+}
+
+void Translator::emitExits() {
+  const uint64_t page = parts_[0].block->gpa & kPageMask;
+  for (const Exit& exit : exits_)
+    jit_.link(*parts_[0].block, exit.from, page + static_cast<uint64_t>(exit.pageOffset));
+}
+
+}  // namespace nodevm
