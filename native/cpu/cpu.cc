@@ -123,6 +123,8 @@ void Cpu::updateRights() {
   Tlb* const checked = &tlbs.of(kChecked);
   for (unsigned n = 0; n < kSegmentCount; ++n)
     segmentTlb[n] = !slow && (is64 || needsNoCheck(*this, segment[n], n == kCs)) ? direct : checked;
+  flatTlb = slow ? checked : direct;
+  stackWindow = flatTlb->window;
 }
 
 // Everything that a jump cache hit stands for: the decoding mode, fetch rights and the TLB's
@@ -167,15 +169,20 @@ void Cpu::flushTlb(bool includingGlobal) {
   } else {
     tlbs.flushLocal();
   }
+  updateRights();
   updateContext();
 }
 
 void Cpu::flushPage(uint64_t linear) {
   tlbs.flushPage(linear);
+  updateRights();
   updateContext();
 }
 
-void Cpu::forbidFastStores(uint64_t gpa) { tlbs.forbidWrites(ram.pageIndex(gpa), ram.page(gpa)); }
+void Cpu::forbidFastStores(uint64_t gpa) {
+  tlbs.forbidWrites(ram.pageIndex(gpa), ram.page(gpa));
+  updateRights();
+}
 
 void Cpu::setA20(bool open) {
   constexpr uint64_t kA20 = 1 << 20;

@@ -125,7 +125,8 @@ class Cpu : public GeneralRegisters, public HotState, public CpuState {
   void updateMode();
   // The part of it that a change of CPL between 64-bit code segments changes: SYSCALL, SYSRET.
   void updatePrivilege();
-  // The part of it that EFLAGS.AC at CPL 0 changes: STAC, CLAC.
+  // The part of it that EFLAGS.AC at CPL 0 changes: STAC, CLAC. Follows each loss of TLB entries,
+  // too, which may have closed the stack window.
   void updateRights();
   // The part that upperInUse changes.
   void updateSimdBlocked();

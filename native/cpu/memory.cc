@@ -80,6 +80,7 @@ void Cpu::fillTlb(Rights rights, uint64_t linear, const Translation& translation
   entry.executeTag = allowed(false, true) ? page : TlbEntry::kInvalid;
   tlbs.fill(rights, linear, entry, translation.global, translation.pageShift,
             entry.writeTag == page ? ram.pageIndex(translation.gpa) : TlbSet::kNotWritable);
+  stackWindow = flatTlb->window;
 }
 
 bool Cpu::translate(uint64_t linear, Rights rights, bool write, bool execute, uint64_t& gpa) {

@@ -77,8 +77,9 @@ class Planner {
             bool written) {
     const int64_t low = displacement + moved_[registers.base >> 3], high = low + size;
     const auto same = std::find_if(open_.begin(), open_.end(), [&](const Group& group) {
-      return group.registers == registers &&
-             std::max(group.high, high) - std::min(group.low, low) <= kMostSpan;
+      const int64_t first = std::min(group.low, low), end = std::max(group.high, high);
+      if (!(group.registers == registers) || end - first > kMostSpan) return false;
+      return registers.base != gpr::kBlockRip || onOnePage(first, end - 1);
     });
     if (same == open_.end()) {
       open_.push_back({registers, low, high, written, {{&plan, moved_[registers.base >> 3]}}});
@@ -88,6 +89,11 @@ class Planner {
     same->high = std::max(same->high, high);
     same->written |= written;
     same->members.push_back({&plan, 0});
+  }
+
+  // Displacements from RIP are taken from the start of a page.
+  static bool onOnePage(int64_t first, int64_t last) {
+    return ((first ^ last) & static_cast<int64_t>(kPageMask)) == 0;
   }
 
   // What the instruction does to registers: groups end where theirs are written, but for constants

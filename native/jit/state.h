@@ -5,11 +5,11 @@
 #include <cstdint>
 
 #include "decoder/instruction.h"
+#include "mmu/tlb.h"
 
 namespace nodevm {
 
 struct JumpCacheEntry;
-struct Tlb;
 
 // How the six arithmetic flags are held. Translated code saves the operands of the last operation
 // that set them, which is cheaper than the flags, and repeats the operation where somebody asks.
@@ -70,13 +70,13 @@ struct JitState {
 
   uint64_t pageRip = 0;  // RIP of the first byte of the page that the running block lies in
   uint64_t flagA = 0, flagB = 0;
-  JumpCacheEntry* jumpCache = nullptr;  // BlockCache's
-  uint64_t target = 0;                  // of a call, while its push is under way
-  const uint8_t* targetCode = nullptr;
   uint64_t* newestReturn = nullptr;  // of the ring in use
   FlagForm flagForm = FlagForm::kWords;
   // Host address minus linear address, by access group of the running block; 0: look again.
   uint64_t addends[kMostGroups] = {};
+  JumpCacheEntry* jumpCache = nullptr;  // BlockCache's
+  uint64_t target = 0;                  // of a call, while its push is under way
+  const uint8_t* targetCode = nullptr;
 };
 
 // Instructions on their way through the interpreter: copies, then one whose handler comes back.
@@ -86,14 +86,17 @@ struct JitSlots {
 };
 
 // What translated code names most often. It follows the general registers in Cpu, so that
-// displacements of 8 bits reach it.
+// displacements of 8 bits reach its beginning.
 struct HotState {
   int64_t remaining = 0;  // instructions left in the slice; blocks are charged on entry
   uint64_t context = 0;   // key of the jump cache: mode bits, user/supervisor, TLB generation
+  // What segmentTlb is for all segments in 64-bit mode, and its window.
+  Tlb* flatTlb = nullptr;
+  StackWindow stackWindow;
+  JitState jitState;
   // The TLB through which each segment is accessed: that of the current rights, or the empty one
   // that sends every access to the slow path, where limits, type and alignment are checked.
   Tlb* segmentTlb[kSegmentCount] = {};
-  JitState jitState;
 };
 
 }  // namespace nodevm

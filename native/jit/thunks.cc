@@ -9,6 +9,7 @@
 #include "interpreter/dispatch.h"
 #include "jit/flags.h"
 #include "jit/jit.h"
+#include "jit/tlb_probe.h"
 
 namespace nodevm {
 
@@ -355,7 +356,8 @@ Layout::Layout(const Cpu& cpu)
       remaining(distance(cpu, &cpu.remaining)),
       context(distance(cpu, &cpu.context)),
       segmentBase(distance(cpu, &cpu.segmentBase)),
-      segmentTlb(distance(cpu, &cpu.segmentTlb)),
+      flatTlb(distance(cpu, &cpu.flatTlb)),
+      stackWindow(distance(cpu, &cpu.stackWindow)),
       simdBlocked(distance(cpu, &cpu.simdBlocked)),
       mxcsr(distance(cpu, &cpu.mxcsr)),
       vector(distance(cpu, &cpu.vector)),
@@ -363,6 +365,8 @@ Layout::Layout(const Cpu& cpu)
       eflagsRest(distance(cpu, &cpu.eflagsRest)),
       gsBase(distance(cpu, &cpu.segment[kGs].base)),
       kernelGsBase(distance(cpu, &cpu.msr.kernelGsBase)),
+      windowInTlb(static_cast<int32_t>(reinterpret_cast<const uint8_t*>(&cpu.flatTlb->window) -
+                                       reinterpret_cast<const uint8_t*>(cpu.flatTlb))),
       pageRip(distance(cpu, &cpu.jitState.pageRip)),
       flagA(distance(cpu, &cpu.jitState.flagA)),
       flagB(distance(cpu, &cpu.jitState.flagB)),
@@ -414,6 +418,7 @@ Thunks emitThunks(Emitter& e, const Layout& layout) {
   thunks.restoreFlags = emitRestoreFlags(e, layout);
   thunks.interpret = emitInterpret(e, thunks);
   thunks.firstUnlinked = emitUnlinked(e, layout, thunks);
+  emitProbeThunks(e, layout, thunks);
   e.align(16);
   return thunks;
 }

@@ -19,8 +19,10 @@ struct Layout {
   explicit Layout(const Cpu& cpu);
   HostMemory at(int32_t displacement) const;
 
-  int32_t rip, block, remaining, context, segmentBase, segmentTlb, simdBlocked, mxcsr, vector;
+  int32_t rip, block, remaining, context, segmentBase, flatTlb, stackWindow, simdBlocked, mxcsr,
+      vector;
   int32_t cpl, eflagsRest, gsBase, kernelGsBase;
+  int32_t windowInTlb;  // from the TLB
   int32_t pageRip, flagA, flagB, flagForm, target, targetCode, addends, jumpCache, newestReturn,
       phase;
 };
@@ -32,7 +34,7 @@ inline constexpr std::array<uint8_t, 16> kHostOf = {
     host::kRsi, host::kRdi, host::kR8,   host::kNone, host::kNone, host::kNone,
     host::kR12, host::kR13, host::kNone, host::kNone};
 inline constexpr uint8_t kCpuRegister = host::kR14;
-// How far into the Cpu it points: displacements of 8 bits reach from R9 to the last of HotState.
+// How far into the Cpu it points: displacements of 8 bits reach from R9 far into HotState.
 inline constexpr int32_t kCpuBias = gpr::kR9 + 128;
 
 // A register, or a pseudo slot, by its offset in Cpu::gpr.
@@ -101,6 +103,12 @@ struct Thunks {
   const uint8_t *lookUp = nullptr, *lookUpLink = nullptr, *lookUpReturn = nullptr;
   // Called: sets the host's arithmetic flags to the guest's. Clobbers R9, R10 and XMM.
   const uint8_t* restoreFlags = nullptr;
+  // Called with a linear address in R9, which stays: leaves its addend in R10, and Z, or NZ where
+  // the TLB does not know it. For reads and writes of 1 << n bytes.
+  static constexpr unsigned kProbeSizes = 6;
+  std::array<const uint8_t*, kProbeSizes> probeRead{}, probeWrite{};
+  // The same for an access to the stack of as many bytes as R11 says, which opens the window there.
+  const uint8_t *probeStackRead = nullptr, *probeStackWrite = nullptr;
 
   static constexpr unsigned kUnlinkedBytes = 8;
   const uint8_t* firstUnlinked = nullptr;

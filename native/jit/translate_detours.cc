@@ -94,7 +94,7 @@ void Translator::request(Request request, const uint8_t* resume) {
 
 void Translator::emitDetour(const Detour& detour) {
   e_.bind(detour.from);
-  if (detour.access) lonelyAccess(*detour.access);
+  if (detour.access) slowAccess(*detour.access);
   if (detour.flags) savePending(*detour.flags);
   storeVectors(detour.vectorsDirty);
   if (detour.vectorsDirty) releaseUpper();

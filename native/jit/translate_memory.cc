@@ -1,6 +1,7 @@
 // Memory operands: the TLB probe of Cpu::load() and Cpu::writableHost() in line, everything else by
 // the interpreter, which executes the whole instruction.
 
+#include "jit/tlb_probe.h"
 #include "jit/translator.h"
 
 namespace nodevm {
@@ -8,9 +9,6 @@ namespace nodevm {
 namespace {
 
 constexpr unsigned kZero = 4, kNotZero = 5;  // condition codes
-constexpr unsigned kShiftRight = 5;
-constexpr unsigned kEntryShift = 5;  // log2 sizeof(TlbEntry)
-static_assert(sizeof(TlbEntry) == 1 << kEntryShift);
 
 }  // namespace
 
@@ -50,89 +48,123 @@ void Translator::address(const AddressRegisters& registers, int32_t displacement
 }
 
 HostMemory Translator::access(const Instruction& i, const Shape& shape) {
-  const AddressRegisters registers{i.base, i.index, i.scale};
-  const AccessPlan& plan = plans_.operands[slot_];
-  if (plan.grouped())
-    return groupedAccess(registers, i.displacement, shape.memorySize, shape.memoryWritten, plan);
-  address(registers, i.displacement, host::kR9);
-  if (i.segment >= kFs)
-    e_.alu(Alu::kAdd, 8, host::kR9, layout_.at(layout_.segmentBase + 8 * i.segment));
-  detour(Detour::Kind::kInterpretSlot, probe(i.segment, shape.memorySize, shape.memoryWritten));
+  const GuestBytes bytes{
+      {i.base, i.index, i.scale}, i.displacement, shape.memorySize, shape.memoryWritten};
+  if (i.segment < kFs) return access(bytes, plans_.operands[slot_]);
+  hostFlags_ = false;
+  address(bytes.registers, bytes.displacement, host::kR9);
+  e_.alu(Alu::kAdd, 8, host::kR9, layout_.at(layout_.segmentBase + 8 * i.segment));
+  detour(Detour::Kind::kInterpretSlot, probeAt({.base = host::kR9}, bytes.size, bytes.write));
   return {.base = host::kR9, .index = host::kR10};
 }
 
 // Eight bytes on the stack.
 HostMemory Translator::stackAccess(uint8_t base, int32_t displacement, bool write) {
-  const AccessPlan& plan = plans_.stack[slot_];
-  if (plan.grouped()) return groupedAccess({.base = base}, displacement, 8, write, plan);
-  address({.base = base}, displacement, host::kR9);
-  detour(Detour::Kind::kInterpretSlot, probe(kSs, 8, write));
-  return {.base = host::kR9, .index = host::kR10};
+  return access({{.base = base}, displacement, 8, write}, plans_.stack[slot_]);
 }
 
-// The group's first access looks into the TLB for all of them; those that follow only ask whether
+// A group's first access looks into the TLB for all of them; those that follow only ask whether
 // that went well.
-HostMemory Translator::groupedAccess(const AddressRegisters& registers, int32_t displacement,
-                                     unsigned size, bool write, const AccessPlan& plan) {
-  Emitter::Fixup alone = nullptr;
-  if (plan.first) {
-    address(registers, plan.low, host::kR9);
-    alone = probe(kDs, plan.span, plan.written);
-    e_.store(8, addendOf(plan), host::kR10);
-  } else {
-    hostFlags_ = false;
+HostMemory Translator::access(const GuestBytes& bytes, const AccessPlan& plan) {
+  hostFlags_ = false;
+  SlowAccess slow{.bytes = bytes, .plan = plan.grouped() ? &plan : nullptr};
+  if (plan.grouped() && !plan.first) {
     e_.move(8, host::kR10, addendOf(plan));
     e_.test(8, host::kR10, host::kR10);
-    alone = e_.jumpIf(kZero);
+    detour(Detour::Kind::kInterpretSlot, e_.jumpIf(kZero));
+  } else {
+    GuestBytes all = bytes;
+    if (plan.first) all = {bytes.registers, plan.low, plan.span, plan.written};
+    detour(Detour::Kind::kInterpretSlot, probe(all));
+    if (isStack(all)) slow.window = SlowAccess::Window{all, e_.here()};
+    if (plan.first && isRipRelative(all)) e_.alu(Alu::kAdd, 8, host::kR10, pageRip());
+    if (plan.first) e_.store(8, addendOf(plan), host::kR10);
   }
-  detour(Detour::Kind::kInterpretSlot, alone);
-  detours_.back().access = LonelyAccess{registers, displacement, size, write, &plan, e_.here()};
+  slow.resume = e_.here();
+  if (slow.plan || slow.window) detours_.back().access = slow;
+  return operandOf(bytes, plan.grouped());
+}
+
+// R10: the addend, that of a group behind RIP counted from the block's page. R9: as probe() has it.
+HostMemory Translator::operandOf(const GuestBytes& bytes, bool grouped) {
   HostMemory operand;
-  if (registers.index == gpr::kZero && registers.base != gpr::kZero &&
-      plainAddress(registers, displacement, operand)) {
+  if (isRipRelative(bytes)) {
+    const int64_t place = pageOffsetOf(bytes);
+    if (grouped) return {.base = host::kR10, .displacement = static_cast<int32_t>(place)};
+    return {.base = host::kR9,
+            .index = host::kR10,
+            .displacement = static_cast<int32_t>(place & kPageOffset)};
+  }
+  if (behindOneRegister(bytes, operand)) {
     operand.index = host::kR10;
     return operand;
   }
-  address(registers, displacement, host::kR9, host::kR11);
+  if (grouped) address(bytes.registers, bytes.displacement, host::kR9, host::kR11);
   return {.base = host::kR9, .index = host::kR10};
 }
 
-// Behind the straight line: the access by itself. Goes back there, or falls through when it misses.
-void Translator::lonelyAccess(const LonelyAccess& access) {
-  if (access.plan->first) e_.storeImmediate(8, addendOf(*access.plan), 0);
-  address(access.registers, access.displacement, host::kR9);
-  const Emitter::Fixup miss = probe(kDs, access.size, access.write);
-  e_.jumpTo(access.resume);
+bool Translator::behindOneRegister(const GuestBytes& bytes, HostMemory& operand) const {
+  const auto& [base, index, scale] = bytes.registers;
+  return index == gpr::kZero && base != gpr::kZero &&
+         plainAddress(bytes.registers, bytes.displacement, operand);
+}
+
+// Leaves the addend in R10; clobbers R11. R9: the address, or its page where that is behind RIP;
+// left alone where the address has one register.
+Emitter::Fixup Translator::probe(const GuestBytes& bytes) {
+  HostMemory first;
+  if (behindOneRegister(bytes, first)) {
+    if (isStack(bytes)) return emitWindowCheck(e_, layout_, first, bytes.size);
+    return probeAt(first, bytes.size, bytes.write);
+  }
+  if (!isRipRelative(bytes)) {
+    address(bytes.registers, bytes.displacement, host::kR9);
+    return probeAt({.base = host::kR9}, bytes.size, bytes.write);
+  }
+  const int64_t place = pageOffsetOf(bytes);
+  const auto offset = static_cast<int32_t>(place & kPageOffset);
+  const auto page = static_cast<int32_t>(place - offset);
+  e_.move(8, host::kR9, pageRip());
+  if (page != 0) e_.lea(host::kR9, {.base = host::kR9, .displacement = page});
+  if (offset + bytes.size <= kPageSize) return emitPageProbe(e_, layout_, host::kR9, bytes.write);
+  return probeAt({.base = host::kR9, .displacement = offset}, bytes.size, bytes.write);
+}
+
+Emitter::Fixup Translator::probeAt(const HostMemory& first, unsigned size, bool write) {
+  HostMemory last = first;
+  last.displacement += static_cast<int32_t>(size) - 1;
+  return emitTlbProbe(e_, layout_, first, last, write);
+}
+
+// Behind the straight line: what did not lie in the window, then an access of a group by itself.
+// Goes back there, or falls through when it misses.
+void Translator::slowAccess(const SlowAccess& slow) {
+  const Thunks& thunks = jit_.thunks();
+  if (slow.window) {
+    const GuestBytes& all = slow.window->bytes;
+    address(all.registers, all.displacement, host::kR9);
+    e_.moveImmediate(host::kR11, all.size);
+    e_.callTo(all.write ? thunks.probeStackWrite : thunks.probeStackRead);
+    e_.bind(e_.jumpIf(kZero), slow.window->resume);
+  }
+  if (!slow.plan) return;
+  if (slow.plan->first) e_.storeImmediate(8, addendOf(*slow.plan), 0);
+  const GuestBytes& bytes = slow.bytes;
+  address(bytes.registers, bytes.displacement, host::kR9);
+  e_.callTo((bytes.write ? thunks.probeWrite : thunks.probeRead)[__builtin_ctz(bytes.size)]);
+  const Emitter::Fixup miss = e_.jumpIf(kNotZero);
+  if (isRipRelative(bytes)) e_.alu(Alu::kAdd, 8, host::kR10, pageRip());
+  e_.jumpTo(slow.resume);
   e_.bind(miss);
 }
 
 // The interpreter executes the whole instruction: the look-ups that it was to make for others are
-// not made. lonelyAccess() has said so for its own.
+// not made. slowAccess() has said so for its own.
 void Translator::forgetGroups(const Detour& detour) {
   for (const AccessPlan* plan : {&plans_.operands[detour.slot], &plans_.stack[detour.slot]}) {
     if (!plan->first || (detour.access && detour.access->plan == plan)) continue;
     e_.storeImmediate(8, addendOf(*plan), 0);
   }
-}
-
-// R9: linear address. Leaves the addend in R10; clobbers R11.
-Emitter::Fixup Translator::probe(uint8_t segment, unsigned size, bool write) {
-  hostFlags_ = false;
-  e_.move(8, host::kR10, host::kR9);
-  e_.shiftImmediate(kShiftRight, 8, host::kR10, 12 - kEntryShift);
-  e_.aluImmediate(Alu::kAnd, 4, host::kR10, (Tlb::kEntries - 1) << kEntryShift);
-  e_.alu(Alu::kAdd, 8, host::kR10, layout_.at(layout_.segmentTlb + 8 * segment));
-  // Of the last byte: an access that crosses pages then misses, as neighbours never share an entry.
-  e_.lea(host::kR11, {.base = host::kR9, .displacement = static_cast<int32_t>(size) - 1});
-  e_.aluImmediate(Alu::kAnd, 8, host::kR11, static_cast<int32_t>(kPageMask));
-  const size_t tag = write ? offsetof(TlbEntry, writeTag) : offsetof(TlbEntry, readTag);
-  e_.alu(Alu::kCmp, 8, host::kR11,
-         HostMemory{.base = host::kR10, .displacement = static_cast<int32_t>(tag)});
-  const Emitter::Fixup miss = e_.jumpIf(kNotZero);
-  e_.move(8, host::kR10,
-          HostMemory{.base = host::kR10,
-                     .displacement = static_cast<int32_t>(offsetof(TlbEntry, addend))});
-  return miss;
 }
 
 void Translator::detour(Detour::Kind kind, Emitter::Fixup from) {

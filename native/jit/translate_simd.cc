@@ -141,9 +141,8 @@ void Translator::simd(const Instruction& i, const Shape& shape) {
   if (shape.memory) {
     rm = access(i, shape);
     if (shape.aligned) {
-      if (plans_.operands[slot_].grouped())
-        address({i.base, i.index, i.scale}, i.displacement, host::kR9, host::kR11);
-      e_.instruction({.byte = 0xf6}, 1, 0, host::kR9, {.rm = true});  // test r9b, size - 1
+      e_.lea(host::kR11, rm.memory);  // as far into a page as the guest's address
+      e_.instruction({.byte = 0xf6}, 1, 0, host::kR11, {.rm = true});  // test r11b, size - 1
       e_.immediate(shape.memorySize - 1, 1);
       detour(Detour::Kind::kInterpretSlot, e_.jumpIf(kNotZero));
     }

@@ -70,14 +70,23 @@ class Translator {
     // Of general registers, by number.
     uint32_t sources() const { return (1u << (a >> 3) | 1u << (b >> 3)) & 0xffff; }
   };
-  // An access whose group has no page in common.
-  struct LonelyAccess {
+  // Bytes that are accessed, or looked up, at once.
+  struct GuestBytes {
     AddressRegisters registers;
     int32_t displacement;
     unsigned size;
     bool write;
-    const AccessPlan* plan;
-    const uint8_t* resume;  // R10: the addend
+  };
+  // What is to be tried before the interpreter. R10: the addend where it resumes.
+  struct SlowAccess {
+    struct Window {
+      GuestBytes bytes;
+      const uint8_t* resume;
+    };
+    GuestBytes bytes;
+    const AccessPlan* plan;  // nullptr: in no group
+    const uint8_t* resume = nullptr;
+    std::optional<Window> window = std::nullopt;  // all that did not lie in the window
   };
   // A way out of the straight line, emitted behind it.
   struct Detour {
@@ -88,7 +97,7 @@ class Translator {
     const uint8_t* resume = nullptr;
     bool touchesFlags = false, restoreFlags = false;
     uint16_t vectorsDirty = 0, vectorsLoaded = 0;  // to store before, to load again behind
-    std::optional<LonelyAccess> access;            // to be tried first
+    std::optional<SlowAccess> access;              // to be tried first
     std::optional<PendingFlags> flags;             // to be saved before
   };
   // Those of a part that have been emitted.
@@ -182,10 +191,23 @@ class Translator {
                     HostMemory& operand) const;
   HostMemory access(const Instruction& i, const Shape& shape);
   HostMemory stackAccess(uint8_t base, int32_t displacement, bool write);
-  HostMemory groupedAccess(const AddressRegisters& registers, int32_t displacement, unsigned size,
-                           bool write, const AccessPlan& plan);
-  Emitter::Fixup probe(uint8_t segment, unsigned size, bool write);
-  void lonelyAccess(const LonelyAccess& access);
+  HostMemory access(const GuestBytes& bytes, const AccessPlan& plan);
+  HostMemory operandOf(const GuestBytes& bytes, bool grouped);
+  bool behindOneRegister(const GuestBytes& bytes, HostMemory& operand) const;
+  static bool isStack(const GuestBytes& bytes) {
+    return bytes.registers == AddressRegisters{.base = gpr::kRsp};
+  }
+  static bool isRipRelative(const GuestBytes& bytes) {
+    return bytes.registers.base == gpr::kBlockRip;
+  }
+  // Of their first, from the start of the block's page.
+  int64_t pageOffsetOf(const GuestBytes& bytes) const {
+    return static_cast<int64_t>(block().gpa & kPageOffset) + bytes.displacement;
+  }
+  HostMemory pageRip() const { return layout_.at(layout_.pageRip); }
+  Emitter::Fixup probe(const GuestBytes& bytes);
+  Emitter::Fixup probeAt(const HostMemory& first, unsigned size, bool write);
+  void slowAccess(const SlowAccess& slow);
   void forgetGroups(const Detour& detour);
   HostMemory addendOf(const AccessPlan& plan) const {
     return layout_.at(layout_.addends + 8 * plan.group);

@@ -5,7 +5,7 @@ namespace nodevm {
 // --- one TLB
 
 void Tlb::makeRoom(unsigned slot) {
-  entries[recent_[oldest_]] = TlbEntry{};
+  dropSlot(recent_[oldest_]);
   recent_[oldest_] = static_cast<uint16_t>(slot);
   oldest_ = (oldest_ + 1) % recent_.size();
 }
@@ -14,14 +14,16 @@ void Tlb::dropRange(uint64_t linear, unsigned shift) {
   const uint64_t pages = uint64_t{1} << (shift - 12);
   const uint64_t first = linear >> shift << shift;
   for (uint64_t n = 0; n < pages && n < kEntries; ++n) {
-    TlbEntry& entry = at(first + n * kPageSize);
+    const unsigned slot = indexOf(first + n * kPageSize);
+    const TlbEntry& entry = entries[slot];
     const bool readable = entry.readTag != TlbEntry::kInvalid;
     const uint64_t page = readable ? entry.readTag : entry.executeTag;
-    if (page >> shift == linear >> shift) entry = TlbEntry{};
+    if (page >> shift == linear >> shift) dropSlot(slot);
   }
 }
 
 void Tlb::flushLocal() {
+  if (!isGlobal(window.page)) window = {};
   if (locals_.isComplete()) {
     for (const uint16_t slot : locals_)
       if (!global_[slot]) entries[slot] = TlbEntry{};
@@ -33,6 +35,7 @@ void Tlb::flushLocal() {
 }
 
 void Tlb::flushAll() {
+  window = {};
   flushLocal();
   if (globals_.isComplete()) {
     for (const uint16_t slot : globals_) entries[slot] = TlbEntry{};
@@ -44,8 +47,9 @@ void Tlb::flushAll() {
 
 void Tlb::forbidWrites(uint64_t linear, const uint8_t* host) {
   TlbEntry& entry = at(linear);
-  if (entry.writeTag != TlbEntry::kInvalid && entry.host(entry.writeTag) == host)
-    entry.writeTag = TlbEntry::kInvalid;
+  if (entry.writeTag == TlbEntry::kInvalid || entry.host(entry.writeTag) != host) return;
+  entry.writeTag = TlbEntry::kInvalid;
+  closeWindow(indexOf(linear));
 }
 
 // --- all of them

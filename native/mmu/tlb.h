@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <cstdlib>
+#include <iterator>
 #include <memory>
 #include <vector>
 
@@ -42,10 +43,23 @@ class SlotList {
   unsigned count_ = 0;
 };
 
+// The page of the stack that translated code used last, whose entry is valid, readable and
+// writable. An access of at most kSpans[n] bytes lies within it where it begins less than limits[n]
+// bytes behind its first; nothing does while it is closed.
+struct StackWindow {
+  static constexpr unsigned kSpans[] = {8, 64, 256};
+  static constexpr uint64_t limitOf(unsigned n) { return kPageSize - kSpans[n] + 1; }
+
+  uint64_t page = 0;
+  uintptr_t addend = 0;  // as TlbEntry's
+  uint64_t limits[std::size(kSpans)] = {};
+};
+
 // A flush costs as much as was filled since the last one.
 struct Tlb {
   static constexpr unsigned kEntries = 8192;
   TlbEntry entries[kEntries];
+  StackWindow window;  // opened by translated code
 
   static unsigned indexOf(uint64_t linear) { return (linear >> 12) & (kEntries - 1); }
   TlbEntry& at(uint64_t linear) { return entries[indexOf(linear)]; }
@@ -53,11 +67,12 @@ struct Tlb {
   void fill(uint64_t linear, const TlbEntry& entry, bool global) {
     const unsigned slot = indexOf(linear);
     if (!recent_.empty()) makeRoom(slot);
+    closeWindow(slot);
     entries[slot] = entry;
     global_[slot] = global;
     (global ? globals_ : locals_).add(slot);
   }
-  void drop(uint64_t linear) { at(linear) = TlbEntry{}; }
+  void drop(uint64_t linear) { dropSlot(indexOf(linear)); }
   // All pages within the naturally aligned 2^shift bytes around `linear`.
   void dropRange(uint64_t linear, unsigned shift);
   // Global entries survive.
@@ -70,6 +85,14 @@ struct Tlb {
 
  private:
   void makeRoom(unsigned slot);
+  void dropSlot(unsigned slot) {
+    closeWindow(slot);
+    entries[slot] = TlbEntry{};
+  }
+  // Its page may have this slot.
+  void closeWindow(unsigned slot) {
+    if (indexOf(window.page) == slot) window = {};
+  }
 
   bool global_[kEntries] = {};
   SlotList locals_, globals_;

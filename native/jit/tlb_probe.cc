@@ -1,0 +1,134 @@
+#include "jit/tlb_probe.h"
+
+#include <cstddef>
+
+#include "mmu/tlb.h"
+
+namespace nodevm {
+
+namespace {
+
+constexpr unsigned kNotCarry = 3, kNotZero = 5;  // condition codes
+constexpr unsigned kShiftRight = 5;
+constexpr unsigned kEntryShift = 5;  // log2 sizeof(TlbEntry)
+static_assert(sizeof(TlbEntry) == 1 << kEntryShift);
+
+HostMemory entryField(size_t offset) {
+  return {.base = host::kR10, .displacement = static_cast<int32_t>(offset)};
+}
+
+HostMemory tagField(bool write) {
+  return entryField(write ? offsetof(TlbEntry, writeTag) : offsetof(TlbEntry, readTag));
+}
+
+void copyAddress(Emitter& e, uint8_t to, const HostMemory& from) {
+  const bool isRegister = from.index == host::kNone && from.displacement == 0;
+  isRegister ? e.move(8, to, from.base) : e.lea(to, from);
+}
+
+// Leaves in R10 the entry that knows the byte, if one does.
+void findEntry(Emitter& e, const Layout& layout, const HostMemory& first) {
+  copyAddress(e, host::kR10, first);
+  e.shiftImmediate(kShiftRight, 8, host::kR10, 12 - kEntryShift);
+  e.aluImmediate(Alu::kAnd, 4, host::kR10, (Tlb::kEntries - 1) << kEntryShift);
+  e.alu(Alu::kAdd, 8, host::kR10, layout.at(layout.flatTlb));
+}
+
+// Falls through with the entry in R10 and the page in R11.
+Emitter::Fixup emitTagCheck(Emitter& e, const Layout& layout, const HostMemory& first,
+                            const HostMemory& last, bool write) {
+  findEntry(e, layout, first);
+  // Of the last byte: an access that crosses pages then misses, as neighbours never share an entry.
+  copyAddress(e, host::kR11, last);
+  e.aluImmediate(Alu::kAnd, 8, host::kR11, static_cast<int32_t>(kPageMask));
+  e.alu(Alu::kCmp, 8, host::kR11, tagField(write));
+  return e.jumpIf(kNotZero);
+}
+
+// One access of `size` bytes at R9.
+const uint8_t* emitProbe(Emitter& e, const Layout& layout, unsigned size, bool write) {
+  const uint8_t* start = e.here();
+  const auto last = static_cast<int32_t>(size) - 1;
+  e.bind(emitTlbProbe(e, layout, {.base = host::kR9}, {.base = host::kR9, .displacement = last},
+                      write));
+  e.ret();
+  return start;
+}
+
+// StackWindow at `at`: page in R11, addend in R10.
+void openWindow(Emitter& e, HostMemory at) {
+  const int32_t start = at.displacement;
+  const auto field = [&](size_t offset) {
+    at.displacement = start + static_cast<int32_t>(offset);
+    return at;
+  };
+  e.store(8, field(offsetof(StackWindow, page)), host::kR11);
+  e.store(8, field(offsetof(StackWindow, addend)), host::kR10);
+  for (unsigned n = 0; n < std::size(StackWindow::kSpans); ++n)
+    e.storeImmediate(8, field(offsetof(StackWindow, limits) + n * sizeof(uint64_t)),
+                     static_cast<int32_t>(StackWindow::limitOf(n)));
+}
+
+// R11 bytes at R9. The window is opened where the page is readable and writable.
+const uint8_t* emitStackProbe(Emitter& e, const Layout& layout, bool write) {
+  const uint8_t* start = e.here();
+  const Emitter::Fixup miss =
+      emitTagCheck(e, layout, {.base = host::kR9},
+                   {.base = host::kR9, .index = host::kR11, .displacement = -1}, write);
+  e.alu(Alu::kCmp, 8, host::kR11, tagField(!write));
+  e.move(8, host::kR10, entryField(offsetof(TlbEntry, addend)));
+  const Emitter::Fixup oneWay = e.jumpIf(kNotZero);
+  openWindow(e, layout.at(layout.stackWindow));
+  e.push(host::kR9);
+  e.move(8, host::kR9, layout.at(layout.flatTlb));
+  openWindow(e, {.base = host::kR9, .displacement = layout.windowInTlb});
+  e.pop(host::kR9);
+  e.bind(oneWay);
+  e.alu(Alu::kCmp, 8, host::kR10, host::kR10);
+  e.bind(miss);
+  e.ret();
+  return start;
+}
+
+}  // namespace
+
+Emitter::Fixup emitTlbProbe(Emitter& e, const Layout& layout, const HostMemory& first,
+                            const HostMemory& last, bool write) {
+  const Emitter::Fixup miss = emitTagCheck(e, layout, first, last, write);
+  e.move(8, host::kR10, entryField(offsetof(TlbEntry, addend)));
+  return miss;
+}
+
+Emitter::Fixup emitPageProbe(Emitter& e, const Layout& layout, uint8_t page, bool write) {
+  findEntry(e, layout, {.base = page});
+  e.alu(Alu::kCmp, 8, page, tagField(write));
+  const Emitter::Fixup miss = e.jumpIf(kNotZero);
+  e.move(8, host::kR10, entryField(offsetof(TlbEntry, addend)));
+  return miss;
+}
+
+Emitter::Fixup emitWindowCheck(Emitter& e, const Layout& layout, const HostMemory& first,
+                               unsigned span) {
+  unsigned n = 0;
+  while (StackWindow::kSpans[n] < span) ++n;
+  const auto field = [&](size_t offset) {
+    return layout.at(layout.stackWindow + static_cast<int32_t>(offset));
+  };
+  copyAddress(e, host::kR10, first);
+  e.alu(Alu::kSub, 8, host::kR10, field(offsetof(StackWindow, page)));
+  e.alu(Alu::kCmp, 8, host::kR10, field(offsetof(StackWindow, limits) + n * sizeof(uint64_t)));
+  const Emitter::Fixup outside = e.jumpIf(kNotCarry);
+  e.move(8, host::kR10, field(offsetof(StackWindow, addend)));
+  return outside;
+}
+
+void emitProbeThunks(Emitter& e, const Layout& layout, Thunks& thunks) {
+  for (unsigned n = 0; n < Thunks::kProbeSizes; ++n) {
+    thunks.probeRead[n] = emitProbe(e, layout, 1u << n, false);
+    thunks.probeWrite[n] = emitProbe(e, layout, 1u << n, true);
+  }
+  thunks.probeStackRead = emitStackProbe(e, layout, false);
+  thunks.probeStackWrite = emitStackProbe(e, layout, true);
+}
+
+}  // namespace nodevm
