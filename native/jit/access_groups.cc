@@ -15,33 +15,32 @@ constexpr int64_t kMostSpan = 256;
 // Leaves room in 32 bits for the span and for the place within a page.
 constexpr int64_t kMostDisplacement = 1 << 30;
 
-struct Member {
-  AccessPlan* plan;
-  int64_t position;  // as Group::low
-};
+// More that are open at the same time are not worth it.
+constexpr unsigned kMostOpen = 16;
 
 struct Group {
   AddressRegisters registers;
   int64_t low, high;  // displacements from the address at the beginning of the block
   bool written;
-  std::vector<Member> members;
+  AccessPlan *first, *last;
+  int64_t position;  // of the first, as low
 };
 
 class Planner {
  public:
-  explicit Planner(const std::vector<PlannedInstruction>& instructions)
-      : instructions_(instructions) {
-    plans_.operands.resize(instructions.size());
-    plans_.stack.resize(instructions.size());
+  Planner(const std::vector<PlannedInstruction>& instructions, AccessPlans& plans)
+      : instructions_(instructions), plans_(plans) {
+    plans_.operands.assign(instructions.size(), {});
+    plans_.stack.assign(instructions.size(), {});
   }
 
-  AccessPlans run() {
+  void run() {
     for (unsigned slot = 0; slot < instructions_.size(); ++slot) {
       const Instruction& i = *instructions_[slot].code;
       const Shape& shape = *instructions_[slot].shape;
       moved_[gpr::kBlockRip >> 3] = instructions_[slot].start;
       if (!shape.native()) {  // may change rights, and anything else
-        close(open_);
+        endAll();
         continue;
       }
       if (shape.memory && i.segment < kFs && std::abs(int64_t{i.displacement}) < kMostDisplacement)
@@ -50,8 +49,7 @@ class Planner {
       stackAccess(plans_.stack[slot], shape.way);
       follow(i, shape);
     }
-    close(open_);
-    return std::move(plans_);
+    endAll();
   }
 
  private:
@@ -76,19 +74,23 @@ class Planner {
   void note(AccessPlan& plan, AddressRegisters registers, int64_t displacement, unsigned size,
             bool written) {
     const int64_t low = displacement + moved_[registers.base >> 3], high = low + size;
-    const auto same = std::find_if(open_.begin(), open_.end(), [&](const Group& group) {
+    Group* const opened = open_.data() + openCount_;
+    Group* const same = std::find_if(open_.data(), opened, [&](const Group& group) {
       const int64_t first = std::min(group.low, low), end = std::max(group.high, high);
       if (!(group.registers == registers) || end - first > kMostSpan) return false;
       return registers.base != gpr::kBlockRip || onOnePage(first, end - 1);
     });
-    if (same == open_.end()) {
-      open_.push_back({registers, low, high, written, {{&plan, moved_[registers.base >> 3]}}});
+    if (same == opened) {
+      if (openCount_ == kMostOpen) return;
+      ++openCount_;
+      *same = {registers, low, high, written, &plan, &plan, moved_[registers.base >> 3]};
       return;
     }
     same->low = std::min(same->low, low);
     same->high = std::max(same->high, high);
     same->written |= written;
-    same->members.push_back({&plan, 0});
+    same->last->next = &plan;
+    same->last = &plan;
   }
 
   // Displacements from RIP are taken from the start of a page.
@@ -106,11 +108,12 @@ class Planner {
       written &= ~(1u << reg);
       endWhere([&](const Group& group) { return group.registers.index >> 3 == int(reg); });
     }
+    if (written == 0) return;
     endWhere([&](const Group& group) {
       return (written >> (group.registers.base >> 3) | written >> (group.registers.index >> 3)) & 1;
     });
-    for (unsigned reg = 0; reg < 16; ++reg)
-      if (written >> reg & 1) moved_[reg] = 0;
+    for (written &= 0xffff; written != 0; written &= written - 1)
+      moved_[static_cast<unsigned>(__builtin_ctz(written))] = 0;
   }
 
   static unsigned steppedRegister(const Instruction& i, const Shape& shape) {
@@ -144,39 +147,44 @@ class Planner {
 
   template <class Predicate>
   void endWhere(Predicate ends) {
-    const auto first = std::stable_partition(open_.begin(), open_.end(),
-                                             [&](const Group& group) { return !ends(group); });
-    std::vector<Group> ended(std::make_move_iterator(first), std::make_move_iterator(open_.end()));
-    open_.erase(first, open_.end());
-    close(ended);
+    unsigned kept = 0;
+    for (unsigned n = 0; n < openCount_; ++n) {
+      if (ends(open_[n])) {
+        close(open_[n]);
+      } else {
+        open_[kept++] = open_[n];
+      }
+    }
+    openCount_ = kept;
+  }
+  void endAll() {
+    endWhere([](const Group&) { return true; });
   }
 
   // Groups of one are not worth it.
-  void close(std::vector<Group>& groups) {
-    for (const Group& group : groups) {
-      if (group.members.size() < 2 || used_ == JitState::kMostGroups) continue;
-      const auto number = static_cast<uint8_t>(used_++);
-      for (const Member& member : group.members) member.plan->group = number;
-      AccessPlan& first = *group.members.front().plan;
-      first.first = true;
-      first.written = group.written;
-      first.low = static_cast<int32_t>(group.low - group.members.front().position);
-      first.span = static_cast<uint32_t>(group.high - group.low);
-    }
-    groups.clear();
+  void close(const Group& group) {
+    if (group.first == group.last || used_ == JitState::kMostGroups) return;
+    const auto number = static_cast<uint8_t>(used_++);
+    for (AccessPlan* plan = group.first; plan; plan = plan->next) plan->group = number;
+    AccessPlan& first = *group.first;
+    first.first = true;
+    first.written = group.written;
+    first.low = static_cast<int32_t>(group.low - group.position);
+    first.span = static_cast<uint32_t>(group.high - group.low);
   }
 
   const std::vector<PlannedInstruction>& instructions_;
-  AccessPlans plans_;
-  std::vector<Group> open_;
+  AccessPlans& plans_;
+  std::array<Group, kMostOpen> open_;
+  unsigned openCount_ = 0;
   std::array<int64_t, gpr::kSlots> moved_{};  // by constants, since the register was last written
   unsigned used_ = 0;
 };
 
 }  // namespace
 
-AccessPlans planAccesses(const std::vector<PlannedInstruction>& instructions) {
-  return Planner(instructions).run();
+void planAccesses(const std::vector<PlannedInstruction>& instructions, AccessPlans& plans) {
+  Planner(instructions, plans).run();
 }
 
 }  // namespace nodevm

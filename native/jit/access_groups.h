@@ -23,6 +23,7 @@ struct AccessPlan {
   uint8_t group = kNoGroup;
   bool first = false;  // looks into the TLB for all of the group
   bool written = false;
+  AccessPlan* next = nullptr;  // of the group
   // First only: the group's bytes, `low` from the address that the registers make at this time.
   int32_t low = 0;
   uint32_t span = 0;
@@ -40,6 +41,6 @@ struct PlannedInstruction {
   const Shape* shape;
   uint32_t start;  // of its block, on the page: displacements from RIP are taken from there
 };
-AccessPlans planAccesses(const std::vector<PlannedInstruction>& instructions);
+void planAccesses(const std::vector<PlannedInstruction>& instructions, AccessPlans& plans);
 
 }  // namespace nodevm

@@ -72,10 +72,11 @@ class Emitter {
   }
 
   // opcode reg, rm of `size` bytes (1, 2, 4, 8; 16 for vectors, which have no operand size).
-  void instruction(HostOpcode opcode, unsigned size, uint8_t reg, const HostRm& rm,
+  void instruction(const HostOpcode& opcode, unsigned size, uint8_t reg, const HostRm& rm,
                    ByteOperands bytes = {});
+  // Writes more than it takes, which what comes next overwrites.
   void immediate(int64_t value, unsigned bytes) {
-    std::memcpy(at_, &value, bytes);
+    std::memcpy(at_, &value, sizeof value);
     at_ += bytes;
   }
 
@@ -218,8 +219,6 @@ class Emitter {
     dword(0);
     return place;
   }
-  void vexPrefix(const HostOpcode& opcode, unsigned rex);
-  void memoryOperand(uint8_t reg, const HostMemory& memory);
 
   CodeBuffer& buffer_;
   uint8_t* at_;

@@ -28,10 +28,14 @@ Jit::Jit(Cpu& cpu, const JitOptions& options)
       options_(options),
       buffer_(options.bufferBytes, kLeastChunk),
       table_(reinterpret_cast<int32_t*>(buffer_.nearData()),
-             buffer_.nearDataBytes() / sizeof(int32_t)) {
+             buffer_.nearDataBytes() / sizeof(int32_t)),
+      layout_(cpu),
+      scratch_(std::make_unique<TranslatorScratch>()) {
   if (buffer_.ok()) dropAll();
   if (options.profile) hostProfile = std::make_unique<HostProfile>(cpu.activity, kRowCount);
 }
+
+Jit::~Jit() = default;
 
 void Jit::dropAll() {
   ++statistics_.drops;
@@ -46,7 +50,7 @@ void Jit::dropAll() {
   makeRoom(hot_);
   makeRoom(cold_);
   Emitter emitter(buffer_, hot_.free);
-  thunks_ = emitThunks(emitter, Layout(cpu_));
+  thunks_ = emitThunks(emitter, layout_);
   hot_.free = emitter.here();
   for (ReturnRing& ring : cpu_.returnRings) {
     ring.leave = thunks_.exit;
@@ -100,8 +104,9 @@ void Jit::translate(Block& block) {
   }
   block.number = table_.add(block);
   Emitter emitter(buffer_, hot_.free);
+  const Block* only = &block;
   const std::optional<TranslatedBlock> translation =
-      Translator(cpu_, *this, {&block}, false, emitter).translateBlock(cold_.free);
+      Translator(cpu_, *this, {&only, 1}, false, emitter, *scratch_).translateBlock(cold_.free);
   if (!translation) {
     table_.remove(block.number);
     leave(block);
@@ -145,8 +150,8 @@ int32_t Jit::pathVisits(const Block& block) const {
   return static_cast<int32_t>(visits);
 }
 
-bool Jit::mayBeginPath(const Block& block) const {
-  return options_.pathThreshold != 0 && options_.link && goesOnWithinPage(block);
+bool Jit::mayBeginPath(const Block& block, Way last) const {
+  return options_.pathThreshold != 0 && options_.link && goesOnWithinPage(block, last);
 }
 
 void Jit::beginPath(const Block& known) {
@@ -159,7 +164,8 @@ void Jit::beginPath(const Block& known) {
   if (full_ || (path->blocks.size() == 1 && !path->loops)) return enterAt(first, first.plain);
   Emitter emitter(buffer_, hot_.free);
   const TranslatedPath translation =
-      Translator(cpu_, *this, path->blocks, path->loops, emitter).translatePath(cold_.free);
+      Translator(cpu_, *this, path->blocks, path->loops, emitter, *scratch_)
+          .translatePath(cold_.free);
   ++statistics_.paths;
   statistics_.codeBytes += static_cast<uint64_t>(translation.end - hot_.free) +
                            static_cast<uint64_t>(translation.coldEnd - cold_.free);

@@ -22,6 +22,7 @@
 namespace nodevm {
 
 class Cpu;
+struct TranslatorScratch;
 
 struct JitOptions {
   size_t bufferBytes = size_t{64} << 20;
@@ -57,9 +58,13 @@ class Jit {
   JitProfile profile;
   std::unique_ptr<HostProfile> hostProfile;  // nullptr: not asked for
 
+  ~Jit();
+
   // For the translator.
+  const Layout& layout() const { return layout_; }
   const Thunks& thunks() const { return thunks_; }
-  bool mayBeginPath(const Block& block) const;
+  // last: how its last instruction is translated.
+  bool mayBeginPath(const Block& block, Way last) const;
   // The block, which counts its visits, has had enough of them.
   void beginPath(const Block& block);
   const BlockTable& table() const { return table_; }
@@ -107,6 +112,8 @@ class Jit {
   const JitOptions options_;
   CodeBuffer buffer_;
   BlockTable table_;
+  const Layout layout_;
+  const std::unique_ptr<TranslatorScratch> scratch_;
   Thunks thunks_;
   Area hot_, cold_;
   bool full_ = false;

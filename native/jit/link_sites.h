@@ -10,6 +10,14 @@
 
 namespace nodevm {
 
+// Of a table of 1 << kLog2 buckets. Those of a page lie together, since one after the other is
+// asked for.
+template <unsigned kLog2, unsigned kGranularity>
+size_t linkBucket(uint64_t gpa) {
+  const uint64_t page = (gpa >> 12) * 0x9e3779b97f4a7c15 >> 32;
+  return (page + (gpa & 0xfff) / kGranularity) & ((size_t{1} << kLog2) - 1);
+}
+
 class LinkSites {
  public:
   struct Site {
@@ -28,7 +36,7 @@ class LinkSites {
   void each(uint64_t gpa, const Function& function) {
     for (uint32_t* link = &newest_[bucketOf(gpa)]; *link != 0;) {
       Listed& listed = sites_[*link - 1];
-      if (!listed.site.from->translation) {
+      if (listed.gpa == gpa && !listed.site.from->translation) {
         const uint32_t number = *link;
         *link = listed.older;
         listed.older = free_;
@@ -46,7 +54,8 @@ class LinkSites {
   }
 
  private:
-  static constexpr size_t kBuckets = size_t{1} << 18;
+  static constexpr unsigned kLog2Buckets = 18;
+  static constexpr size_t kBuckets = size_t{1} << kLog2Buckets;
 
   struct Listed {
     Site site;
@@ -62,7 +71,7 @@ class LinkSites {
     free_ = sites_[number - 1].older;
     return number;
   }
-  static size_t bucketOf(uint64_t gpa) { return gpa * 0x9e3779b97f4a7c15 >> 46; }
+  static size_t bucketOf(uint64_t gpa) { return linkBucket<kLog2Buckets, 16>(gpa); }
 
   std::vector<Listed> sites_;
   uint32_t free_ = 0;  // numbers that are free again, listed by `older`
@@ -101,8 +110,9 @@ class FarLinks {
   }
 
  private:
-  static constexpr size_t kBuckets = size_t{1} << 14;
-  static size_t bucketOf(uint64_t gpa) { return gpa * 0x9e3779b97f4a7c15 >> 50; }
+  static constexpr unsigned kLog2Buckets = 16;
+  static constexpr size_t kBuckets = size_t{1} << kLog2Buckets;
+  static size_t bucketOf(uint64_t gpa) { return linkBucket<kLog2Buckets, 64>(gpa); }
 
   std::vector<FarLink> links_;
   std::vector<uint32_t> newest_ = std::vector<uint32_t>(kBuckets);

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "jit/shape.h"
-
 namespace nodevm {
 
 namespace {
@@ -18,12 +16,10 @@ struct Successors {
   uint64_t gpa[2];
   unsigned count = 0;
 
-  explicit Successors(const Block& block) {
-    const auto last = static_cast<unsigned>(block.slots - 1);
-    const Instruction& i = block.code[last];
+  Successors(const Block& block, Way way) {
+    const Instruction& i = block.code[block.slots - 1];
     const int64_t behind = static_cast<int64_t>(block.gpa & kPageOffset) + i.offset + i.length;
     const auto target = behind + static_cast<int64_t>(i.immediate);
-    const Way way = shapeOf(block, last).way;
     if (way == Way::kJumpIf || way == Way::kFallThrough) add(block, behind);
     if (way == Way::kJumpIf || way == Way::kJump || way == Way::kCall) add(block, target);
   }
@@ -68,7 +64,8 @@ class Chooser {
 
   const Block* nextBlock() const {
     const Block* best = nullptr;
-    const Successors successors(*path_.blocks.back());
+    const Block& last = *path_.blocks.back();
+    const Successors successors(last, shapeOf(last, last.slots - 1u).way);
     for (unsigned n = 0; n < successors.count; ++n) {
       const Block* block = cache_.find(successors.gpa[n], path_.blocks[0]->key);
       if (!block || !block->translation || visitsOf(*block) * kLeastShare < visited_) continue;
@@ -93,6 +90,6 @@ Path choosePath(const BlockCache& cache, const BlockTable& table, const Block& f
   return Chooser(cache, table, first, visited).run();
 }
 
-bool goesOnWithinPage(const Block& block) { return Successors(block).count != 0; }
+bool goesOnWithinPage(const Block& block, Way last) { return Successors(block, last).count != 0; }
 
 }  // namespace nodevm

@@ -5,6 +5,7 @@
 
 #include "interpreter/block_cache.h"
 #include "jit/block_table.h"
+#include "jit/shape.h"
 
 namespace nodevm {
 
@@ -20,7 +21,7 @@ struct Path {
 Path choosePath(const BlockCache& cache, const BlockTable& table, const Block& first,
                 unsigned visited);
 
-// Whether a path may go on behind the block.
-bool goesOnWithinPage(const Block& block);
+// Whether a path may go on behind the block, whose last instruction is translated so.
+bool goesOnWithinPage(const Block& block, Way last);
 
 }  // namespace nodevm

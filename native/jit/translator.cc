@@ -9,11 +9,31 @@ namespace {
 
 constexpr unsigned kSign = 8;  // condition code S
 
+template <class T>
+std::vector<T>& emptied(std::vector<T>& vector) {
+  vector.clear();
+  return vector;
+}
+
 }  // namespace
 
-Translator::Translator(Cpu& cpu, Jit& jit, const std::vector<const Block*>& blocks, bool loops,
-                       Emitter& emitter)
-    : cpu_(cpu), jit_(jit), e_(emitter), layout_(cpu), loops_(loops) {
+Translator::Translator(Cpu& cpu, Jit& jit, std::span<const Block* const> blocks, bool loops,
+                       Emitter& emitter, TranslatorScratch& scratch)
+    : cpu_(cpu),
+      jit_(jit),
+      e_(emitter),
+      layout_(jit.layout()),
+      loops_(loops),
+      parts_(emptied(scratch.parts)),
+      shapes_(emptied(scratch.shapes)),
+      instructions_(emptied(scratch.instructions)),
+      plans_(scratch.plans),
+      live_(scratch.live),
+      detours_(emptied(scratch.detours)),
+      lookUps_(emptied(scratch.lookUps)),
+      sideExits_(emptied(scratch.sideExits)),
+      sliceEnds_(emptied(scratch.sliceEnds)),
+      exits_(emptied(scratch.exits)) {
   for (const Block* block : blocks) {
     const auto first = static_cast<unsigned>(shapes_.size());
     for (unsigned slot = 0; slot < block->slots; ++slot) shapes_.push_back(shapeOf(*block, slot));
@@ -31,7 +51,7 @@ Translator::Translator(Cpu& cpu, Jit& jit, const std::vector<const Block*>& bloc
                                static_cast<uint32_t>(part.block->gpa & kPageOffset)});
   }
   live_.resize(shapes_.size());
-  plans_ = planAccesses(instructions_);
+  planAccesses(instructions_, plans_);
 }
 
 // From the instructions' charge to the last one. Returns the end of what is run each time.
@@ -52,7 +72,7 @@ std::optional<TranslatedBlock> Translator::translateBlock(const uint8_t* cold) {
   placeSimdChecks();
   analyze();
   const Block& only = *parts_[0].block;
-  const bool counts = jit_.mayBeginPath(only);
+  const bool counts = jit_.mayBeginPath(only, shapes_.back().way);
   const uint8_t* stop = e_.here();
   e_.callTo(counts ? jit_.thunks().stopCounted : jit_.thunks().stop);
   const uint8_t* counting = e_.here();

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "cpu/cpu.h"
@@ -33,8 +34,8 @@ class Translator {
 
   // A block, or several of one page, each of which may go on to the next.
   // loops: the last one may go on to the first.
-  Translator(Cpu& cpu, Jit& jit, const std::vector<const Block*>& blocks, bool loops,
-             Emitter& emitter);
+  Translator(Cpu& cpu, Jit& jit, std::span<const Block* const> blocks, bool loops, Emitter& emitter,
+             TranslatorScratch& scratch);
 
   // At the emitter's place, and at `cold` what is rarely run. nullopt: the block is better off
   // interpreted.
@@ -42,6 +43,8 @@ class Translator {
   TranslatedPath translatePath(const uint8_t* cold);
 
  private:
+  friend struct TranslatorScratch;
+
   // A block of the path.
   struct Part {
     const Block* block;
@@ -306,14 +309,14 @@ class Translator {
   Cpu& cpu_;
   Jit& jit_;
   Emitter& e_;
-  const Layout layout_;
+  const Layout& layout_;
 
-  std::vector<Part> parts_;
   const bool loops_;
-  std::vector<Shape> shapes_;
-  std::vector<PlannedInstruction> instructions_;  // of all parts
-  AccessPlans plans_;
-  std::vector<Liveness> live_;           // after each slot
+  std::vector<Part>& parts_;
+  std::vector<Shape>& shapes_;
+  std::vector<PlannedInstruction>& instructions_;  // of all parts
+  AccessPlans& plans_;
+  std::vector<Liveness>& live_;          // after each slot
   unsigned slot_ = 0, part_ = 0;         // being translated
   bool hostFlags_ = false;               // the host's flags are the guest's
   std::optional<FlagForm> form_;         // of the flags in memory, where it is known
@@ -325,12 +328,26 @@ class Translator {
   bool flagsInMemory_ = true;
   const uint8_t* start_ = nullptr;  // of a path, charged
   std::optional<Again> again_;
-  std::vector<Detour> detours_;
+  std::vector<Detour>& detours_;
   Requests requests_;
-  std::vector<LookUp> lookUps_;
-  std::vector<SideExit> sideExits_;
-  std::vector<Leave> sliceEnds_;  // the interpreter has used up the slice
-  std::vector<Exit> exits_;
+  std::vector<LookUp>& lookUps_;
+  std::vector<SideExit>& sideExits_;
+  std::vector<Leave>& sliceEnds_;  // the interpreter has used up the slice
+  std::vector<Exit>& exits_;
+};
+
+// Memory for a translation, which is kept for the next.
+struct TranslatorScratch {
+  std::vector<Translator::Part> parts;
+  std::vector<Shape> shapes;
+  std::vector<PlannedInstruction> instructions;
+  AccessPlans plans;
+  std::vector<Translator::Liveness> live;
+  std::vector<Translator::Detour> detours;
+  std::vector<Translator::LookUp> lookUps;
+  std::vector<Translator::SideExit> sideExits;
+  std::vector<Translator::Leave> sliceEnds;
+  std::vector<Translator::Exit> exits;
 };
 
 }  // namespace nodevm
