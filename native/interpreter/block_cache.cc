@@ -177,8 +177,6 @@ const Block* BlockCache::build(Cpu& cpu, uint64_t gpa, unsigned limit) {
     scratch_ = block;
     return &scratch_;
   }
-  block.code = allocate(draft.slots);
-  std::copy_n(scratchCode_, draft.slots, block.code);
   Block& kept = store(block);
   keep(cpu, kept);
   if (cpu.jit && !draft.checked && !alone) cpu.jit->watch(kept);
@@ -190,6 +188,7 @@ void BlockCache::keep(Cpu& cpu, Block& block) {
   block.nextInBucket = bucket;
   bucket = &block;
   ++live_;
+  liveInstructions_ += block.slots;
   noteOnPage(cpu, block.gpa & kPageMask, &block);
   if (block.secondPage != Block::kNoPage && cpu.ram.page(block.secondPage))
     noteOnPage(cpu, block.secondPage, &block);
@@ -238,7 +237,9 @@ void BlockCache::kill(Cpu& cpu, Block* block) {
   forgetJumpsTo(cpu, *block);
   if (cpu.jit) cpu.jit->forget(*block);
   for (unsigned n = 0; n < block->slots; ++n) block->code[n].handler = leaveDeadBlock;
+  block->dead = true;
   --live_;
+  liveInstructions_ -= block->slots;
 }
 
 void BlockCache::invalidate(Cpu& cpu, uint64_t gpa, uint64_t length) {
@@ -282,44 +283,70 @@ void BlockCache::cutAt(Cpu& cpu, const Breakpoints::Offsets& offsets) {
   }
 }
 
-Instruction* BlockCache::allocate(size_t count) {
-  if (chunkUsed_ + count > kChunkInstructions) {
-    chunks_.push_back(std::make_unique<Instruction[]>(kChunkInstructions));
-    chunkUsed_ = 0;
-  }
-  Instruction* code = chunks_.back().get() + chunkUsed_;
-  chunkUsed_ += count;
-  return code;
+// Its code may be in the way of what is taken.
+Block& BlockCache::store(Block block) {
+  Instruction* code = code_.take(block.slots);
+  std::memmove(code, block.code, block.slots * sizeof(Instruction));
+  block.code = code;
+  return *storage_.take(1) = block;
 }
 
-Block& BlockCache::store(const Block& block) {
-  if (storageUsed_ == kChunkBlocks) {
-    storage_.push_back(std::make_unique<Block[]>(kChunkBlocks));
-    storageUsed_ = 0;
-  }
-  return storage_.back()[storageUsed_++] = block;
-}
-
-void BlockCache::dropAll(Cpu& cpu) {
+void BlockCache::forgetAll(Cpu& cpu) {
   if (cpu.jit) cpu.jit->dropAll();
   std::fill(std::begin(jumpCache_), std::end(jumpCache_), JumpCacheEntry{});
   std::fill(buckets_.begin(), buckets_.end(), nullptr);
   pages_.clear();
-  storage_.clear();
-  storageUsed_ = kChunkBlocks;
-  chunks_.clear();
-  chunkUsed_ = kChunkInstructions;
-  live_ = 0;
+  live_ = liveInstructions_ = 0;
 }
 
-void BlockCache::collect(Cpu& cpu) {
-  const bool full = chunks_.size() * kChunkInstructions >= kMaxInstructions;
-  if (full || (cpu.jit && cpu.jit->full())) empty(cpu);
+void BlockCache::dropAll(Cpu& cpu) {
+  forgetAll(cpu);
+  storage_.clear();
+  code_.clear();
 }
 
 void BlockCache::empty(Cpu& cpu) {
   for (const auto& [page, code] : pages_) cpu.ram.setCode(page, false);
   dropAll(cpu);
+}
+
+void BlockCache::collect(Cpu& cpu) {
+  if (code_.holds(kMaxInstructions)) {
+    sortOut(cpu);
+    if (code_.holds(kMaxInstructions / 4 * 3)) empty(cpu);
+  } else if (cpu.jit && cpu.jit->full()) {
+    dropTranslations(cpu);
+  }
+}
+
+void BlockCache::dropTranslations(Cpu& cpu) {
+  cpu.jit->dropAll();
+  std::fill(std::begin(jumpCache_), std::end(jumpCache_), JumpCacheEntry{});
+  storage_.each([&](Block& block) {
+    if (!block.dead) cpu.jit->watchAgain(block);
+  });
+}
+
+// Frees the memory of dead blocks. If that is not much, only blocks stay that have been translated
+// since the last time; others are decoded again when they are run.
+void BlockCache::sortOut(Cpu& cpu) {
+  const bool all = liveInstructions_ <= kManyInstructions;
+  const std::unordered_map<uint64_t, CodePage> before = std::move(pages_);
+  forgetAll(cpu);
+  code_.restart();
+  storage_.refill([&](const Block& block) {
+    if (block.dead || !(all || block.hot)) return;
+    Block& kept = store(block);
+    if (cpu.jit) cpu.jit->watchAgain(kept);
+    kept.hot = false;
+    kept.severalRips = false;
+    kept.jumpRip = Block::kNoRip;
+    keep(cpu, kept);
+  });
+  storage_.trim();
+  code_.trim();
+  for (const auto& [page, code] : before)
+    if (!pages_.contains(page)) cpu.ram.setCode(page, false);
 }
 
 bool BlockCache::checkInvariants(const Cpu& cpu) const {

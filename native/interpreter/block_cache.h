@@ -3,13 +3,13 @@
 // the mode bits that decoding depends on, so that all address spaces share them.
 
 #include <cstdint>
-#include <memory>
 #include <unordered_map>
 #include <vector>
 
 #include "debug/breakpoints.h"
 #include "decoder/decoder.h"
 #include "decoder/instruction.h"
+#include "interpreter/pool.h"
 
 namespace nodevm {
 
@@ -24,15 +24,17 @@ struct alignas(64) Block {
   uint64_t secondPage = kNoPage;  // physical page of the tail of an instruction that crosses pages
   uint32_t key = 0;
   uint16_t bytes = 0;
-  uint16_t count = 0;  // architectural instructions
-  uint16_t slots = 0;  // entries of code, pseudo-instructions included
+  uint16_t count = 0;               // architectural instructions
+  uint16_t slots = 0;               // entries of code, pseudo-instructions included
+  bool dead = false;                // not to be found any more
+  bool hot = false;                 // has been translated since blocks were last sorted out
+  mutable uint16_t visitsLeft = 0;  // before it is translated
   Block* nextInBucket = nullptr;
 
   // For translation: what code[0] does when it is interpreted, and how it is entered from
   // translated code.
   Handler first = nullptr;
   const uint8_t* translation = nullptr;  // nullptr: not translated
-  mutable uint16_t visitsLeft = 0;       // before it is translated
   // Of its translation alone: that counts further visits, and that does not.
   const uint8_t *counting = nullptr, *plain = nullptr;
   uint32_t number = 0;  // in the translator's table
@@ -86,7 +88,8 @@ class BlockCache {
   void dropAll(Cpu& cpu);
   // Between blocks only: the same, and the pages take fast stores again.
   void empty(Cpu& cpu);
-  // Between blocks only: frees the memory of dead blocks when there is too much of it.
+  // Between blocks only: when there is too much of either, drops translated code, or decoded code
+  // that is not in use.
   void collect(Cpu& cpu);
 
   // Has jumps to the block find its translation of now.
@@ -100,6 +103,7 @@ class BlockCache {
   static constexpr size_t kChunkBlocks = 512;
   static constexpr unsigned kBucketBytes = 32;                 // of guest code
   static constexpr size_t kMaxInstructions = size_t{2} << 20;  // 64 MiB of decoded code
+  static constexpr size_t kManyInstructions = kMaxInstructions / 2;
 
   struct Draft;
   struct Extent;
@@ -122,17 +126,17 @@ class BlockCache {
   void noteOnPage(Cpu& cpu, uint64_t gpa, Block* block);
   void kill(Cpu& cpu, Block* block);
   void invalidateOnPage(Cpu& cpu, uint64_t page, uint64_t first, uint64_t end);
-  Instruction* allocate(size_t count);
-  Block& store(const Block& block);
+  Block& store(Block block);
+  void forgetAll(Cpu& cpu);
+  void sortOut(Cpu& cpu);
+  void dropTranslations(Cpu& cpu);
 
   JumpCacheEntry jumpCache_[kJumpCacheEntries];
   std::vector<Block*> buckets_;
   std::unordered_map<uint64_t, CodePage> pages_;  // by physical page address
-  std::vector<std::unique_ptr<Block[]>> storage_;
-  size_t storageUsed_ = kChunkBlocks;  // of the last
-  std::vector<std::unique_ptr<Instruction[]>> chunks_;
-  size_t chunkUsed_ = kChunkInstructions;
-  size_t live_ = 0;
+  Pool<Block, kChunkBlocks> storage_;
+  Pool<Instruction, kChunkInstructions> code_;
+  size_t live_ = 0, liveInstructions_ = 0;
   Block scratch_;
   Instruction scratchCode_[4 * kNoLimit];
 };

@@ -69,10 +69,21 @@ void Jit::watch(Block& block) {
   // Translated code is for 64-bit mode: no segment limits, no masks. An instruction that crosses
   // pages has to be looked up each time.
   if (!cpu_.code64() || block.secondPage != Block::kNoPage || cpu_.trace.everyBlock()) return;
+  block.first = block.code[0].handler;
+  countVisits(block);
+}
+
+void Jit::watchAgain(Block& block) {
+  if (!block.translation && block.code[0].handler != countVisit) return;
+  block.translation = block.counting = block.plain = nullptr;
+  block.loops = block.onPath = false;
+  countVisits(block);
+}
+
+void Jit::countVisits(Block& block) {
   constexpr unsigned kMostVisits = 0xffff;
   const unsigned visits = volatilePages_.raise(options_.threshold, block.gpa, cpu_.retired());
   block.visitsLeft = static_cast<uint16_t>(std::min(visits, kMostVisits));
-  block.first = block.code[0].handler;
   block.code[0].handler = countVisit;
 }
 
@@ -99,7 +110,7 @@ void Jit::translate(Block& block) {
   const ActivityScope scope(cpu_.activity, Phase::kTranslation);
   if (!makeRoom(hot_) || !makeRoom(cold_) || table_.full()) {
     full_ = true;
-    leave(block);
+    block.visitsLeft = 1;  // asks again
     return;
   }
   block.number = table_.add(block);
@@ -119,6 +130,7 @@ void Jit::translate(Block& block) {
                            static_cast<uint64_t>(translation->coldEnd - cold_.free);
   hot_.free = translation->end;
   cold_.free = translation->coldEnd;
+  block.hot = true;
   block.counting = translation->counting;
   block.plain = translation->linked;
   table_.visitsLeft(block.number) = pathVisits(block);

@@ -51,7 +51,11 @@ class Jit {
   void forget(Block& block);
   // The buffer is used up: translates no more until everything is dropped.
   bool full() const { return full_; }
+  // All translations are gone. Blocks do not know it yet.
   void dropAll();
+  // Tells a block that all translations are gone. Its visits are counted from the beginning, so
+  // that of more code than the buffer has room for, what is hottest is translated.
+  void watchAgain(Block& block);
   unsigned mostInstructions() const { return options_.mostInstructions; }
 
   const JitStatistics& statistics() const { return statistics_; }
@@ -87,6 +91,7 @@ class Jit {
  private:
   Jit(Cpu& cpu, const JitOptions& options);
 
+  void countVisits(Block& block);
   static void countVisit(Cpu& cpu, const Instruction* i);
   static void interpretLeft(Cpu& cpu, const Instruction* i);
   void leave(Block& block);

@@ -3,7 +3,8 @@
  * x87 and vector state at regular instruction counts, RAM now and then. Stops at the first difference and marks it
  * with `*`.
  * Usage: npm run test:lockstep -- [--every n] [--ram n] [--from n] [--until n] [--suite [--programs a,b]]
- *   [--tlb entries] [--threshold visits] [--path visits] [--block instructions] [--no-link] [command]
+ *   [--tlb entries] [--threshold visits] [--path visits] [--block instructions] [--buffer bytes] [--no-link]
+ *   [command]
  */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -34,13 +35,14 @@ const { values, positionals } = parseArgs({
     threshold: { type: 'string' },
     path: { type: 'string' },
     block: { type: 'string' },
+    buffer: { type: 'string' },
     'no-link': { type: 'boolean', default: false },
   },
 });
 
 /** @throws Error where the option is there and no number */
 function numberOf(
-  name: 'every' | 'ram' | 'from' | 'until' | 'tlb' | 'threshold' | 'path' | 'block',
+  name: 'every' | 'ram' | 'from' | 'until' | 'tlb' | 'threshold' | 'path' | 'block' | 'buffer',
 ) {
   const text = values[name];
   if (text === undefined) return undefined;
@@ -89,6 +91,7 @@ async function compare(guest: Guest): Promise<boolean> {
     ...(values.path !== undefined && { pathThreshold: numberOf('path') ?? 0 }),
     ...(values.threshold !== undefined && { threshold: numberOf('threshold') ?? 0 }),
     ...(values.block !== undefined && { mostInstructions: numberOf('block') ?? 1 }),
+    ...(values.buffer !== undefined && { bufferBytes: numberOf('buffer') ?? 1 }),
     ...(values['no-link'] && { link: false }),
   };
   const tlbEntries = numberOf('tlb');
