@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 
 import { ExitReason } from '../../src/native.js';
-import { Bench, CODE } from '../support/bench.js';
+import { Bench, CODE, DATA } from '../support/bench.js';
 import { jit } from '../support/engines.js';
 
 const MIB = 2 ** 20;
@@ -19,9 +19,11 @@ function residentCode(permissions: string): number {
 }
 
 it('keeps little of a large buffer in memory for writing', () => {
-  const block = [0x01, 0x07, 0xeb, 0]; // add [rdi], eax; jmp to the next
-  const blocks = 200_000;
+  // add [rdi], eax; ... [rsi]; ... [rbx]; ... [rdx]; ... [rcx]; jmp to the next
+  const block = [0x01, 0x07, 0x01, 0x06, 0x01, 0x03, 0x01, 0x02, 0x01, 0x01, 0xeb, 0];
+  const blocks = 85_000;
   const bench = new Bench(jit({}), [...Array<number[]>(blocks).fill(block).flat(), 0xf4]);
+  for (const name of ['rsi', 'rbx', 'rdx', 'rcx']) bench.native.setRegister(name, BigInt(DATA));
   expect(bench.run()).toBe(ExitReason.Halt);
   expect(bench.native.statistics().blocksTranslated).toBeGreaterThan(0.9 * blocks);
   expect(residentCode('r-xs')).toBeGreaterThan(26 * MIB);
