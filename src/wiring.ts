@@ -104,24 +104,6 @@ class SharedLine {
   }
 }
 
-/** A wire with a switch in it. Opening the switch lowers the far end, closing it brings the level back. */
-class SwitchedLine implements IrqLine {
-  private level = false;
-  private closed = true;
-
-  constructor(private readonly output: IrqLine) {}
-
-  set(level: boolean): void {
-    this.level = level;
-    if (this.closed) this.output.set(level);
-  }
-
-  connect(closed: boolean): void {
-    this.closed = closed;
-    this.output.set(closed && this.level);
-  }
-}
-
 /** The interrupt controllers and the wires that lead to them. */
 class Interrupts {
   readonly pic: PicPair;
@@ -181,23 +163,11 @@ export function wire(options: BoardOptions): Board {
   insert(ports, layout.ELCR, pic.elcr);
   insert(mmio, layout.IO_APIC, ioApic);
 
-  // The HPET's legacy replacement route takes the places of PIT channel 0 and of the RTC.
-  const pitLine = new SwitchedLine(interrupts.irq(layout.PIT.irq));
-  const rtcLine = new SwitchedLine(interrupts.irq(layout.CMOS.irq));
-  const hpet = new Hpet({
-    clock,
-    route: (n) => interrupts.pin(n),
-    legacyTimer: interrupts.irq(layout.PIT.irq),
-    legacyRtc: interrupts.irq(layout.CMOS.irq),
-    onLegacyReplacement: (enabled) => {
-      pitLine.connect(!enabled);
-      rtcLine.connect(!enabled);
-    },
-  });
-  const pit = new Pit({ clock, irq: pitLine });
+  const pit = new Pit({ clock, irq: interrupts.irq(layout.PIT.irq) });
   insert(ports, layout.PIT, pit);
-  insert(ports, layout.CMOS, new Cmos({ clock, irq: rtcLine, lowRam, highRam }));
-  insert(mmio, layout.HPET, hpet);
+  const rtcIrq = interrupts.irq(layout.CMOS.irq);
+  insert(ports, layout.CMOS, new Cmos({ clock, irq: rtcIrq, lowRam, highRam }));
+  insert(mmio, layout.HPET, new Hpet({ clock, route: (n) => interrupts.pin(n) }));
 
   // Either of the two gates opens A20 (ICH data sheets, "Port 92 Register").
   const a20 = new SharedLine({ set: (level) => cpu.setA20(level) });

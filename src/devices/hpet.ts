@@ -6,7 +6,9 @@ import { ticksAt, timeOfTick } from './ticks.js';
 
 /*
  * "IA-PC HPET (High Precision Event Timers) Specification", revision 1.0a: a 64-bit main counter of
- * 100 MHz and three comparators. 64-bit values are kept as two 32-bit halves, as they are accessed.
+ * 100 MHz and three comparators. 64-bit values are kept as two 32-bit halves, as they are accessed. There is no
+ * legacy replacement route, which is optional: Linux would use it where no timer interrupt is needed, and wait 20 ms
+ * to see whether it works.
  */
 
 const CAPABILITIES = 0x000;
@@ -25,11 +27,10 @@ const TIMER_COMPARATOR_HIGH = 0x0c;
 const TIMER_COUNT = 3;
 const HZ = 100_000_000;
 const PERIOD_FS = 10_000_000;
-/** Vendor 0x8086, legacy replacement, 64-bit counter, number of the last timer, revision 1. */
-const CAPABILITIES_VALUE = 0x8086_a001 + ((TIMER_COUNT - 1) << 8);
+/** Vendor 0x8086, 64-bit counter, number of the last timer, revision 1. */
+const CAPABILITIES_VALUE = 0x8086_2001 + ((TIMER_COUNT - 1) << 8);
 
 const ENABLE = 0x01;
-const LEGACY_REPLACEMENT = 0x02;
 
 const LEVEL = 0x0002;
 const INTERRUPT_ENABLE = 0x0004;
@@ -85,12 +86,6 @@ export interface HpetOptions {
   readonly clock: GuestClock;
   /** A wire of its own to I/O APIC pin `n`. */
   route(n: number): IrqLine;
-  /** Timer 0 in legacy replacement mode, in place of the PIT's IRQ 0. */
-  readonly legacyTimer: IrqLine;
-  /** Timer 1 in legacy replacement mode, in place of the RTC's IRQ 8. */
-  readonly legacyRtc: IrqLine;
-  /** The guest switched legacy replacement: the PIT and the RTC lose, or get back, their wires. */
-  onLegacyReplacement(enabled: boolean): void;
 }
 
 /** The HPET: 1 KiB of MMIO, 0xfed00000 on a PC. */
@@ -113,7 +108,7 @@ export class Hpet implements Device {
     if (size !== 4) return;
     switch (offset) {
       case CONFIGURATION:
-        this.writeConfiguration(value & (ENABLE | LEGACY_REPLACEMENT));
+        this.writeConfiguration(value & ENABLE);
         break;
       case INTERRUPT_STATUS:
         this.acknowledge(value);
@@ -130,11 +125,9 @@ export class Hpet implements Device {
   }
 
   reset(): void {
-    const legacy = this.legacy();
     this.lowerLines();
     this.s = powerOn();
     this.armAll();
-    if (legacy) this.options.onLegacyReplacement(false);
   }
 
   save(): DeviceState {
@@ -145,7 +138,6 @@ export class Hpet implements Device {
     const loaded = restore(this.name, VERSION, powerOn(), state);
     this.lowerLines();
     this.s = loaded;
-    this.options.onLegacyReplacement(this.legacy());
     for (let n = 0; n < TIMER_COUNT; n++) this.drive(n, (this.s.status & (1 << n)) !== 0);
     this.armAll();
   }
@@ -154,10 +146,6 @@ export class Hpet implements Device {
 
   private enabled(): boolean {
     return (this.s.configuration & ENABLE) !== 0;
-  }
-
-  private legacy(): boolean {
-    return (this.s.configuration & LEGACY_REPLACEMENT) !== 0;
   }
 
   private tick(): number {
@@ -187,11 +175,8 @@ export class Hpet implements Device {
   private writeConfiguration(value: number): void {
     const low = this.counterLow();
     const high = this.counterHigh();
-    const legacyBefore = this.legacy();
-    if (((value ^ this.s.configuration) & LEGACY_REPLACEMENT) !== 0) this.lowerLines();
     this.s.configuration = value;
     this.setCounter(low, high);
-    if (this.legacy() !== legacyBefore) this.options.onLegacyReplacement(this.legacy());
   }
 
   // --- timers ---
@@ -340,8 +325,6 @@ export class Hpet implements Device {
   // --- interrupts ---
 
   private line(n: number): IrqLine {
-    if (this.legacy() && n === 0) return this.options.legacyTimer;
-    if (this.legacy() && n === 1) return this.options.legacyRtc;
     const pin = ((this.timer(n)?.configuration ?? 0) & ROUTE) >> ROUTE_SHIFT;
     if ((ROUTE_CAPABILITIES & (1 << pin)) === 0) return unconnected;
     const key = n * 32 + pin;

@@ -112,17 +112,6 @@ describe('wire', () => {
     expect(said).toEqual(['INTR 1', 'INTR 0']);
   });
 
-  it('takes the PIT off its line while the HPET replaces it', () => {
-    initialisePics();
-    const configuration = 0xfed0_0010;
-    board.mmio.write(configuration, 4, 0x02);
-    startPit(100);
-    passTime();
-    expect(said).toEqual([]);
-    board.mmio.write(configuration, 4, 0);
-    expect(said).toEqual(['INTR 1']);
-  });
-
   it.each([
     ['the keyboard controller', 0x64, 0xfe],
     ['system control port A', 0x92, 0x01],

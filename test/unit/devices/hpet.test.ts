@@ -15,9 +15,6 @@ const TICK = 10;
 
 let clock: ManualClock;
 let pins: Map<number, ProbeLine>;
-let timer0: ProbeLine;
-let rtc: ProbeLine;
-let legacy: boolean[];
 let hpet: Hpet;
 
 beforeEach(() => {
@@ -27,9 +24,6 @@ beforeEach(() => {
 
 function make(): Hpet {
   pins = new Map();
-  timer0 = new ProbeLine();
-  rtc = new ProbeLine();
-  legacy = [];
   return new Hpet({
     clock,
     route: (n) => {
@@ -37,9 +31,6 @@ function make(): Hpet {
       pins.set(n, line);
       return line;
     },
-    legacyTimer: timer0,
-    legacyRtc: rtc,
-    onLegacyReplacement: (enabled) => legacy.push(enabled),
   });
 }
 
@@ -52,8 +43,8 @@ const write64 = (offset: number, value: bigint): void => {
 };
 
 describe('main counter', () => {
-  it('has the capabilities of three 64-bit timers at 100 MHz with legacy replacement', () => {
-    expect(read(0)).toBe(0x8086a201);
+  it('has the capabilities of three 64-bit timers at 100 MHz', () => {
+    expect(read(0)).toBe(0x80862201);
     expect(read(4)).toBe(10_000_000);
     expect(hpet.read(6, 2)).toBe(10_000_000 >> 16);
   });
@@ -159,17 +150,17 @@ describe('one-shot', () => {
 
 describe('periodic', () => {
   it('starts as Linux starts it: SET_VALUE, comparator, period', () => {
-    write(CONFIG, 3);
+    write(CONFIG, 1);
     clock.advance(500 * TICK);
-    write(T0, ENABLE | PERIODIC | SET_VALUE | MODE_32);
+    write(T0, ENABLE | PERIODIC | SET_VALUE | MODE_32 | route(20));
     write(T0 + COMPARATOR, 500 + 400_000);
     expect(read(T0) & SET_VALUE).toBe(0);
     write(T0 + COMPARATOR, 400_000);
     clock.advance(400_000 * TICK);
-    expect(timer0.rises).toBe(1);
+    expect(pins.get(20)!.rises).toBe(1);
     expect(read(T0 + COMPARATOR)).toBe(800_500);
     clock.advance(1e9);
-    expect(timer0.rises).toBe(1 + 250);
+    expect(pins.get(20)!.rises).toBe(1 + 250);
   });
 
   it('takes both halves of a 64-bit start and period', () => {
@@ -204,35 +195,20 @@ describe('periodic', () => {
 });
 
 describe('legacy replacement', () => {
-  it('puts timers 0 and 1 in the places of PIT and RTC', () => {
+  it('is not there: its bit stays clear, and timer 0 goes where it is routed', () => {
     write(CONFIG, 3);
-    expect(legacy).toEqual([true]);
-    for (const timer of [T0, T1]) {
-      write(timer, ENABLE | route(20));
-      write64(timer + COMPARATOR, 100n);
-    }
-    clock.advance(100 * TICK);
-    expect([timer0.rises, rtc.rises, pins.size]).toEqual([1, 1, 0]);
-    write(CONFIG, 1);
-    expect(legacy).toEqual([true, false]);
-    expect([timer0.level, rtc.level]).toEqual([false, false]);
-  });
-
-  it('is given back on reset', () => {
-    write(CONFIG, 3);
-    write(T0, ENABLE);
+    expect(read(CONFIG)).toBe(1);
+    write(T0, ENABLE | route(20));
     write64(T0 + COMPARATOR, 100n);
-    hpet.reset();
-    expect(legacy).toEqual([true, false]);
-    expect(clock.armed).toBe(0);
-    expect(read64(COUNTER)).toBe(0n);
+    clock.advance(100 * TICK);
+    expect(pins.get(20)!.rises).toBe(1);
   });
 });
 
 describe('state', () => {
   it('goes on from a snapshot', () => {
-    write(CONFIG, 3);
-    write(T0, ENABLE | PERIODIC | SET_VALUE);
+    write(CONFIG, 1);
+    write(T0, ENABLE | PERIODIC | SET_VALUE | route(20));
     write64(T0 + COMPARATOR, 100_000n);
     write(T2, ENABLE | LEVEL | route(23));
     write64(T2 + COMPARATOR, 10n);
@@ -241,10 +217,9 @@ describe('state', () => {
     hpet.reset();
     hpet = make();
     hpet.load(state);
-    expect(legacy).toEqual([true]);
     expect(pins.get(23)!.level).toBe(true);
     clock.advance(50_000 * TICK);
-    expect(timer0.rises).toBe(1);
+    expect(pins.get(20)!.rises).toBe(1);
     expect(read64(COUNTER)).toBe(100_000n);
   });
 });
