@@ -64,7 +64,8 @@ struct PendingFault {
 enum class Leave : uint8_t {
   kBoundary,  // RIP is exact, between instructions; look at events and modes
   kLookup,    // the same, and nothing but RIP has changed: look up the next block
-  kNext,      // (builds without tail calls) go on with `at`
+  kNext,      // (builds without tail calls) go on with `at`; while a handler runs: translated code
+              // waits for it to come back
   kFault,     // instruction `at` did not complete: `fault`, or an exit with `exitReason` if none
               // pending
 };

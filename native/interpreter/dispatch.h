@@ -82,6 +82,12 @@ inline void leaveBlock(Cpu& cpu, const Instruction* i) {
   }
   cpu.leave = Leave::kLookup;
 }
+// The same for instructions that are no branches: translated code may wait for them, and goes on by
+// itself.
+inline void goOn(Cpu& cpu) {
+  if (cpu.leave != Leave::kNext) return endBlock(cpu);
+  cpu.leave = Leave::kLookup;
+}
 
 // Effective address of the ModRM operand (or of a moffs/implicit operand rewritten by the decoder):
 // the address sizes that are not the natural one are reduced by a pseudo-instruction before i.

@@ -206,7 +206,7 @@ struct String {
         cpu.debug.repeats = 0;
         cpu.eflagsRest &= ~eflags::kRf;
         cpu.rip = nextRip(cpu, i);
-        return endBlock(cpu);
+        return goOn(cpu);
       case Progress::kPaused:
         // One that only a debugger makes does not count as an instruction.
         if (cpu.debugPause() && ++cpu.debug.repeats % kElementsPerTurn != 0) ++cpu.remaining;

@@ -51,7 +51,7 @@ bool setInterrupt(Cpu& cpu, const Instruction*) {
 void setInterruptAndLeave(Cpu& cpu, const Instruction* i) {
   if (!perform<setInterrupt>(cpu, i)) return fault(cpu, i);
   cpu.rip = nextRip(cpu, i);
-  return cpu.interruptShadow ? leaveOrGoOn(cpu) : endBlock(cpu);
+  return cpu.interruptShadow ? leaveOrGoOn(cpu) : goOn(cpu);
 }
 
 bool virtualizesFlags(const Cpu& cpu) { return cpu.virtual8086() && cpu.iopl() < 3; }
@@ -100,9 +100,9 @@ template <class T>
 void popFlagsAndLeave(Cpu& cpu, const Instruction* i) {
   const uint64_t before = cpu.eflagsRest;
   if (!perform<popFlags<T>>(cpu, i)) return fault(cpu, i);
-  if ((cpu.eflagsRest & ~before) & (eflags::kIf | eflags::kTf)) return leaveBlock(cpu, i);
   cpu.rip = nextRip(cpu, i);
-  return endBlock(cpu);
+  const bool opened = (cpu.eflagsRest & ~before) & (eflags::kIf | eflags::kTf);
+  return opened ? leaveOrGoOn(cpu) : goOn(cpu);
 }
 
 // CLAC and STAC are for level 0 only: #UD elsewhere.

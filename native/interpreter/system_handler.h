@@ -24,7 +24,7 @@ void thenNext(Cpu& cpu, const Instruction* i) {
 
 // After an instruction that ends the block, with RIP set: what the dispatcher would do, without it.
 inline void leaveOrGoOn(Cpu& cpu) {
-  if (cpu.mayGoOn()) return endBlock(cpu);
+  if (cpu.mayGoOn()) return goOn(cpu);
   return leaveBlock(cpu);
 }
 
@@ -46,7 +46,7 @@ void thenChain(Cpu& cpu, const Instruction* i) {
   if (!perform<kOperation>(cpu, i)) [[unlikely]]
     return fault(cpu, i);
   cpu.rip = rip;
-  return endBlock(cpu);
+  return goOn(cpu);
 }
 
 // Instructions that set RIP themselves.

@@ -180,7 +180,7 @@ void enterSystem(Cpu& cpu, const Instruction* i) {
   if (!perform<systemCall>(cpu, i)) return fault(cpu, i);
   cpu.trapByResultingFlags();
   if (cpu.eflagsRest & (eflags::kTf | eflags::kIf)) return leaveBlock(cpu);
-  return endBlock(cpu);
+  return goOn(cpu);
 }
 
 }  // namespace

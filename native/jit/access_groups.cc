@@ -129,6 +129,7 @@ class Planner {
       case Way::kPushFlags:
         return -8;
       case Way::kPop:
+        if (i.reg == gpr::kRsp) return std::nullopt;
         return 8;
       case Way::kLea:
         if (shape.size != 8 || i.base != i.reg || i.index != gpr::kZero) return std::nullopt;

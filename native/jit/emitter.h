@@ -155,6 +155,11 @@ class Emitter {
   static void patchOperand(CodeBuffer& buffer, const uint8_t* place, uint64_t value) {
     std::memcpy(buffer.writable(place), &value, sizeof value);
   }
+  static uint64_t operand(const uint8_t* place) {
+    uint64_t value;
+    std::memcpy(&value, place, sizeof value);
+    return value;
+  }
 
   // dec dword [rip + rel32]
   void decrementRelative(const void* place) {

@@ -14,6 +14,7 @@ namespace {
 // One block and the thunks.
 constexpr size_t kLeastChunk = Translator::kMostBytes + Thunks::kMostBytes;
 constexpr uint64_t kNoContext = 0;  // equals no Cpu::context
+constexpr uint64_t kRareRip = 0;
 
 }  // namespace
 
@@ -152,7 +153,7 @@ void Jit::enterAt(Block& block, const uint8_t* translation) {
     Emitter::patch(buffer_, site.fixup, block.translation);
   });
   farLinks_.each(block.gpa, [&](const FarLink& link) {
-    Emitter::patch(buffer_, link.jump, block.translation);
+    Emitter::patch(buffer_, link.code, block.translation);
   });
 }
 
@@ -263,6 +264,8 @@ const Block* Jit::findTranslated(uint64_t rip) {
 }
 
 const uint8_t* Jit::lookUp(uint64_t rip) {
+  const JumpCacheEntry& known = cpu_.blocks->jumpCache(rip);
+  if (known.rip == rip && known.context == cpu_.context && known.code) return known.code;
   const Block* block = findTranslated(rip);
   if (!block) return nullptr;
   cpu_.blocks->cacheJump(rip, cpu_.context, *block);
@@ -273,10 +276,17 @@ const uint8_t* Jit::lookUpLink(uint64_t rip, uint32_t number) {
   const Block* block = findTranslated(rip);
   if (!block) return nullptr;
   farLinks_.retarget(number, block->gpa);
-  const FarLink& link = farLinks_[number];
-  Emitter::patchOperand(buffer_, link.pageRip, cpu_.jitState.pageRip);
+  FarLink& link = farLinks_[number];
+  if (link.changed && Emitter::operand(link.rip) != rip) ++link.changes;
+  if (link.changes >= FarLink::kMostChanges) {
+    Emitter::patchOperand(buffer_, link.rip, kRareRip);
+    Emitter::patchOperand(buffer_, link.context, kNoContext);
+    Emitter::patch(buffer_, link.changed, link.giveUp);
+    return block->translation;
+  }
+  Emitter::patchOperand(buffer_, link.rip, link.changed ? rip : cpu_.jitState.pageRip);
   Emitter::patchOperand(buffer_, link.context, cpu_.context);
-  Emitter::patch(buffer_, link.jump, block->translation);
+  Emitter::patch(buffer_, link.code, block->translation);
   return block->translation;
 }
 

@@ -78,15 +78,22 @@ class LinkSites {
   std::vector<uint32_t> newest_ = std::vector<uint32_t>(kBuckets);
 };
 
-// A jump to another page: it compares where it is with two immediate operands before it takes the
-// direct way, which leads to the block at `target` as long as they agree.
+// A branch to another page, or an indirect one: it compares where it is, or what its target is, and
+// the context with immediate operands before it goes on to the block at `target`.
 struct FarLink {
-  const uint8_t *pageRip = nullptr, *context = nullptr;  // the operands
-  Emitter::Fixup jump = nullptr;
+  const uint8_t *rip = nullptr, *context = nullptr;  // the operands
+  Emitter::Fixup code = nullptr;                     // the relative address of the block's code
+  // Of an indirect branch: the jump that is taken when its target is another one, and where that
+  // leads instead of asking once the target has changed too often.
+  Emitter::Fixup changed = nullptr;
+  const uint8_t* giveUp = nullptr;
   uint64_t target = kNone;  // guest physical
   uint32_t next = 0;        // with a target in the same bucket: number from 1, 0: none
+  uint8_t changes = 0;
 
   static constexpr uint64_t kNone = ~uint64_t{0};
+  // To patch code that runs costs as much as a hundred look-ups.
+  static constexpr uint8_t kMostChanges = 6;
 };
 
 class FarLinks {

@@ -127,7 +127,7 @@ class Describer {
       case 0x50:
         return shape_.size == 8 && is(Way::kPush);
       case 0x58:
-        return shape_.size == 8 && i_.reg != gpr::kRsp && is(Way::kPop);
+        return shape_.size == 8 && is(Way::kPop);
       case 0x63:
         shape_.memorySize = 4;
         return shape_.size != 2 && renamed(kWrite, kRead);
@@ -429,6 +429,12 @@ uint32_t writtenRegisters(const Instruction& i, const Shape& shape) {
 
 bool endsBlock(Way way) { return way >= Way::kJump; }
 
+// Their handlers go on to the next block by themselves.
+bool isNearBranch(const Row& row) {
+  const bool moves = row.operands[0] == Operand::Cy || row.operands[0] == Operand::Dy;
+  return row.has(kEndsBlock) && row.has(kForce64) && !moves;
+}
+
 // Whether it can leave upper halves of ZMM registers in use (cpu/avx512.h).
 bool writesZmm(const Row& row) {
   const std::string_view mnemonic = row.mnemonic;
@@ -460,7 +466,8 @@ Shape shapeOf(const Block& block, unsigned slot) {
              !addressed) {
     if (reachable(i)) shape = Describer(i, kRows[i.row]).describe();
   }
-  if (last && !endsBlock(shape.way)) shape.way = Way::kInterpretRest;
+  if (last && !endsBlock(shape.way))
+    shape.way = isNearBranch(kRows[i.row]) ? Way::kInterpretRest : Way::kInterpretLast;
   shape.writes = writtenRegisters(i, shape);
   shape.observes = shape.way == Way::kDivide || shape.memory || accessesStack(shape.way) ||
                    isPrivileged(shape.way) || endsBlock(shape.way) || !shape.native();

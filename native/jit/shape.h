@@ -13,6 +13,7 @@ namespace nodevm {
 enum class Way : uint8_t {
   kInterpret,      // by its handler, in the middle of the block
   kInterpretRest,  // by its handler, which ends the block
+  kInterpretLast,  // by its handler, behind which translated code goes on
   kNothing,        // hints
   kAlu,            // group 1 and TEST: two operands whose flags can be had again
   kRenamed,        // the same instruction with other registers
@@ -85,7 +86,9 @@ struct Shape {
 
   bool isVector() const { return way == Way::kSimd || way == Way::kZeroUpper; }
   bool touchesFlags() const { return readsFlags || flags != FlagEffect::kNone; }
-  bool native() const { return way != Way::kInterpret && way != Way::kInterpretRest; }
+  bool native() const {
+    return way != Way::kInterpret && way != Way::kInterpretRest && way != Way::kInterpretLast;
+  }
 };
 
 // The shape of code[slot].

@@ -65,14 +65,32 @@ const Block& enterBlock(Cpu& cpu, const uint8_t* number) {
   return block;
 }
 
-void interpretRest(Cpu& cpu, const uint8_t* number, const Request* request) {
-  const Block& block = enterBlock(cpu, number);
-  const unsigned slot = request->slot;
+// What executes the slot.
+Handler enterSlot(Cpu& cpu, const Block& block, unsigned slot) {
   settleFlags(cpu);
   ++cpu.jit->profile.rows[block.code[slot].row].ended;
   cpu.activity.set(Phase::kEnded, block.code[slot].row);
-  const Handler handler = slot == 0 ? block.first : block.code[slot].handler;
-  return handler(cpu, block.code + slot);
+  return slot == 0 ? block.first : block.code[slot].handler;
+}
+
+void interpretRest(Cpu& cpu, const uint8_t* number, const Request* request) {
+  const Block& block = enterBlock(cpu, number);
+  const Handler handler = enterSlot(cpu, block, request->slot);
+  return handler(cpu, block.code + request->slot);
+}
+
+// Goes on where the block's last instruction leads.
+const uint8_t* interpretLast(Cpu& cpu, const Block& block, unsigned slot) {
+  const Handler handler = enterSlot(cpu, block, slot);
+  cpu.leave = Leave::kNext;
+  handler(cpu, block.code + slot);
+  if (cpu.leave != Leave::kLookup) return nullptr;
+  cpu.activity.set(Phase::kDispatcher);
+  const uint8_t* code = cpu.jit->lookUp(cpu.rip);
+  if (!code) return nullptr;
+  cpu.jitState.pageRip = cpu.rip & kPageMask;
+  cpu.activity.set(Phase::kTranslated);
+  return code;
 }
 
 void note(JitProfile& profile, const Block& block, const Request& request) {
@@ -88,6 +106,7 @@ void returnFromSlots(Cpu& cpu, const Instruction*) { cpu.leave = Leave::kNext; }
 // Where to go on; nullptr: the block is left, cpu.leave says why.
 const uint8_t* interpretSlots(Cpu& cpu, const uint8_t* number, const Request* request) {
   const Block& block = enterBlock(cpu, number);
+  if (request->count() == 0) return interpretLast(cpu, block, request->slot);
   if (request->bits & Request::kTouchesFlags) settleFlags(cpu);
   const unsigned first = request->slot, count = request->count();
   note(cpu.jit->profile, block, *request);
@@ -100,6 +119,7 @@ const uint8_t* interpretSlots(Cpu& cpu, const uint8_t* number, const Request* re
   slots[count].handler = returnFromSlots;
   slots[0].handler(cpu, slots);
   if (cpu.leave == Leave::kNext) {
+    cpu.leave = Leave::kBoundary;
     cpu.activity.set(Phase::kTranslated);
     return reinterpret_cast<const uint8_t*>(request) + request->resume;
   }
@@ -231,13 +251,9 @@ const uint8_t* emitUnlinked(Emitter& e, const Layout& layout, const Thunks& thun
   e.alu(Alu::kSub, 8, host::kR11, host::kR9);
   e.shiftImmediate(kShiftRight, 4, host::kR11, kShift);
   addPageRip(e, layout);
-  const std::array<Emitter::Fixup, 3> misses = emitJumpCacheProbe(e, layout);
-  const uint8_t* found = e.here();
-  e.jump(host::kR11);
-  for (const Emitter::Fixup miss : misses) e.bind(miss);
   e.callTo(thunks.lookUp);
   e.bind(e.jumpIf(kZero), thunks.exit);
-  e.jumpTo(found);
+  e.jump(host::kR11);
   return start;
 }
 
@@ -298,6 +314,32 @@ const uint8_t* emitLookUp(Emitter& e, uint64_t function) {
   e.move(8, host::kR11, host::kRax);
   for (unsigned n = std::size(kCallerSaved); n-- > 0;) e.pop(kCallerSaved[n]);
   e.test(8, host::kR11, host::kR11);
+  e.ret();
+  return start;
+}
+
+// BlockCache::jumpCache(), rip and context compared, before C++ is asked.
+const uint8_t* emitLookUpInJumpCache(Emitter& e, const Layout& layout, const uint8_t* ask) {
+  constexpr unsigned kShiftLeft = 4, kShiftRight = 5, kNotZero = 5, kZero = 4;
+  static_assert(sizeof(JumpCacheEntry) == 32);
+  const uint8_t* start = e.here();
+  e.move(8, host::kR10, host::kR9);
+  e.shiftImmediate(kShiftRight, 8, host::kR10, 13);
+  e.alu(Alu::kXor, 8, host::kR10, host::kR9);
+  e.aluImmediate(Alu::kAnd, 4, host::kR10, BlockCache::kJumpCacheEntries - 1);
+  e.shiftImmediate(kShiftLeft, 4, host::kR10, 5);
+  e.alu(Alu::kAdd, 8, host::kR10, layout.at(layout.jumpCache));
+  const auto field = [](size_t offset) {
+    return HostMemory{.base = host::kR10, .displacement = static_cast<int32_t>(offset)};
+  };
+  e.alu(Alu::kCmp, 8, host::kR9, field(offsetof(JumpCacheEntry, rip)));
+  e.bind(e.jumpIf(kNotZero), ask);
+  e.move(8, host::kR11, layout.at(layout.context));
+  e.alu(Alu::kCmp, 8, host::kR11, field(offsetof(JumpCacheEntry, context)));
+  e.bind(e.jumpIf(kNotZero), ask);
+  e.move(8, host::kR11, field(offsetof(JumpCacheEntry, code)));
+  e.test(8, host::kR11, host::kR11);
+  e.bind(e.jumpIf(kZero), ask);
   e.ret();
   return start;
 }
@@ -382,29 +424,6 @@ HostMemory Layout::at(int32_t displacement) const {
   return {.base = kCpuRegister, .displacement = displacement};
 }
 
-// BlockCache::jumpCache(), rip and context compared.
-std::array<Emitter::Fixup, 3> emitJumpCacheProbe(Emitter& e, const Layout& layout) {
-  constexpr unsigned kShiftLeft = 4, kShiftRight = 5, kNotZero = 5, kZero = 4;
-  static_assert(sizeof(JumpCacheEntry) == 32);
-  e.move(8, host::kR10, host::kR9);
-  e.shiftImmediate(kShiftRight, 8, host::kR10, 13);
-  e.alu(Alu::kXor, 8, host::kR10, host::kR9);
-  e.aluImmediate(Alu::kAnd, 4, host::kR10, BlockCache::kJumpCacheEntries - 1);
-  e.shiftImmediate(kShiftLeft, 4, host::kR10, 5);
-  e.alu(Alu::kAdd, 8, host::kR10, layout.at(layout.jumpCache));
-  const auto field = [](size_t offset) {
-    return HostMemory{.base = host::kR10, .displacement = static_cast<int32_t>(offset)};
-  };
-  e.alu(Alu::kCmp, 8, host::kR9, field(offsetof(JumpCacheEntry, rip)));
-  const Emitter::Fixup other = e.jumpIf(kNotZero);
-  e.move(8, host::kR11, layout.at(layout.context));
-  e.alu(Alu::kCmp, 8, host::kR11, field(offsetof(JumpCacheEntry, context)));
-  const Emitter::Fixup stale = e.jumpIf(kNotZero);
-  e.move(8, host::kR11, field(offsetof(JumpCacheEntry, code)));
-  e.test(8, host::kR11, host::kR11);
-  return {other, stale, e.jumpIf(kZero)};
-}
-
 Thunks emitThunks(Emitter& e, const Layout& layout) {
   Thunks thunks;
   thunks.enter = emitEnter(e, layout);
@@ -412,7 +431,7 @@ Thunks emitThunks(Emitter& e, const Layout& layout) {
   thunks.sliceEnds = emitSliceEnds(e, layout, thunks.exit);
   thunks.stop = emitStop(e, addressOf(stopNumbered));
   thunks.stopCounted = emitStop(e, addressOf(stopCounted));
-  thunks.lookUp = emitLookUp(e, addressOf(lookUp));
+  thunks.lookUp = emitLookUpInJumpCache(e, layout, emitLookUp(e, addressOf(lookUp)));
   thunks.lookUpLink = emitLookUp(e, addressOf(lookUpLink));
   thunks.lookUpReturn = emitLookUp(e, addressOf(lookUpReturn));
   thunks.restoreFlags = emitRestoreFlags(e, layout);

@@ -44,7 +44,7 @@ constexpr HostMemory registerInMemory(uint8_t slot) {
 
 // A request to the interpreter.
 struct [[gnu::packed]] Request {
-  static constexpr uint8_t kCount = 0x0f;         // how many instructions
+  static constexpr uint8_t kCount = 0x0f;         // how many instructions; 0: the block's last one
   static constexpr uint8_t kTouchesFlags = 0x10;  // one of them does
   static constexpr uint8_t kMissed = 0x20;        // translated, but its memory is not at hand
   static constexpr uint8_t kRestoreFlags = 0x40;  // resume with them on the host
@@ -94,8 +94,8 @@ struct Thunks {
   // it has been visited often enough to become the beginning of a path.
   const uint8_t *stop = nullptr, *stopCounted = nullptr;
   // Called where the block's number follows, and an array of requests; the number of one of them
-  // has been pushed. Goes on where that one says when the instructions completed. Keeps nothing but
-  // guest registers.
+  // has been pushed. Goes on where that one says when the instructions completed, or where the
+  // block's last one leads. Keeps nothing but guest registers.
   const uint8_t* interpret = nullptr;
   // Called with a RIP in R9, which stays: leaves its translation in R11, and NZ, or 0 and Z. At the
   // end of a block only: keeps nothing else but guest registers. lookUpLink takes the number of a
@@ -115,8 +115,5 @@ struct Thunks {
 };
 
 Thunks emitThunks(Emitter& emitter, const Layout& layout);
-// R9: a RIP. Falls through with the translation of the block there in R11; else jumps to the
-// fixups.
-std::array<Emitter::Fixup, 3> emitJumpCacheProbe(Emitter& emitter, const Layout& layout);
 
 }  // namespace nodevm

@@ -8,7 +8,7 @@ namespace nodevm {
 namespace {
 
 constexpr uint8_t kGuestRsp = kHostOf[gpr::kRsp >> 3];
-constexpr unsigned kNotZero = 5;  // condition code
+constexpr unsigned kZero = 4, kNotZero = 5;  // condition codes
 
 // An entry of the ring of returns.
 constexpr HostMemory kReturnRip = {.base = host::kR10};
@@ -32,7 +32,7 @@ void Translator::branch(const Instruction& i, const Shape& shape) {
       return goTo(e_.jump(), static_cast<int64_t>(pageOffsetOf(i)));
     case Way::kJumpIndirect:
       indirectTarget(i, shape);
-      probeJumpCache();
+      findTarget();
       enterFoundPage();
       return e_.jump(host::kR11);
     case Way::kCall:
@@ -93,7 +93,7 @@ void Translator::goTo(int64_t pageOffset) {
   if (samePage(pageOffset)) return exits_.push_back({e_.jump(), pageOffset});
   if (jit_.links()) return followFarLink(checkFarLink(pageOffset), pageOffset);
   targetAt(pageOffset);
-  probeJumpCache();
+  lookUpTarget();
   enterFoundPage();
   e_.jump(host::kR11);
 }
@@ -108,12 +108,10 @@ void Translator::targetAt(int64_t pageOffset) {
 // block's own page is and on what a jump cache hit depends on.
 uint32_t Translator::checkFarLink(int64_t pageOffset) {
   FarLink link;
-  link.pageRip = e_.moveOperand(host::kR10);
+  link.rip = e_.moveOperand(host::kR10);
   e_.alu(Alu::kCmp, 8, host::kR10, layout_.at(layout_.pageRip));
   const Emitter::Fixup elsewhere = e_.jumpIf(kNotZero);
-  link.context = e_.moveOperand(host::kR11);
-  e_.alu(Alu::kCmp, 8, host::kR11, layout_.at(layout_.context));
-  const Emitter::Fixup stale = e_.jumpIf(kNotZero);
+  const Emitter::Fixup stale = checkContext(link);
   const uint32_t number = jit_.addFarLink(link);
   lookUps_.push_back({.from = {elsewhere, stale},
                       .thunk = jit_.thunks().lookUpLink,
@@ -124,10 +122,17 @@ uint32_t Translator::checkFarLink(int64_t pageOffset) {
   return number;
 }
 
+// Returns the jump that is taken in another context.
+Emitter::Fixup Translator::checkContext(FarLink& link) {
+  link.context = e_.moveOperand(host::kR11);
+  e_.alu(Alu::kCmp, 8, host::kR11, layout_.at(layout_.context));
+  return e_.jumpIf(kNotZero);
+}
+
 void Translator::followFarLink(uint32_t link, int64_t pageOffset) {
   const auto distance = static_cast<int32_t>(pageOffset & ~static_cast<int64_t>(kPageOffset));
   e_.aluImmediate(Alu::kAdd, 8, layout_.at(layout_.pageRip), distance);
-  jit_.farLink(link).jump = e_.jump();
+  jit_.farLink(link).code = e_.jump();
 }
 
 // The target in R9.
@@ -140,26 +145,46 @@ void Translator::indirectTarget(const Instruction& i, const Shape& shape) {
   }
 }
 
-// R9: the target. Its translation in R11.
-void Translator::probeJumpCache() {
-  const std::array<Emitter::Fixup, 3> misses = emitJumpCacheProbe(e_, layout_);
-  lookUps_.push_back({.from = misses,
-                      .thunk = jit_.thunks().lookUp,
+// R9: the target. Its translation in R11, which is at hand when the target is the one of last time.
+void Translator::findTarget() {
+  if (!jit_.links()) return lookUpTarget();
+  FarLink link;
+  link.rip = e_.moveOperand(host::kR10);
+  e_.alu(Alu::kCmp, 8, host::kR9, host::kR10);
+  link.changed = e_.jumpIf(kNotZero);
+  const Emitter::Fixup stale = checkContext(link);
+  link.code = e_.leaRelative(host::kR11);
+  lookUps_.push_back({.from = {link.changed, stale},
+                      .thunk = jit_.thunks().lookUpLink,
                       .slot = slot_,
                       .resume = e_.here(),
-                      .link = std::nullopt});
+                      .link = jit_.addFarLink(link),
+                      .pageOffset = std::nullopt});
+}
+
+// The same by the jump cache alone.
+void Translator::lookUpTarget() {
+  e_.callTo(jit_.thunks().lookUp);
+  detour(Detour::Kind::kInterpretRest, e_.jumpIf(kZero));
 }
 
 // Goes on where the branch resumes, or falls through.
 void Translator::emitLookUp(const LookUp& lookUp) {
+  const bool indirect = lookUp.link && !lookUp.pageOffset;
+  Emitter::Fixup absent = nullptr;
+  if (indirect) {
+    jit_.farLink(*lookUp.link).giveUp = e_.here();
+    e_.callTo(jit_.thunks().lookUp);
+    e_.bind(e_.jumpIf(kNotZero), lookUp.resume);
+    absent = e_.jump();
+  }
   for (const Emitter::Fixup from : lookUp.from)
     if (from) e_.bind(from);
-  if (lookUp.link) {
-    targetAt(lookUp.pageOffset);
-    e_.moveImmediate(host::kR10, *lookUp.link);
-  }
+  if (lookUp.pageOffset) targetAt(*lookUp.pageOffset);
+  if (lookUp.link) e_.moveImmediate(host::kR10, *lookUp.link);
   e_.callTo(lookUp.thunk);
   e_.bind(e_.jumpIf(kNotZero), lookUp.resume);
+  if (absent) e_.bind(absent);
 }
 
 // R9: the target.
@@ -213,7 +238,7 @@ void Translator::call(const Instruction& i, const Shape& shape) {
   } else {
     indirectTarget(i, shape);
   }
-  probeJumpCache();
+  findTarget();
   e_.store(8, layout_.at(layout_.target), host::kR9);
   e_.store(8, layout_.at(layout_.targetCode), host::kR11);
   pushReturn(i);
@@ -233,7 +258,8 @@ void Translator::probeReturnPoint() {
                       .thunk = jit_.thunks().lookUpReturn,
                       .slot = slot_,
                       .resume = e_.here(),
-                      .link = std::nullopt});
+                      .link = std::nullopt,
+                      .pageOffset = std::nullopt});
 }
 
 void Translator::returnNear(const Instruction& i) {
@@ -242,7 +268,7 @@ void Translator::returnNear(const Instruction& i) {
   if (jit_.links()) {
     probeReturnPoint();
   } else {
-    probeJumpCache();
+    lookUpTarget();
   }
   e_.lea(kGuestRsp, {.base = kGuestRsp, .displacement = static_cast<int32_t>(8 + i.immediate)});
   enterFoundPage();

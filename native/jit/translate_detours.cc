@@ -102,6 +102,7 @@ void Translator::emitDetour(const Detour& detour) {
   const uint8_t slot = slotInBlock(detour.slot);
   if (detour.kind == Detour::Kind::kInterpretRest)
     return request({.slot = slot, .bits = Request::kRest});
+  if (detour.kind == Detour::Kind::kInterpretLast) return request({.slot = slot});
   forgetGroups(detour);
   auto bits = static_cast<uint8_t>(detour.count);
   if (detour.touchesFlags) bits |= Request::kTouchesFlags;

@@ -170,12 +170,13 @@ void Translator::forgetGroups(const Detour& detour) {
 void Translator::detour(Detour::Kind kind, Emitter::Fixup from) {
   // A block's last instruction has nothing to come back to.
   const bool stays = slot_ + 1u == part().end || keepsLoaded(shapes_[slot_]);
-  detours_.push_back({.kind = stays ? Detour::Kind::kInterpretRest : kind,
-                      .from = from,
-                      .slot = slot_,
-                      .vectorsDirty = vectorsDirty_,
-                      .access = std::nullopt,
-                      .flags = pending_});
+  detours_.push_back(
+      {.kind = stays && kind == Detour::Kind::kInterpretSlot ? Detour::Kind::kInterpretRest : kind,
+       .from = from,
+       .slot = slot_,
+       .vectorsDirty = vectorsDirty_,
+       .access = std::nullopt,
+       .flags = pending_});
 }
 
 void Translator::push(const Instruction& i, const Shape& shape) {
@@ -204,7 +205,7 @@ void Translator::pop(const Instruction& i) {
   const uint8_t to = isPinned(i.reg) ? kHostOf[i.reg >> 3] : host::kR11;
   e_.move(8, to, top);
   writeBack(i.reg, to);
-  e_.lea(rsp, {.base = rsp, .displacement = 8});
+  if (i.reg != gpr::kRsp) e_.lea(rsp, {.base = rsp, .displacement = 8});
 }
 
 void Translator::leave() {

@@ -142,7 +142,7 @@ void Translator::closeLoop() {
 bool Translator::worthwhile() const {
   unsigned native = 0, interpreted = 0;
   for (const Shape& shape : shapes_) {
-    if (shape.native()) ++native;
+    if (shape.native() || shape.way == Way::kInterpretLast) ++native;
     if (shape.way == Way::kInterpret) ++interpreted;
   }
   return native > 0 && native >= 2 * interpreted;
@@ -232,6 +232,9 @@ void Translator::translate(const Instruction& i, const Shape& shape) {
   switch (shape.way) {
     case Way::kInterpretRest:
       detour(Detour::Kind::kInterpretRest, e_.jump());
+      break;
+    case Way::kInterpretLast:
+      detour(Detour::Kind::kInterpretLast, e_.jump());
       break;
     case Way::kNothing:
       break;

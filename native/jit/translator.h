@@ -93,7 +93,7 @@ class Translator {
   };
   // A way out of the straight line, emitted behind it.
   struct Detour {
-    enum class Kind : uint8_t { kUntranslated, kInterpretSlot, kInterpretRest };
+    enum class Kind : uint8_t { kUntranslated, kInterpretSlot, kInterpretRest, kInterpretLast };
     Kind kind;
     Emitter::Fixup from;
     unsigned slot, count = 1;  // of instructions, only of a kind that is untranslated more
@@ -112,13 +112,13 @@ class Translator {
   };
   // A branch whose target has to be looked up, emitted behind the straight line.
   struct LookUp {
-    std::array<Emitter::Fixup, 3> from;  // nullptr: one less
+    std::array<Emitter::Fixup, 2> from;  // nullptr: one less
     const uint8_t* thunk;
     unsigned slot;
-    const uint8_t* resume;  // R11: the target's translation
-    // Of a FarLink: its number and the target, from the start of the block's page.
-    std::optional<uint32_t> link;
-    int64_t pageOffset = 0;
+    const uint8_t* resume;         // R11: the target's translation
+    std::optional<uint32_t> link;  // number of a FarLink
+    // Where it goes, from the start of the block's page; nullopt: R9 has the RIP.
+    std::optional<int64_t> pageOffset;
   };
   struct Exit {
     Emitter::Fixup from;
@@ -288,12 +288,14 @@ class Translator {
   void leavePath(Emitter::Fixup from, int64_t pageOffset);
   void goTo(Emitter::Fixup from, int64_t pageOffset);
   void goTo(int64_t pageOffset);
+  Emitter::Fixup checkContext(FarLink& link);
   uint32_t checkFarLink(int64_t pageOffset);
   void followFarLink(uint32_t link, int64_t pageOffset);
   void targetAt(int64_t pageOffset);
   void indirectTarget(const Instruction& i, const Shape& shape);
   void emitLookUp(const LookUp& lookUp);
-  void probeJumpCache();
+  void findTarget();
+  void lookUpTarget();
   void enterFoundPage();
   void pushReturn(const Instruction& i);
   void turnReturnRing(int32_t entries);

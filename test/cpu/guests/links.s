@@ -30,7 +30,19 @@ main:
   mov byte ptr [FIRST + 4], 0
   mov dword ptr [FIRST + 16], 0x000febe8
   mov dword ptr [FIRST + 20], 0xc3c0ff00
-  # The others: MOV EAX, imm32; RET.
+  call frames
+  call remapped
+  call aliases
+  call patched
+  call returns_to_another_frame
+  call returns_to_patched_code
+  call stacks
+  call to_zero
+  call indirect
+  finish
+
+# All frames but FIRST: MOV EAX, imm32; RET.
+frames:
   mov edi, SECOND
   mov eax, 0x100
 1:
@@ -41,14 +53,7 @@ main:
   add edi, 0x1000
   cmp edi, THIRD
   jbe 1b
-  call remapped
-  call aliases
-  call patched
-  call returns_to_another_frame
-  call returns_to_patched_code
-  call stacks
-  call to_zero
-  finish
+  ret
 
 # RBX: what to call, 60 times. EDX: the sum of EAX.
 call_often:
@@ -256,3 +261,45 @@ to_zero:
   dec r13d
   jnz 1b
   ret
+
+# One branch with two targets in turns, one whose target is written all the time, one whose target is mapped anew.
+indirect:
+  call frames
+  mov ebx, SECOND
+  mov esi, OTHER
+  mov edi, THIRD
+  mov ecx, 200
+  xor edx, edx
+1:
+  call rbx
+  add edx, eax
+  xchg rbx, rsi
+  call rdi
+  add edx, eax
+  xor byte ptr [THIRD + 1], 1
+  dec ecx
+  jnz 1b
+  check "indirect calls whose targets change", edx, 100*0x21101
+  mov ebx, NAME
+  xor edx, edx
+  map NAME, SECOND
+  invlpg [rbx]
+  call often_through_memory
+  map NAME, OTHER
+  invlpg [rbx]
+  call often_through_memory
+  check "a jump through memory whose target is mapped anew", edx, 60*0x1100
+  map NAME, FIRST
+  invlpg [rbx]
+  ret
+often_through_memory:
+  mov ecx, 60
+1:
+  call through_memory
+  add edx, eax
+  dec ecx
+  jnz 1b
+  ret
+through_memory:
+  jmp qword ptr [place]
+place: .quad NAME
