@@ -2,7 +2,7 @@
  * The "legacy frame" of LZ4 (LZ4 Frame Format Description), which is the one that the kernel reads:
  * magic, then blocks of a 32-bit length and LZ4 block data (LZ4 Block Format Description).
  */
-import type { Output } from './output.js';
+import { COPY_MARGIN, copyAhead, LEAST_DISTANCE, viewOf, type Output } from './output.js';
 import { Reader } from './reader.js';
 
 const LEGACY_MAGIC = 0x184c_2102;
@@ -43,8 +43,8 @@ function unpackBlock(input: Uint8Array, start: number, output: Output): void {
   output.length += block.to;
 }
 
-/** Bytes that {@link copyAhead} may read and write beyond what it copies, and those of an offset. */
-const MARGIN = 16;
+/** Bytes left for {@link copyAhead}, and for an offset behind literals. */
+const MARGIN = 2 * COPY_MARGIN;
 /** Bytes of input that {@link takeStretch} takes at once: V8 compiles early what is called often. */
 const STRETCH = 4096;
 
@@ -133,30 +133,13 @@ function takeStretch(block: Block): void {
       count += (last - next) * 255 + (input[last] as number);
       next = last + 1;
     }
-    if (!(distance >= 4 && distance <= match && count <= safeTo - match)) break;
+    if (!(distance >= LEAST_DISTANCE && distance <= match && count <= safeTo - match)) break;
     copyAhead(outputView, match - distance, outputView, match, count);
     at = next;
     to = match + count;
   }
   block.at = at;
   block.to = to;
-}
-
-/**
- * Copies `count` bytes and up to eight behind them, always some: a length of which little is known costs a loop
- * of bytes more than that. Four at a time, so a source that begins four bytes before the destination is repeated.
- */
-function copyAhead(source: DataView, from: number, target: DataView, to: number, count: number) {
-  let done = 0;
-  do {
-    target.setInt32(to + done, source.getInt32(from + done, true), true);
-    target.setInt32(to + done + 4, source.getInt32(from + done + 4, true), true);
-    done += 8;
-  } while (done < count);
-}
-
-function viewOf(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
 }
 
 /** The length that half a token tells, with the bytes that continue it. */

@@ -34,8 +34,8 @@ const LITERAL = REP_LEN + LEN_HIGH + 256;
 /**
  * One LZMA decoder with its state, probabilities and output window.
  *
- * Nearly all of the time goes into {@link bit} and the loops that repeat it ({@link tree}, {@link reverseTree},
- * {@link literal}). Those keep the range coder in local variables, as 32-bit unsigned numbers; in fields
+ * Nearly all of the time goes into {@link bit} and the loops that repeat it ({@link bits},
+ * {@link directBits}). Those keep the range coder in local variables, as 32-bit unsigned numbers; in fields
  * these would be allocated objects, so there they are signed.
  */
 export class LzmaDecoder {
@@ -204,25 +204,32 @@ export class LzmaDecoder {
   }
 
   private reverseTree(base: number, bits: number): number {
-    let symbol = 1;
+    let symbol = this.bits(base, 1, 1 << bits);
     let value = 0;
-    for (let index = 0; index < bits; index++) {
-      const bit = this.bit(base + symbol);
-      symbol = (symbol << 1) | bit;
-      value |= bit << index;
-    }
+    for (; symbol > 1; symbol >>= 1) value = (value << 1) | (symbol & 1);
     return value;
   }
 
   private directBits(count: number): number {
+    const { input } = this.reader;
+    let { at } = this.reader;
+    let range = this.range >>> 0;
+    let code = this.code >>> 0;
     let value = 0;
     for (let index = 0; index < count; index++) {
-      const range = this.range >>> 1;
-      const code = this.code >>> 0;
+      range >>>= 1;
       const bit = code >= range ? 1 : 0;
-      value = value * 2 + bit;
-      this.normalize(range, bit === 1 ? code - range : code);
+      value = (value << 1) | bit;
+      if (bit === 1) code -= range;
+      if (range < TOP) {
+        if (at >= input.length) throw this.reader.truncated();
+        range = (range << 8) >>> 0;
+        code = ((code << 8) | (input[at++] as number)) >>> 0;
+      }
     }
+    this.range = range | 0;
+    this.code = code | 0;
+    this.reader.at = at;
     return value;
   }
 
