@@ -73,10 +73,10 @@ Handler enterSlot(Cpu& cpu, const Block& block, unsigned slot) {
   return slot == 0 ? block.first : block.code[slot].handler;
 }
 
-void interpretRest(Cpu& cpu, const uint8_t* number, const Request* request) {
+void interpretRest(Cpu& cpu, const uint8_t* number, uint32_t slot) {
   const Block& block = enterBlock(cpu, number);
-  const Handler handler = enterSlot(cpu, block, request->slot);
-  return handler(cpu, block.code + request->slot);
+  const Handler handler = enterSlot(cpu, block, slot);
+  return handler(cpu, block.code + slot);
 }
 
 // Goes on where the block's last instruction leads.
@@ -258,26 +258,20 @@ const uint8_t* emitUnlinked(Emitter& e, const Layout& layout, const Thunks& thun
 }
 
 const uint8_t* emitInterpret(Emitter& e, const Thunks& thunks) {
-  constexpr unsigned kZero = 4, kNotZero = 5;
+  constexpr unsigned kZero = 4, kNotZero = 5, kSign = 8;
   constexpr uint8_t kRequest = host::kRbx;  // where C++ leaves it alone
-  static_assert(sizeof(Request) == 6);
-  const auto testRequest = [&](uint8_t request, uint8_t bits) {
-    const HostMemory place{.base = request, .displacement = offsetof(Request, bits)};
-    e.instruction({.byte = 0xf6}, 1, 0, place);
-    e.immediate(bits, 1);
-  };
   const uint8_t* start = e.here();
   e.pop(host::kR10);
   e.pop(host::kR11);
-  e.lea(host::kR11, {.base = host::kR11, .index = host::kR11, .scale = 1});
-  e.lea(host::kR11, {.base = host::kR10, .index = host::kR11, .scale = 1, .displacement = 4});
   saveGuest(e);
   e.lea(host::kRdi, {.base = kCpuRegister, .displacement = -kCpuBias});
   e.move(8, host::kRsi, host::kR10);
-  e.move(8, host::kRdx, host::kR11);
-  testRequest(host::kR11, Request::kRest);
-  const Emitter::Fixup rest = e.jumpIf(kNotZero);
-  e.move(8, kRequest, host::kR11);
+  e.test(8, host::kR11, host::kR11);
+  const Emitter::Fixup rest = e.jumpIf(kSign);
+  static_assert(sizeof(Request) == 6);
+  e.lea(host::kRdx, {.base = host::kR11, .index = host::kR11, .scale = 1});
+  e.lea(host::kRdx, {.base = host::kR10, .index = host::kRdx, .scale = 1, .displacement = 4});
+  e.move(8, kRequest, host::kRdx);
   e.moveImmediate(host::kRax, addressOf(interpretSlots));
   e.call(host::kRax);
   e.move(8, host::kR11, host::kRax);
@@ -285,7 +279,9 @@ const uint8_t* emitInterpret(Emitter& e, const Thunks& thunks) {
   const Emitter::Fixup left = e.jumpIf(kZero);
   e.move(8, host::kR10, kRequest);
   loadGuest(e);
-  testRequest(host::kR10, Request::kRestoreFlags);
+  e.instruction({.byte = 0xf6}, 1, 0,
+                HostMemory{.base = host::kR10, .displacement = offsetof(Request, bits)});
+  e.immediate(Request::kRestoreFlags, 1);
   const Emitter::Fixup restore = e.jumpIf(kNotZero);
   e.jump(host::kR11);
   e.bind(restore);
@@ -295,6 +291,8 @@ const uint8_t* emitInterpret(Emitter& e, const Thunks& thunks) {
   leaveFrame(e);
   e.ret();
   e.bind(rest);
+  e.complement(host::kR11);
+  e.move(4, host::kRdx, host::kR11);
   tailCall(e, addressOf(interpretRest));
   return start;
 }

@@ -48,7 +48,6 @@ struct [[gnu::packed]] Request {
   static constexpr uint8_t kTouchesFlags = 0x10;  // one of them does
   static constexpr uint8_t kMissed = 0x20;        // translated, but its memory is not at hand
   static constexpr uint8_t kRestoreFlags = 0x40;  // resume with them on the host
-  static constexpr uint8_t kRest = 0x80;          // of the block, no return
 
   int32_t resume = 0;  // from this struct
   uint8_t slot = 0;    // of the block, the first instruction
@@ -94,8 +93,9 @@ struct Thunks {
   // it has been visited often enough to become the beginning of a path.
   const uint8_t *stop = nullptr, *stopCounted = nullptr;
   // Called where the block's number follows, and an array of requests; the number of one of them
-  // has been pushed. Goes on where that one says when the instructions completed, or where the
-  // block's last one leads. Keeps nothing but guest registers.
+  // has been pushed, or the complement of a slot, from which on the block is interpreted. Goes on
+  // where the request says when its instructions completed, or where the block's last one leads.
+  // Keeps nothing but guest registers.
   const uint8_t* interpret = nullptr;
   // Called with a RIP in R9, which stays: leaves its translation in R11, and NZ, or 0 and Z. At the
   // end of a block only: keeps nothing else but guest registers. lookUpLink takes the number of a

@@ -59,9 +59,9 @@ void Translator::emitDetours() {
     const auto ofPart = [&](const auto& way) {
       return way.slot >= part().first && way.slot < part().end;
     };
-    const auto count = std::count_if(detours_.begin(), detours_.end(), ofPart) +
-                       std::count_if(lookUps_.begin(), lookUps_.end(), ofPart);
-    if (count == 0) continue;
+    const auto count = std::count_if(detours_.begin(), detours_.end(), [&](const Detour& detour) {
+      return ofPart(detour) && detour.kind != Detour::Kind::kInterpretRest;
+    });
     requests_.call = requests_.nearest = e_.here();
     e_.callTo(jit_.thunks().interpret);
     e_.dword(block().number);
@@ -73,20 +73,26 @@ void Translator::emitDetours() {
     for (const LookUp& lookUp : lookUps_) {
       if (!ofPart(lookUp)) continue;
       emitLookUp(lookUp);
-      request({.slot = slotInBlock(lookUp.slot), .bits = Request::kRest});
+      interpretRest(lookUp.slot);
     }
   }
 }
 
+// See Thunks::interpret.
+void Translator::askInterpreter(int32_t request) {
+  e_.pushImmediate(request);
+  if (e_.reachesShort(requests_.nearest)) return e_.shortJump(requests_.nearest);
+  requests_.nearest = e_.here();
+  e_.jumpTo(requests_.call);
+}
+
+void Translator::interpretRest(unsigned slot) {
+  askInterpreter(~static_cast<int32_t>(slot - part().first));
+}
+
 // The interpreter goes on at `resume`; nullptr: behind this.
 void Translator::request(Request request, const uint8_t* resume) {
-  e_.pushImmediate(static_cast<int32_t>(requests_.made++));
-  if (e_.reachesShort(requests_.nearest)) {
-    e_.shortJump(requests_.nearest);
-  } else {
-    requests_.nearest = e_.here();
-    e_.jumpTo(requests_.call);
-  }
+  askInterpreter(static_cast<int32_t>(requests_.made++));
   request.resume = static_cast<int32_t>((resume ? resume : e_.here()) - requests_.next);
   e_.write(requests_.next, &request, sizeof request);
   requests_.next += sizeof request;
@@ -99,9 +105,8 @@ void Translator::emitDetour(const Detour& detour) {
   storeVectors(detour.vectorsDirty);
   if (detour.vectorsDirty) releaseUpper();
   giveBack(part_);
-  const uint8_t slot = slotInBlock(detour.slot);
-  if (detour.kind == Detour::Kind::kInterpretRest)
-    return request({.slot = slot, .bits = Request::kRest});
+  if (detour.kind == Detour::Kind::kInterpretRest) return interpretRest(detour.slot);
+  const auto slot = static_cast<uint8_t>(detour.slot - part().first);
   if (detour.kind == Detour::Kind::kInterpretLast) return request({.slot = slot});
   forgetGroups(detour);
   auto bits = static_cast<uint8_t>(detour.count);

@@ -170,8 +170,9 @@ class Translator {
   void takeAgain(unsigned part, unsigned next);
   void emitDetours();
   void emitDetour(const Detour& detour);
+  void askInterpreter(int32_t request);
+  void interpretRest(unsigned slot);
   void request(Request request, const uint8_t* resume = nullptr);
-  uint8_t slotInBlock(unsigned slot) const { return static_cast<uint8_t>(slot - part().first); }
   void emitLeaves();
   void emitSideExits();
   void emitExits();
