@@ -83,6 +83,7 @@ class LinkSites {
 struct FarLink {
   const uint8_t *rip = nullptr, *context = nullptr;  // the operands
   Emitter::Fixup code = nullptr;                     // the relative address of the block's code
+  int64_t pageOffset = 0;  // of a direct branch's target, from the start of the block's page
   // Of an indirect branch: the jump that is taken when its target is another one, and where that
   // leads instead of asking once the target has changed too often.
   Emitter::Fixup changed = nullptr;

@@ -137,6 +137,12 @@ const uint8_t* lookUpLink(Cpu& cpu, uint64_t rip, uint32_t link) {
   return cpu.jit->lookUpLink(rip, link);
 }
 
+// R9 is not looked at.
+const uint8_t* lookUpDirectLink(Cpu& cpu, uint64_t, uint32_t link) {
+  const auto pageOffset = static_cast<uint64_t>(cpu.jit->farLink(link).pageOffset);
+  return lookUpLink(cpu, cpu.jitState.pageRip + pageOffset, link);
+}
+
 const uint8_t* lookUpReturn(Cpu& cpu, uint64_t rip) {
   const ActivityScope scope(cpu.activity, Phase::kDispatcher);
   return cpu.jit->lookUpReturn(rip);
@@ -431,6 +437,7 @@ Thunks emitThunks(Emitter& e, const Layout& layout) {
   thunks.stopCounted = emitStop(e, addressOf(stopCounted));
   thunks.lookUp = emitLookUpInJumpCache(e, layout, emitLookUp(e, addressOf(lookUp)));
   thunks.lookUpLink = emitLookUp(e, addressOf(lookUpLink));
+  thunks.lookUpDirectLink = emitLookUp(e, addressOf(lookUpDirectLink));
   thunks.lookUpReturn = emitLookUp(e, addressOf(lookUpReturn));
   thunks.restoreFlags = emitRestoreFlags(e, layout);
   thunks.interpret = emitInterpret(e, thunks);

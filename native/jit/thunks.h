@@ -99,8 +99,9 @@ struct Thunks {
   const uint8_t* interpret = nullptr;
   // Called with a RIP in R9, which stays: leaves its translation in R11, and NZ, or 0 and Z. At the
   // end of a block only: keeps nothing else but guest registers. lookUpLink takes the number of a
-  // FarLink in R10.
-  const uint8_t *lookUp = nullptr, *lookUpLink = nullptr, *lookUpReturn = nullptr;
+  // FarLink in R10, and so does lookUpDirectLink, which knows the RIP by it.
+  const uint8_t *lookUp = nullptr, *lookUpLink = nullptr, *lookUpDirectLink = nullptr,
+                *lookUpReturn = nullptr;
   // Called: sets the host's arithmetic flags to the guest's. Clobbers R9, R10 and XMM.
   const uint8_t* restoreFlags = nullptr;
   // Called with a linear address in R9, which stays: leaves its addend in R10, and Z, or NZ where

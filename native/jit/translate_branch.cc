@@ -108,17 +108,17 @@ void Translator::targetAt(int64_t pageOffset) {
 // block's own page is and on what a jump cache hit depends on.
 uint32_t Translator::checkFarLink(int64_t pageOffset) {
   FarLink link;
+  link.pageOffset = pageOffset;
   link.rip = e_.moveOperand(host::kR10);
   e_.alu(Alu::kCmp, 8, host::kR10, layout_.at(layout_.pageRip));
   const Emitter::Fixup elsewhere = e_.jumpIf(kNotZero);
   const Emitter::Fixup stale = checkContext(link);
   const uint32_t number = jit_.addFarLink(link);
   lookUps_.push_back({.from = {elsewhere, stale},
-                      .thunk = jit_.thunks().lookUpLink,
+                      .thunk = jit_.thunks().lookUpDirectLink,
                       .slot = slot_,
                       .resume = e_.here(),
-                      .link = number,
-                      .pageOffset = pageOffset});
+                      .link = number});
   return number;
 }
 
@@ -159,7 +159,7 @@ void Translator::findTarget() {
                       .slot = slot_,
                       .resume = e_.here(),
                       .link = jit_.addFarLink(link),
-                      .pageOffset = std::nullopt});
+                      .indirect = true});
 }
 
 // The same by the jump cache alone.
@@ -170,9 +170,8 @@ void Translator::lookUpTarget() {
 
 // Goes on where the branch resumes, or falls through.
 void Translator::emitLookUp(const LookUp& lookUp) {
-  const bool indirect = lookUp.link && !lookUp.pageOffset;
   Emitter::Fixup absent = nullptr;
-  if (indirect) {
+  if (lookUp.indirect) {
     jit_.farLink(*lookUp.link).giveUp = e_.here();
     e_.callTo(jit_.thunks().lookUp);
     e_.bind(e_.jumpIf(kNotZero), lookUp.resume);
@@ -180,7 +179,6 @@ void Translator::emitLookUp(const LookUp& lookUp) {
   }
   for (const Emitter::Fixup from : lookUp.from)
     if (from) e_.bind(from);
-  if (lookUp.pageOffset) targetAt(*lookUp.pageOffset);
   if (lookUp.link) e_.moveImmediate(host::kR10, *lookUp.link);
   e_.callTo(lookUp.thunk);
   e_.bind(e_.jumpIf(kNotZero), lookUp.resume);
@@ -258,8 +256,7 @@ void Translator::probeReturnPoint() {
                       .thunk = jit_.thunks().lookUpReturn,
                       .slot = slot_,
                       .resume = e_.here(),
-                      .link = std::nullopt,
-                      .pageOffset = std::nullopt});
+                      .link = std::nullopt});
 }
 
 void Translator::returnNear(const Instruction& i) {

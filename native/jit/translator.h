@@ -117,8 +117,7 @@ class Translator {
     unsigned slot;
     const uint8_t* resume;         // R11: the target's translation
     std::optional<uint32_t> link;  // number of a FarLink
-    // Where it goes, from the start of the block's page; nullopt: R9 has the RIP.
-    std::optional<int64_t> pageOffset;
+    bool indirect = false;         // by a link that may be given up
   };
   struct Exit {
     Emitter::Fixup from;

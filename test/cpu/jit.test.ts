@@ -90,6 +90,13 @@ function snapshots(name: string, slice: number, engine: EngineOptions): string[]
   return seen;
 }
 
+it('makes little code of a block: what is rarely needed is shared, or said in data', () => {
+  const runner = new GuestRunner(readFileSync(buildGuest('long')), jit({ pathThreshold: 0 }));
+  runner.run();
+  const { codeBytes = 0, guestBytesTranslated = 0 } = runner.statistics();
+  expect(codeBytes).toBeLessThan(12 * guestBytesTranslated);
+});
+
 describe('in lockstep', () => {
   const paths = jit({ pathThreshold: 1 });
   const guests = ['long', 'exceptions', 'smc', 'paging', 'paths'];
