@@ -403,6 +403,7 @@ uint32_t writtenRegisters(const Instruction& i, const Shape& shape) {
           shape.opcode.map == OpcodeMap::k0F && (shape.opcode.byte & 0xfe) == 0xb0;
       if (!simd && multiplies) written |= rax | rdx;
       if (!simd && comparesAndExchanges) written |= rax;
+      if (shape.writesRcx) written |= bit(gpr::kRcx);
       return written;
     }
     case Way::kDivide:

@@ -71,6 +71,7 @@ struct Shape {
           vectorVvvv = 0;  // kRead, kWrite: what happens to the XMM operands
   uint8_t vectorImm = 0;   // the same of the register that imm8[7:4] names
   bool readsXmm0 = false;  // an implied operand
+  bool writesRcx = false;  // the same
   bool aligned = false;    // the memory operand has to be
   bool isFloat = false;    // may raise #XM
   bool checksSimd = false, checksAvx = false,

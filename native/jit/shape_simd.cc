@@ -1,5 +1,5 @@
 // SSE instructions whose operands the opcode table names: all but those of MMX and those with
-// implied registers.
+// implied registers, other than XMM0 and RCX.
 
 #include "jit/shape.h"
 
@@ -21,8 +21,12 @@ bool isGeneralRm(Operand operand) {
 
 bool isGeneralReg(Operand operand) { return operand == Operand::Gd || operand == Operand::Gy; }
 
-// MOVUPS, MOVUPD, MOVDQU, LDDQU: SDM volume 1, "Memory Alignment" of SSE.
+// PCMPISTRI, whose result is in RCX.
+bool givesIndex(const Row& row) { return row.map == OpcodeMap::k0F3A && row.opcode == 0x63; }
+
+// MOVUPS, MOVUPD, MOVDQU, LDDQU, PCMPISTRI: SDM volume 1, "Memory Alignment" of SSE.
 bool allowsMisalignment(const Row& row) {
+  if (givesIndex(row)) return true;
   if (row.map != OpcodeMap::k0F) return false;
   switch (row.opcode) {
     case 0x10:
@@ -84,11 +88,11 @@ bool onlyWrites(const Row& row, bool memory) {
   }
 }
 
-// Other than XMM0.
+// Other than XMM0 and that.
 bool hasImpliedOperands(const Row& row) {
   if (row.map == OpcodeMap::k0F)
     return row.opcode == 0xf7 || row.opcode == 0xae;  // MASKMOVDQU, LDMXCSR
-  return row.map == OpcodeMap::k0F3A && row.opcode >= 0x60 && row.opcode <= 0x63;
+  return row.map == OpcodeMap::k0F3A && row.opcode >= 0x60 && row.opcode <= 0x62;
 }
 
 // PBLENDVB, BLENDVPS, BLENDVPD, SHA256RNDS2
@@ -152,6 +156,7 @@ Shape simdShapeOf(const Instruction& i, const Row& row) {
   }
   shape.way = Way::kSimd;
   shape.readsXmm0 = readsXmm0(row);
+  shape.writesRcx = givesIndex(row);
   shape.isFloat = isFloat(row);
   shape.flags = comparesOnly ? FlagEffect::kAll : FlagEffect::kNone;
   return shape;
