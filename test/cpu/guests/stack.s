@@ -1,5 +1,6 @@
 # Accesses to the stack that engines make through what they know of its page: the page is mapped elsewhere, loses rights,
-# becomes code, is watched; accesses across its ends, alone and close to others. 64-bit mode.
+# becomes code, is watched; accesses across its ends, alone and close to others. Loops whose passes all go to the same
+# addresses, or nearly. 64-bit mode.
 # SDM volume 3, "Invalidation of TLBs and Paging-Structure Caches", "Access Rights"; volume 1, "Canonical Addressing".
 
 .include "lib.inc"
@@ -29,6 +30,7 @@ main:
   call not_canonical
   call becomes_code
   call watched
+  call loops
   call user_access
   finish
 
@@ -246,6 +248,104 @@ watched:
   mov dr7, rax
   ret
 
+# A loop of 60 passes, counted down by ECX; EAX begins with 0.
+.macro passes
+  xor eax, eax
+  mov ecx, 60
+1:
+.endm
+.macro again
+  dec ecx
+  jnz 1b
+.endm
+
+loops:
+  entry FRAME+P+W
+  mov dword ptr [FRAME + 0x104], 0
+  lea rbx, [r8 + 0x100]
+  passes
+  mov [rbx], ecx
+  add eax, [rbx]
+  add [rbx+4], eax
+  again
+  check "two places", eax, 1830
+  check_memory "the second", FRAME+0x104, 73810
+  mov dword ptr [FRAME2], 0
+  lea rbx, [r8 + 0xffc]
+  passes
+  mov [rbx], ecx
+  add eax, [rbx]
+  add [rbx+4], eax
+  again
+  check "two places on two pages", eax, 1830
+  check_memory "the second page", FRAME2, 73810
+  passes
+  push rcx
+  add eax, [rsp]
+  pop rdx
+  add eax, edx
+  again
+  check "stack that comes back", eax, 3660
+  mov r12, rsp
+  lea rsp, [r8 + 0x1008]
+  passes
+  push rcx
+  push rcx
+  add eax, [rsp+8]
+  pop rdx
+  pop rdx
+  add eax, edx
+  again
+  mov rsp, r12
+  check "across pages", eax, 3660
+  # The address is another one in each pass.
+  lea rbx, [r8 + 0xf80]
+  passes
+  mov [rbx+rcx*4], ecx
+  add eax, [rbx+rcx*4]
+  again
+  check "array across pages", eax, 1830
+  check_memory "on the first page", FRAME+0xffc, 31
+  check_memory "on the second", FRAME2+4, 33
+  lea rbx, [r8 + 0xf80]
+  passes
+  add rbx, 4
+  add eax, [rbx]
+  add eax, [rbx+4]
+  again
+  check "pointer across pages", eax, 3659
+  mov dword ptr [FRAME2 + 0x74], 0
+  mov dword ptr [counter], 0
+  passes
+  inc dword ptr [rip + counter]
+  add eax, [rip + counter]
+  again
+  check "behind RIP", eax, 1830
+  # Each pass maps the page elsewhere.
+  mov dword ptr [FRAME + 0x100], 1
+  mov dword ptr [OTHER + 0x100], 1000
+  lea rbx, [r8 + 0x100]
+  passes
+  add eax, [rbx]
+  xor dword ptr [PT], FRAME ^ OTHER
+  invlpg [rbx]
+  add eax, [rbx]
+  again
+  check "mapped elsewhere in each pass", eax, 60060
+  entry 0
+  arm 1f, 2f
+  xor eax, eax
+  mov ecx, 60
+2:
+  mov [rbx], ecx
+  add eax, ecx
+  dec ecx
+  jnz 2b
+1:
+  fault_result "absent in the first pass", V_PF, E_W
+  entry FRAME+P+W
+  ret
+
 # Supervisor pages for the runtime, since SMAP forbids others.
 user_access:
   mov eax, PML4 + 0x2000
@@ -274,3 +374,7 @@ user_access:
   jnz 1b
   clear_bits cr4, CR4_SMAP
   ret
+
+.data
+.balign 4
+counter: .long 0
