@@ -327,7 +327,7 @@ const Row* findRow(const RowIndex::Candidates& candidates, const Prefixes& prefi
         row.has(mode == CodeMode::k64 ? kInvalid64 : kOnly64))
       continue;
     if (!has(features, row.feature())) continue;
-    if (rowHasModRm(row) && !modRmMatches(row.modrm, modrm)) continue;
+    if (!modRmMatches(row.modrm, modrm)) continue;
     number = candidate;
     return &row;
   }
@@ -455,7 +455,7 @@ DecodeStatus decode(const uint8_t* bytes, size_t available, CodeMode mode, Featu
                                  (prefixes.rep == 0xf2 ? Instruction::kRepF2 : 0) |
                                  (prefixes.lock ? Instruction::kLock : 0));
   MemoryOperand memory;
-  if (rowHasModRm(*row)) {
+  if (rowIndex().hasModRm(out.row)) {
     reader.skip();
     setRegisters(*row, modrm, prefixes, i);
     if (modrm < 0xc0 && !ignoresMod(*row)) {

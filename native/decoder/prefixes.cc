@@ -22,7 +22,11 @@ Prefixes readPrefixes(Reader& reader, CodeMode mode) {
   Prefixes prefixes;
   while (reader.ok()) {
     const uint8_t byte = reader.peek();
-    const bool rex = mode == CodeMode::k64 && (byte & 0xf0) == 0x40;
+    if (mode == CodeMode::k64 && (byte & 0xf0) == 0x40) {
+      prefixes.rex = byte;
+      reader.skip();
+      continue;
+    }
     switch (byte) {
       case 0x66:
         prefixes.operandSize = true;
@@ -58,10 +62,10 @@ Prefixes readPrefixes(Reader& reader, CodeMode mode) {
         prefixes.segment = kGs;
         break;
       default:
-        if (!rex) return prefixes;
+        return prefixes;
     }
     // REX counts only directly before the opcode.
-    prefixes.rex = rex ? byte : 0;
+    prefixes.rex = 0;
     reader.skip();
   }
   return prefixes;

@@ -53,17 +53,18 @@ bool rowHasModRm(const Row& row) {
   return std::any_of(std::begin(row.operands), std::end(row.operands), impliesModRm);
 }
 
-RowIndex::RowIndex() : starts_(kSlots + 1), modrm_(kSlots) {
+RowIndex::RowIndex() : starts_(kSlots + 1), modrm_(kSlots), rowModrm_(kRowCount) {
   std::vector<std::vector<uint16_t>> slots(kSlots);
   // Rows with a mandatory prefix come before those that any prefix fits.
   for (const bool any : {false, true}) {
     for (unsigned number = 0; number < kRowCount; ++number) {
       const Row& row = kRows[number];
       if ((row.prefix == Mandatory::kAny) != any) continue;
+      rowModrm_[number] = rowHasModRm(row);
       for (unsigned n = 0; n < opcodesOf(row); ++n) {
         const unsigned slot = slotOf(row.map, row.opcode + n, row.has(kEvex));
         slots[slot].push_back(static_cast<uint16_t>(number));
-        if (rowHasModRm(row)) modrm_[slot] = 1;
+        modrm_[slot] |= rowModrm_[number];
       }
     }
   }

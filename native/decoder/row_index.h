@@ -27,6 +27,8 @@ class RowIndex {
     const unsigned slot = slotOf(map, opcode, evex);
     return {&rows_[starts_[slot]], &rows_[starts_[slot + 1]], modrm_[slot] != 0};
   }
+  // rowHasModRm() of the row of this number.
+  bool hasModRm(unsigned row) const { return rowModrm_[row] != 0; }
 
  private:
   static constexpr unsigned kSlots = 2 * 4 * 256;
@@ -36,7 +38,7 @@ class RowIndex {
 
   std::vector<uint16_t> rows_;
   std::vector<uint32_t> starts_;
-  std::vector<uint8_t> modrm_;
+  std::vector<uint8_t> modrm_, rowModrm_;  // by slot, by row
 };
 
 const RowIndex& rowIndex();
