@@ -32,6 +32,9 @@ Jit::Jit(Cpu& cpu, const JitOptions& options)
              buffer_.nearDataBytes() / sizeof(int32_t)),
       layout_(cpu),
       scratch_(std::make_unique<TranslatorScratch>()) {
+  // A block has some 200 bytes of code, two or three jumps within its page and half a far one.
+  sites_.reserve(options.bufferBytes / 64);
+  farLinks_.reserve(options.bufferBytes / 256);
   if (buffer_.ok()) dropAll();
   if (options.profile) hostProfile = std::make_unique<HostProfile>(cpu.activity, kRowCount);
 }

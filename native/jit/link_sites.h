@@ -25,6 +25,8 @@ class LinkSites {
     const Block* from;  // whose code it is in
   };
 
+  // Address space for so many: memory is taken as they are added, and nothing is copied to grow.
+  void reserve(size_t sites) { sites_.reserve(sites); }
   void add(uint64_t gpa, const Site& site) {
     uint32_t& newest = newest_[bucketOf(gpa)];
     const uint32_t number = takeNumber();
@@ -99,6 +101,8 @@ struct FarLink {
 
 class FarLinks {
  public:
+  // As LinkSites::reserve().
+  void reserve(size_t links) { links_.reserve(links); }
   uint32_t add(const FarLink& link) {
     links_.push_back(link);
     return static_cast<uint32_t>(links_.size() - 1);
