@@ -23,7 +23,8 @@ it('keeps little of a large buffer in memory for writing', () => {
   const block = [0x01, 0x07, 0x01, 0x06, 0x01, 0x03, 0x01, 0x02, 0x01, 0x01, 0xeb, 0];
   const blocks = 85_000;
   const bench = new Bench(jit({}), [...Array<number[]>(blocks).fill(block).flat(), 0xf4]);
-  for (const name of ['rsi', 'rbx', 'rdx', 'rcx']) bench.native.setRegister(name, BigInt(DATA));
+  for (const name of ['rsi', 'rbx', 'rdx', 'rcx'] as const)
+    bench.native.setRegister(name, BigInt(DATA));
   expect(bench.run()).toBe(ExitReason.Halt);
   expect(bench.native.statistics().blocksTranslated).toBeGreaterThan(0.9 * blocks);
   expect(residentCode('r-xs')).toBeGreaterThan(26 * MIB);
@@ -52,13 +53,13 @@ describe('decoded code beyond its limit', () => {
     const bench = new Bench({ engine: 'jit' }, [...code, ...again(code.length)]);
     bench.cpu.run(instructions + 1);
     expect(bench.rip).toBe(CODE);
-    const { blocksDecoded, blocksLive } = bench.native.statistics();
+    const { blocksDecoded = 0, blocksLive = 0 } = bench.native.statistics();
     bench.cpu.run(HOT_INSTRUCTIONS);
     expect(bench.rip).toBe(CODE + HOT.length);
     const after = bench.native.statistics();
     return {
-      blocks: after.blocksDecoded - blocksDecoded,
-      freed: blocksLive - after.blocksLive,
+      blocks: Number(after.blocksDecoded) - blocksDecoded,
+      freed: blocksLive - Number(after.blocksLive),
     };
   }
 
