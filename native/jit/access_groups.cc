@@ -77,8 +77,9 @@ class Planner {
     Group* const opened = open_.data() + openCount_;
     Group* const same = std::find_if(open_.data(), opened, [&](const Group& group) {
       const int64_t first = std::min(group.low, low), end = std::max(group.high, high);
-      if (!(group.registers == registers) || end - first > kMostSpan) return false;
-      return registers.base != gpr::kBlockRip || onOnePage(first, end - 1);
+      if (!(group.registers == registers)) return false;
+      return registers.base == gpr::kBlockRip ? onOnePage(first, end - 1)
+                                              : end - first <= kMostSpan;
     });
     if (same == opened) {
       if (openCount_ == kMostOpen) return;
