@@ -1,6 +1,6 @@
 /**
  * The native surface: everything TypeScript may ask of the C++ addon. One CPU object owns guest RAM,
- * one virtual CPU, its local APIC and the guest clock.
+ * one virtual CPU, its local APIC and the guest clock. Decoders of compressed data work without one.
  */
 
 /** Why {@link NativeCpu.run} came back; details are in the exit block. */
@@ -387,10 +387,36 @@ export interface NativeCpu {
   jitProfile(): JitProfile;
 }
 
+/** How a decoder of compressed data came to its end. */
+export const enum CodecStatus {
+  /** The data ended where it had to. */
+  Done = 0,
+  /** The input ended within the data. */
+  Truncated = 1,
+  /** The data is longer than the output. */
+  NoRoom = 2,
+  /** A match begins in front of the output, or where it is. */
+  BadDistance = 3,
+}
+
+/** How far a decoder of compressed data came. */
+export interface CodecProgress {
+  readonly status: CodecStatus;
+  /** Bytes of input that were read; for errors, up to and with what is wrong. */
+  readonly consumed: number;
+  /** Bytes of output that are valid; those behind them may have been overwritten. */
+  readonly produced: number;
+}
+
 export interface NativeAddon {
   readonly exitBlockLayout: ExitBlockLayout;
   readonly recordLayout: RecordLayout;
   /** All features that processor models are made of. */
   readonly cpuFeatures: readonly CpuFeature[];
   createCpu(options: NativeCpuOptions): NativeCpu;
+  /**
+   * Unpacks one block of LZ4 (LZ4 Block Format Description), which is all of `input`, to the beginning of `output`.
+   * @throws TypeError for arguments of other types
+   */
+  unpackLz4Block(input: Uint8Array, output: Uint8Array): CodecProgress;
 }

@@ -1,9 +1,10 @@
-// The module: the exit block's layout and the way to make a CPU.
+// The module: the exit block's layout, the way to make a CPU, and decoders.
 
 #include <napi.h>
 
 #include <cstddef>
 
+#include "addon/codecs.h"
 #include "addon/cpu_object.h"
 
 namespace nodevm {
@@ -77,6 +78,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("recordLayout", recordLayout(env));
   exports.Set("cpuFeatures", cpuFeatures(env));
   exports.Set("createCpu", CpuObject::constructorFunction(env));
+  exports.Set("unpackLz4Block", Napi::Function::New<unpackLz4BlockOf>(env, "unpackLz4Block"));
   return exports;
 }
 

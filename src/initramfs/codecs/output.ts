@@ -93,21 +93,21 @@ export class Output {
 }
 
 /** All of an array's bytes, as numbers of any width. */
-export function viewOf(bytes: Uint8Array): DataView {
+function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
 }
 
 /** Bytes behind source and destination that {@link copyAhead} may touch. */
-export const COPY_MARGIN = 8;
+const COPY_MARGIN = 8;
 /** From how far back {@link copyAhead} repeats what it writes. */
-export const LEAST_DISTANCE = 4;
+const LEAST_DISTANCE = 4;
 
 /**
  * Copies `count` bytes and up to {@link COPY_MARGIN} behind them, always some: a length of which little is known costs a
  * loop of bytes more than that. Four at a time, so a source that begins {@link LEAST_DISTANCE} bytes before the
  * destination is repeated.
  */
-export function copyAhead(
+function copyAhead(
   source: DataView,
   from: number,
   target: DataView,
