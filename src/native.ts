@@ -397,6 +397,27 @@ export const enum CodecStatus {
   NoRoom = 2,
   /** A match begins in front of the output, or where it is. */
   BadDistance = 3,
+  /** LZMA: the end marker was met. */
+  EndMarker = 4,
+  /** LZMA: a literal that is coded by what lies a distance back has nothing there. */
+  BadLiteral = 5,
+}
+
+/** Elements of the state of {@link NativeAddon.decodeLzma}, by the names of the LZMA specification. */
+export const enum LzmaField {
+  Lc = 0,
+  Lp = 1,
+  Pb = 2,
+  State = 3,
+  Rep0 = 4,
+  Rep1 = 5,
+  Rep2 = 6,
+  Rep3 = 7,
+  Range = 8,
+  Code = 9,
+  /** Bytes of the last match for which there was no room: they come first in the next call. */
+  Pending = 10,
+  Count = 11,
 }
 
 /** How far a decoder of compressed data came. */
@@ -419,4 +440,21 @@ export interface NativeAddon {
    * @throws TypeError for arguments of other types
    */
   unpackLz4Block(input: Uint8Array, output: Uint8Array): CodecProgress;
+  /**
+   * Decodes LZMA until the output is full (Done) or the data ends; one symbol at least, so that an end marker is found
+   * where there is no more room.
+   * @param input what the range coder has not read yet
+   * @param output from where the dictionary begins
+   * @param produced bytes of it that there are already
+   * @param state {@link LzmaField}; goes on with the next call
+   * @param probabilities 1846 + 0x300 * 2^(lc + lp) of them
+   * @throws TypeError for arguments of other types; RangeError for a state, or numbers of bytes, that cannot be
+   */
+  decodeLzma(
+    input: Uint8Array,
+    output: Uint8Array,
+    produced: number,
+    state: Uint32Array,
+    probabilities: Uint16Array,
+  ): CodecProgress;
 }

@@ -79,6 +79,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("cpuFeatures", cpuFeatures(env));
   exports.Set("createCpu", CpuObject::constructorFunction(env));
   exports.Set("unpackLz4Block", Napi::Function::New<unpackLz4BlockOf>(env, "unpackLz4Block"));
+  exports.Set("decodeLzma", Napi::Function::New<decodeLzmaOf>(env, "decodeLzma"));
   return exports;
 }
 

@@ -1,9 +1,11 @@
 #include "addon/codecs.h"
 
+#include <cstring>
 #include <optional>
 #include <span>
 
 #include "codecs/lz4_block.h"
+#include "codecs/lzma.h"
 
 namespace nodevm {
 
@@ -41,6 +43,32 @@ Napi::Value unpackLz4BlockOf(const Napi::CallbackInfo& info) {
   const auto output = bytesOf(info[1]);
   if (!output) return info.Env().Undefined();
   return toObject(info.Env(), unpackLz4Block(*input, *output));
+}
+
+Napi::Value decodeLzmaOf(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const auto input = bytesOf(info[0]);
+  if (!input) return env.Undefined();
+  const auto output = bytesOf(info[1]);
+  if (!output) return env.Undefined();
+  const auto fields = elementsOf<uint32_t>(info[3], napi_uint32_array, "expected a Uint32Array");
+  if (!fields) return env.Undefined();
+  const auto probabilities =
+      elementsOf<uint16_t>(info[4], napi_uint16_array, "expected a Uint16Array");
+  if (!probabilities) return env.Undefined();
+  const double produced = info[2].IsNumber() ? info[2].As<Napi::Number>().DoubleValue() : -1;
+  LzmaState state;
+  const bool isComplete = fields->size_bytes() == sizeof state;
+  if (isComplete) std::memcpy(&state, fields->data(), sizeof state);
+  if (!isComplete || !state.isValid(probabilities->size()) ||
+      !(produced >= 0 && produced <= static_cast<double>(output->size()))) {
+    Napi::RangeError::New(env, "bad state of LZMA").ThrowAsJavaScriptException();
+    return env.Undefined();
+  }
+  const CodecProgress progress =
+      decodeLzma(*input, *output, static_cast<size_t>(produced), state, probabilities->data());
+  std::memcpy(fields->data(), &state, sizeof state);
+  return toObject(env, progress);
 }
 
 }  // namespace nodevm

@@ -6,5 +6,6 @@
 namespace nodevm {
 
 Napi::Value unpackLz4BlockOf(const Napi::CallbackInfo& info);
+Napi::Value decodeLzmaOf(const Napi::CallbackInfo& info);
 
 }  // namespace nodevm

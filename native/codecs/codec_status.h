@@ -9,7 +9,14 @@
 namespace nodevm {
 
 // The numbers of src/native.ts: CodecStatus.
-enum class CodecStatus : uint8_t { kDone, kTruncated, kNoRoom, kBadDistance };
+enum class CodecStatus : uint8_t {
+  kDone,
+  kTruncated,
+  kNoRoom,
+  kBadDistance,
+  kEndMarker,
+  kBadLiteral
+};
 
 // How far a decoder came; where it failed, behind what it read last.
 struct CodecProgress {

@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include "codecs/copy_match.h"
+
 namespace nodevm {
 
 namespace {
@@ -9,8 +11,6 @@ namespace {
 constexpr size_t kMinMatch = 4;
 // A length in a token that goes on behind it, in bytes up to the first below 255.
 constexpr size_t kLongRun = 15;
-// Bytes that copies take at once; those too many are overwritten by what comes next.
-constexpr size_t kWide = 16, kHalf = 8;
 
 // Whether the input had all of the length that half a token begins.
 inline bool completeLength(size_t& length, const uint8_t*& from, const uint8_t* fromEnd) {
@@ -23,39 +23,9 @@ inline bool completeLength(size_t& length, const uint8_t*& from, const uint8_t* 
   }
 }
 
-// Copies pieces of kPiece bytes, up to kPiece - 1 more than `count`; a source that begins kPiece
-// bytes or more in front of the target is repeated.
-template <size_t kPiece>
-inline void copyPieces(uint8_t* to, const uint8_t* from, size_t count) {
-  size_t done = 0;
-  do {
-    uint8_t piece[kPiece];
-    std::memcpy(piece, from + done, kPiece);
-    std::memcpy(to + done, piece, kPiece);
-    done += kPiece;
-  } while (done < count);
-}
-
 inline void copyLiterals(uint8_t* to, const uint8_t* from, size_t count, size_t margin) {
-  if (count + kWide <= margin) return copyPieces<kWide>(to, from, count);
+  if (count + kWideCopy <= margin) return copyPieces<kWideCopy>(to, from, count);
   std::memmove(to, from, count);
-}
-
-// Repeats what lies `distance` back; `room` bytes may be written.
-inline void copyMatch(uint8_t* to, size_t distance, size_t count, size_t room) {
-  if (count + kWide > room) {
-    for (size_t n = 0; n < count; ++n) to[n] = to[n - distance];
-  } else if (distance >= kWide) {
-    copyPieces<kWide>(to, to - distance, count);
-  } else if (distance >= kHalf) {
-    copyPieces<kHalf>(to, to - distance, count);
-  } else {
-    // Repeated a few times, a short pattern is one of the least multiple of its length that is long
-    // enough.
-    for (size_t n = 0; n < kHalf; ++n) to[n] = to[n - distance];
-    const size_t multiple = (kHalf + distance - 1) / distance * distance;
-    if (count > kHalf) copyPieces<kHalf>(to + kHalf, to + kHalf - multiple, count - kHalf);
-  }
 }
 
 }  // namespace

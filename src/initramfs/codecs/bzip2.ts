@@ -221,7 +221,7 @@ function undoRuns(order: Uint32Array, length: number, origin: number, output: Ou
     const byte = entry & 0xff;
     row = entry >>> 8;
     if (equal === 4) {
-      if (byte > 0) output.copy(1, byte);
+      if (byte > 0) output.repeatLast(byte);
       equal = 0;
       previous = -1;
       continue;

@@ -37,19 +37,14 @@ function unpackBlock(reader: Reader, start: number, output: Output): void {
     output.bytes.subarray(output.length, output.length + room),
   );
   reader.at = start + consumed;
-  switch (status) {
-    case CodecStatus.Done:
-      output.length += produced;
-      return;
-    case CodecStatus.Truncated:
-      throw reader.truncated();
-    case CodecStatus.NoRoom:
-      output.reserve(room + 1);
-      throw reader.bad('a block unpacks to more than 8 MiB');
-    case CodecStatus.BadDistance: {
-      reader.at -= 2;
-      const distance = reader.le(2);
-      throw reader.bad(`match offset is ${distance}, expected 1 to ${produced}`);
-    }
+  if (status === CodecStatus.Truncated) throw reader.truncated();
+  if (status === CodecStatus.NoRoom) {
+    output.reserve(room + 1);
+    throw reader.bad('a block unpacks to more than 8 MiB');
   }
+  if (status === CodecStatus.BadDistance) {
+    reader.at -= 2;
+    throw reader.bad(`match offset is ${reader.le(2)}, expected 1 to ${produced}`);
+  }
+  output.length += produced;
 }

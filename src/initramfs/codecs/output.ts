@@ -5,15 +5,11 @@ const FIRST_SIZE = 64 * 1024;
 /** Up to this limit the room is taken at once: the host gives pages only as they are written, and nothing is copied. */
 const WHOLE_SIZE = 128 * 2 ** 20;
 
-/** Bytes below which a loop copies faster than TypedArray's own methods. */
-const SHORT_RUN = 64;
-
-/** What a decoder has produced so far: grows up to a limit, and is the window that matches copy from. */
+/** What a decoder has produced so far; grows up to a limit. */
 export class Output {
   /** Valid up to {@link length}. Replaced when it grows. */
   bytes: Uint8Array;
   length = 0;
-  private view: DataView;
 
   /** Bytes at which the data counts as too large. */
   readonly limit: number;
@@ -27,7 +23,6 @@ export class Output {
       this.limit = room.length;
       this.bytes = room;
     }
-    this.view = viewOf(this.bytes);
   }
 
   /**
@@ -41,7 +36,6 @@ export class Output {
     const grown = new Uint8Array(Math.min(this.limit, Math.max(needed, this.bytes.length * 2)));
     grown.set(this.bytes.subarray(0, this.length));
     this.bytes = grown;
-    this.view = viewOf(grown);
   }
 
   /**
@@ -65,24 +59,11 @@ export class Output {
     this.length += data.length;
   }
 
-  /** The byte `distance` back; the caller has checked that there is one. */
-  back(distance: number): number {
-    return this.bytes[this.length - distance] as number;
-  }
-
-  /** Repeats `count` bytes from `distance` back; source and destination may overlap. */
-  copy(distance: number, count: number): void {
+  /** Repeats the last byte, which there must be, `count` times. */
+  repeatLast(count: number): void {
     this.reserve(count);
-    const { bytes } = this;
-    let to = this.length;
-    const end = to + count;
-    if (distance >= LEAST_DISTANCE && end + COPY_MARGIN <= bytes.length) {
-      copyAhead(this.view, to - distance, this.view, to, count);
-    } else if (count < SHORT_RUN || distance < count) {
-      for (; to < end; to++) bytes[to] = bytes[to - distance] as number;
-    } else {
-      bytes.copyWithin(to, to - distance, end - distance);
-    }
+    const end = this.length + count;
+    this.bytes.fill(this.bytes[this.length - 1] as number, this.length, end);
     this.length = end;
   }
 
@@ -90,36 +71,6 @@ export class Output {
   take(): Uint8Array {
     return this.bytes.subarray(0, this.length);
   }
-}
-
-/** All of an array's bytes, as numbers of any width. */
-function viewOf(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-}
-
-/** Bytes behind source and destination that {@link copyAhead} may touch. */
-const COPY_MARGIN = 8;
-/** From how far back {@link copyAhead} repeats what it writes. */
-const LEAST_DISTANCE = 4;
-
-/**
- * Copies `count` bytes and up to {@link COPY_MARGIN} behind them, always some: a length of which little is known costs a
- * loop of bytes more than that. Four at a time, so a source that begins {@link LEAST_DISTANCE} bytes before the
- * destination is repeated.
- */
-function copyAhead(
-  source: DataView,
-  from: number,
-  target: DataView,
-  to: number,
-  count: number,
-): void {
-  let done = 0;
-  do {
-    target.setInt32(to + done, source.getInt32(from + done, true), true);
-    target.setInt32(to + done + 4, source.getInt32(from + done + 4, true), true);
-    done += 8;
-  } while (done < count);
 }
 
 /** The error for data that unpacks to more than `limit` bytes. */
