@@ -65,9 +65,22 @@ class RangeDecoder {
     return isOne;
   }
 
+  // The same without a branch, for bits that are hard to foresee.
+  [[gnu::always_inline]] uint32_t evenBit(uint16_t& probability) {
+    const uint32_t p = probability, bound = (range_ >> 11) * p;
+    const uint32_t isOne = code_ >= bound, mask = 0 - isOne;
+    range_ = bound + (mask & (range_ - 2 * bound));
+    code_ -= mask & bound;
+    // Towards 0 by p >> 5, or towards 2048: the shift rounds down, and so does that of what is
+    // missing to 2048.
+    probability = static_cast<uint16_t>(p - (static_cast<int32_t>(p - (~mask & 2017)) >> 5));
+    normalize();
+    return isOne;
+  }
+
   // Appends bits to `symbol`, each by the probability of that number, until it reaches `end`.
   [[gnu::always_inline]] uint32_t bits(uint16_t* probabilities, uint32_t symbol, uint32_t end) {
-    while (symbol < end) symbol = symbol << 1 | bit(probabilities[symbol]);
+    while (symbol < end) symbol = symbol << 1 | evenBit(probabilities[symbol]);
     return symbol;
   }
 
