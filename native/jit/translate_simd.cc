@@ -54,18 +54,17 @@ void Translator::useVectors(const Instruction& i, const Shape& shape, uint8_t us
 // A loop's registers are loaded once; from the second time on all that it writes may be newer on
 // the host.
 void Translator::carryVectors() {
-  uint16_t used = 0, written = 0;
+  uint16_t written = 0;
   bool clears = false;
   for (size_t slot = 0; slot < shapes_.size(); ++slot) {
     const Instruction& i = *instructions_[slot].code;
-    used |= vectorsOf(i, shapes_[slot], Shape::kRead | Shape::kWrite);
+    carried_ |= vectorsOf(i, shapes_[slot], Shape::kRead | Shape::kWrite);
     written |= vectorsOf(i, shapes_[slot], Shape::kWrite);
     clears |= shapes_[slot].way == Way::kZeroUpper;
   }
-  loadVectors(used);
-  vectorsLoaded_ = used;
-  vectorsDirty_ = clears ? used : written;
-  carriesVectors_ = true;
+  loadVectors(carried_);
+  vectorsLoaded_ = carried_;
+  vectorsDirty_ = clears ? carried_ : written;
 }
 
 void Translator::storeVectors(uint16_t which) {

@@ -135,6 +135,7 @@ void Translator::closeLoop() {
   e_.aluImmediate(Alu::kSub, 8, layout_.at(layout_.remaining),
                   static_cast<int32_t>(first.block->count + first.behind));
   again_ = Again{e_.jumpIf(kSign), pending_, vectorsDirty_};
+  loadVectors(static_cast<uint16_t>(carried_ & ~vectorsLoaded_));  // C++ was called meanwhile
   e_.jumpTo(start_);
 }
 
@@ -200,7 +201,7 @@ Translator::Liveness Translator::propagate(Liveness after) {
 unsigned Translator::emitSlot(unsigned slot) {
   slot_ = slot;
   const Shape& shape = shapes_[slot];
-  const bool ends = slot + 1u == shapes_.size() && !carriesVectors_;
+  const bool ends = slot + 1u == shapes_.size() && carried_ == 0;
   if (ends || shape.way == Way::kInterpret) dropVectors();
   settleBefore(shape);
   if (shape.way == Way::kInterpret) return interpretRun(slot);

@@ -325,8 +325,8 @@ class Translator {
   std::optional<PendingFlags> pending_;  // the flags, which are not in memory then
   bool wideVectors_ = false;  // the block has VEX instructions: whole YMM registers are held
   uint16_t vectorsLoaded_ = 0,
-           vectorsDirty_ = 0;    // vector registers on the host, newer there than in memory
-  bool carriesVectors_ = false;  // a loop that has its vector registers from the time before
+           vectorsDirty_ = 0;  // vector registers on the host, newer there than in memory
+  uint16_t carried_ = 0;       // vector registers that a loop has on the host from the time before
   bool flagsInMemory_ = true;
   const uint8_t* start_ = nullptr;  // of a path, charged
   std::optional<Again> again_;

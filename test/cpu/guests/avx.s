@@ -17,6 +17,7 @@ main:
   call enabling
   call exceptions
   call upper_halves
+  call loop_of_halves
 none:
   check "the end", r12d, r12d
   finish
@@ -104,4 +105,23 @@ upper_halves:
   vzeroall
   vmovd eax, xmm1
   check "VZEROALL clears both", eax, 0
+  ret
+
+# What reads the flags has to ask C++ for them, in the middle of a loop that has its registers on the host.
+loop_of_halves:
+  vpcmpeqd ymm4, ymm4, ymm4
+  vpxor ymm1, ymm1, ymm1
+  mov dword ptr [AREA], 100
+1:
+  vpsubd ymm1, ymm1, ymm4
+  vpsubd ymm2, ymm1, ymm4
+  dec dword ptr [AREA]
+  mov eax, [AREA + 4]
+  jnz 1b
+  upper_is "an upper half counts in a loop", 100
+  vmovd eax, xmm1
+  check "the lower half, too", eax, 100
+  vextractf128 xmm7, ymm2, 1
+  vmovd eax, xmm7
+  check "another upper half", eax, 101
   ret
