@@ -12,6 +12,7 @@ const LONG = [
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
+    setupFiles: ['test/support/yielding.ts'],
     exclude: [...configDefaults.exclude, ...(process.env.NODEVM_LONG === '1' ? [] : LONG)],
     // A boot is one busy core for seconds: more files at once than cores would only make each slower.
     // Limits are safety nets, never part of what a test asserts.
