@@ -7,12 +7,18 @@ namespace nodevm {
 namespace {
 
 template <class T>
-Flags flagsOf(unsigned operation, T a, T b) {
-  switch (operation) {
-    case 0:
-      return flagsOfAdd<T>(a, b, static_cast<T>(a + b));
-    case 1:
-      return flagsOfSubtract<T>(a, b, static_cast<T>(a - b));
+Flags flagsOf(FlagSource source, uint64_t saved, uint64_t second) {
+  const auto a = static_cast<T>(saved), b = static_cast<T>(second);
+  const auto sum = static_cast<T>(a + b), difference = static_cast<T>(a - b);
+  switch (source) {
+    case FlagSource::kAdd:
+      return flagsOfAdd<T>(a, b, sum);
+    case FlagSource::kSubtract:
+      return flagsOfSubtract<T>(a, b, difference);
+    case FlagSource::kSum:
+      return flagsOfAdd<T>(difference, b, a);
+    case FlagSource::kDifference:
+      return flagsOfSubtract<T>(sum, b, a);
     default:
       return flagsOfLogic<T>(a);
   }
@@ -24,46 +30,49 @@ Flags unpackFlags(uint64_t packed) {
                        ((packed & 1) != 0 ? eflags::kOf : 0));
 }
 
-Flags savedFlags(const JitState& state) {
-  if (state.flagForm == FlagForm::kPacked) return unpackFlags(state.flagA);
-  const unsigned index =
-      static_cast<unsigned>(state.flagForm) - static_cast<unsigned>(FlagForm::kAdd);
-  const unsigned operation = index / 4;
-  const uint64_t a = state.flagA, b = state.flagB;
-  switch (index & 3) {
+Flags savedFlags(const JitState& state, FlagForm form) {
+  const uint64_t a = state.flagA;
+  const uint64_t b =
+      form.immediate ? state.flagWord >> FlagForm::kImmediateShift : int64_t(state.flagB);
+  if (form.source == FlagSource::kPacked) return unpackFlags(a);
+  switch (form.size) {
     case 0:
-      return flagsOf(operation, static_cast<uint8_t>(a), static_cast<uint8_t>(b));
+      return flagsOf<uint8_t>(form.source, a, b);
     case 1:
-      return flagsOf(operation, static_cast<uint16_t>(a), static_cast<uint16_t>(b));
+      return flagsOf<uint16_t>(form.source, a, b);
     case 2:
-      return flagsOf(operation, static_cast<uint32_t>(a), static_cast<uint32_t>(b));
+      return flagsOf<uint32_t>(form.source, a, b);
     default:
-      return flagsOf(operation, a, b);
+      return flagsOf<uint64_t>(form.source, a, b);
   }
 }
 
 }  // namespace
 
 void settleFlags(Cpu& cpu) {
-  if (cpu.jitState.flagForm == FlagForm::kWords) return;
-  const Flags flags = savedFlags(cpu.jitState);
+  const FlagForm form = FlagForm::of(static_cast<uint8_t>(cpu.jitState.flagWord));
+  if (form.source == FlagSource::kWords) return;
+  const Flags flags = savedFlags(cpu.jitState, form);
   cpu.flags.result = flags.result;
   cpu.flags.carries = flags.carries;
-  cpu.jitState.flagForm = FlagForm::kWords;
+  cpu.jitState.flagWord = FlagForm{}.word(0);
 }
 
 uint64_t packWords(const Cpu& cpu) { return cpu.flags.pack() | eflags::kFixed; }
 
-void emitSavedOperation(Emitter& e, const Layout& layout, unsigned operation, unsigned size) {
+void emitSavedOperation(Emitter& e, const Layout& layout, FlagForm form) {
+  constexpr unsigned kArithmeticRight = 7;
+  constexpr HostOpcode kMovsxd{.byte = 0x63};
+  const unsigned size = 1u << form.size;
   e.move(8, host::kR9, layout.at(layout.flagA));
-  switch (operation) {
-    case 0:
-      return e.alu(Alu::kAdd, size, host::kR9, layout.at(layout.flagB));
-    case 1:
-      return e.alu(Alu::kCmp, size, host::kR9, layout.at(layout.flagB));
-    default:
-      return e.test(size, host::kR9, host::kR9);
+  if (form.source == FlagSource::kLogic) return e.test(size, host::kR9, host::kR9);
+  if (form.immediate) {
+    e.instruction(kMovsxd, 8, host::kR10, layout.at(layout.flagWord));
+    e.shiftImmediate(kArithmeticRight, 8, host::kR10, FlagForm::kImmediateShift);
+  } else {
+    e.move(8, host::kR10, layout.at(layout.flagB));
   }
+  repeatWith(form.source, [&](Alu operation) { e.alu(operation, size, host::kR9, host::kR10); });
 }
 
 // PUSHF and POPF would do, but take ten times as long as these.

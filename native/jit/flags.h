@@ -8,7 +8,7 @@
 
 namespace nodevm {
 
-// Brings JitState::flagForm back to kWords.
+// Brings JitState::flagWord back to kWords.
 void settleFlags(Cpu& cpu);
 
 // The flags of the form kWords as PUSHF stores them, for POPF on the host.
@@ -19,8 +19,15 @@ uint64_t packWords(const Cpu& cpu);
 void emitPackFlags(Emitter& emitter, const Layout& layout);
 void emitUnpackFlags(Emitter& emitter, const Layout& layout);
 
-// Emits the operation whose operands are in flagA and flagB: 0 addition, 1 subtraction, 2 logic.
-// Clobbers R9.
-void emitSavedOperation(Emitter& emitter, const Layout& layout, unsigned operation, unsigned size);
+// What has to be done with b, to what flagA is of an addition or subtraction, for its flags.
+template <class Function>
+void repeatWith(FlagSource source, const Function& apply) {
+  if (source == FlagSource::kSum) apply(Alu::kSub);
+  if (source == FlagSource::kDifference) apply(Alu::kAdd);
+  apply(source == FlagSource::kSum || source == FlagSource::kAdd ? Alu::kAdd : Alu::kCmp);
+}
+
+// Emits the operation that is in memory in this form. Clobbers R9 and R10.
+void emitSavedOperation(Emitter& emitter, const Layout& layout, FlagForm form);
 
 }  // namespace nodevm

@@ -11,31 +11,44 @@ namespace nodevm {
 
 struct JumpCacheEntry;
 
-// How the six arithmetic flags are held. Translated code saves the operands of the last operation
-// that set them, which is cheaper than the flags, and repeats the operation where somebody asks.
-// Outside of translated code the form is always kWords. The four forms of an operation are by
-// operand size code.
-enum class FlagForm : uint8_t {
-  kWords,   // Cpu::flags
-  kPacked,  // JitState::flagA, AH as LAHF loads it, AL: OF
-  kAdd,
-  kAdd16,
-  kAdd32,
-  kAdd64,  // flagA + flagB
-  kSubtract,
-  kSubtract16,
-  kSubtract32,
-  kSubtract64,  // flagA - flagB
-  kLogic,
-  kLogic16,
-  kLogic32,
-  kLogic64,  // a logical operation whose result is flagA
+// What the six arithmetic flags are had from. Translated code saves an operand of the last
+// operation that set them and its result, or both operands, which is cheaper than the flags, and
+// repeats the operation where somebody asks. Outside of translated code it is always kWords.
+enum class FlagSource : uint8_t {
+  kWords,       // Cpu::flags
+  kPacked,      // JitState::flagA, AH as LAHF loads it, AL: OF
+  kAdd,         // flagA + b
+  kSubtract,    // flagA - b
+  kSum,         // the addition of b whose result is flagA
+  kDifference,  // the subtraction of b whose result is flagA
+  kLogic,       // a logical operation whose result is flagA
 };
-inline constexpr unsigned kFlagForms = static_cast<unsigned>(FlagForm::kLogic64) + 1;
+inline constexpr unsigned kFlagSources = static_cast<unsigned>(FlagSource::kLogic) + 1;
 
-constexpr FlagForm withSize(FlagForm byteForm, SizeCode size) {
-  return static_cast<FlagForm>(static_cast<unsigned>(byteForm) + size);
-}
+// b is flagB, or an immediate that is kept beside the form.
+struct FlagForm {
+  FlagSource source = FlagSource::kWords;
+  uint8_t size = 0;  // of the operation, SizeCode
+  bool immediate = false;
+
+  static constexpr unsigned kCodes = 128;
+  constexpr uint8_t code() const {
+    return static_cast<uint8_t>(static_cast<unsigned>(source) | size << 4 | immediate << 6);
+  }
+  static constexpr FlagForm of(unsigned code) {
+    return {static_cast<FlagSource>(code & 15), static_cast<uint8_t>(code >> 4 & 3),
+            (code & 0x40) != 0};
+  }
+  // What JitState::flagWord is, of a form and its immediate.
+  static constexpr unsigned kImmediateShift = 8;
+  static constexpr bool fits(int32_t immediate) {
+    return immediate >= -(1 << 23) && immediate < 1 << 23;
+  }
+  constexpr int32_t word(int32_t b) const {
+    return immediate ? static_cast<int32_t>(static_cast<uint32_t>(b) << kImmediateShift) | code()
+                     : code();
+  }
+};
 
 // Where returns may lead: what the calls that pushed their addresses knew. All of it holds in one
 // context; there is a ring for user code and one for supervisor code, so that a system call keeps
@@ -71,7 +84,7 @@ struct JitState {
   uint64_t pageRip = 0;  // RIP of the first byte of the page that the running block lies in
   uint64_t flagA = 0, flagB = 0;
   uint64_t* newestReturn = nullptr;  // of the ring in use
-  FlagForm flagForm = FlagForm::kWords;
+  int32_t flagWord = 0;              // FlagForm::word()
   // Host address minus linear address, by access group of the running block; 0: look again.
   uint64_t addends[kMostGroups] = {};
   JumpCacheEntry* jumpCache = nullptr;  // BlockCache's

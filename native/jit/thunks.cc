@@ -348,13 +348,6 @@ const uint8_t* emitLookUpInJumpCache(Emitter& e, const Layout& layout, const uin
   return start;
 }
 
-// The flags of one form, from flagA and flagB.
-void emitForm(Emitter& e, const Layout& layout, FlagForm form) {
-  const unsigned index = static_cast<unsigned>(form) - static_cast<unsigned>(FlagForm::kAdd);
-  emitSavedOperation(e, layout, index / 4, 1u << (index & 3));
-  e.ret();
-}
-
 void emitWords(Emitter& e) {
   constexpr uint8_t kCallerSaved[] = {host::kRax, host::kRcx, host::kRdx, host::kRsi,
                                       host::kRdi, host::kR8,  host::kR11};
@@ -371,24 +364,27 @@ void emitWords(Emitter& e) {
 }
 
 const uint8_t* emitRestoreFlags(Emitter& e, const Layout& layout) {
-  const uint8_t* code[kFlagForms];
-  for (unsigned n = 0; n < kFlagForms; ++n) {
+  const uint8_t* code[FlagForm::kCodes] = {};
+  for (unsigned n = 0; n < FlagForm::kCodes; ++n) {
+    const FlagForm form = FlagForm::of(n);
+    if (static_cast<unsigned>(form.source) >= kFlagSources) continue;
     code[n] = e.here();
-    const auto form = static_cast<FlagForm>(n);
-    if (form == FlagForm::kWords) {
+    if (form.source == FlagSource::kWords) {
       emitWords(e);
-    } else if (form == FlagForm::kPacked) {
-      emitUnpackFlags(e, layout);
-      e.ret();
-    } else {
-      emitForm(e, layout, form);
+      continue;
     }
+    if (form.source == FlagSource::kPacked) {
+      emitUnpackFlags(e, layout);
+    } else {
+      emitSavedOperation(e, layout, form);
+    }
+    e.ret();
   }
   e.align(8);
   const uint8_t* table = e.here();
   for (const uint8_t* place : code) e.qword(reinterpret_cast<uint64_t>(place));
   const uint8_t* start = e.here();
-  e.move(1, host::kR9, layout.at(layout.flagForm));
+  e.move(1, host::kR9, layout.at(layout.flagWord));
   e.moveImmediate(host::kR10, reinterpret_cast<uint64_t>(table));
   e.jump(HostMemory{.base = host::kR10, .index = host::kR9, .scale = 3});
   return start;
@@ -416,7 +412,7 @@ Layout::Layout(const Cpu& cpu)
       pageRip(distance(cpu, &cpu.jitState.pageRip)),
       flagA(distance(cpu, &cpu.jitState.flagA)),
       flagB(distance(cpu, &cpu.jitState.flagB)),
-      flagForm(distance(cpu, &cpu.jitState.flagForm)),
+      flagWord(distance(cpu, &cpu.jitState.flagWord)),
       target(distance(cpu, &cpu.jitState.target)),
       targetCode(distance(cpu, &cpu.jitState.targetCode)),
       addends(distance(cpu, &cpu.jitState.addends)),

@@ -23,7 +23,7 @@ struct Layout {
       vector;
   int32_t cpl, eflagsRest, gsBase, kernelGsBase;
   int32_t windowInTlb;  // from the TLB
-  int32_t pageRip, flagA, flagB, flagForm, target, targetCode, addends, jumpCache, newestReturn,
+  int32_t pageRip, flagA, flagB, flagWord, target, targetCode, addends, jumpCache, newestReturn,
       phase;
 };
 

@@ -35,7 +35,7 @@ unsigned Translator::interpretRun(unsigned slot) {
                       .flags = std::nullopt});
   hostFlags_ = false;
   flagsInMemory_ = true;
-  if (touchesFlags) form_ = FlagForm::kWords;
+  if (touchesFlags) word_ = FlagForm{}.word(0);
   return end;
 }
 
@@ -100,6 +100,7 @@ void Translator::request(Request request, const uint8_t* resume) {
 
 void Translator::emitDetour(const Detour& detour) {
   e_.bind(detour.from);
+  word_.reset();
   if (detour.access) slowAccess(*detour.access);
   if (detour.flags) savePending(*detour.flags);
   storeVectors(detour.vectorsDirty);
@@ -139,11 +140,12 @@ void Translator::emitSideExits() {
     e_.bind(exit.from);
     part_ = exit.part;
     slot_ = exit.slot;
+    word_.reset();
     if (exit.flags) {
       savePending(*exit.flags);
     } else if (!exit.flagsInMemory) {
       emitPackFlags(e_, layout_);
-      storeForm(FlagForm::kPacked);
+      storeForm(FlagSource::kPacked);
     }
     storeVectors(exit.vectorsDirty);
     if (exit.vectorsLoaded) releaseUpper();

@@ -8,32 +8,47 @@ namespace nodevm {
 
 // None of these changes the host's flags; R11 is their scratch.
 
-void Translator::setForm(FlagForm form) {
-  if (form_ == form) return;
-  storeForm(form);
-  form_ = form;
+// Of an operation; writes: its result takes the first operand's place.
+FlagSource Translator::sourceOf(Alu operation, bool writes) {
+  switch (operation) {
+    case Alu::kAdd:
+      return writes ? FlagSource::kSum : FlagSource::kAdd;
+    case Alu::kSub:
+      return writes ? FlagSource::kDifference : FlagSource::kSubtract;
+    case Alu::kCmp:
+      return FlagSource::kSubtract;
+    default:
+      return FlagSource::kLogic;
+  }
+}
+
+// b: the immediate, where the operation has one.
+void Translator::storeForm(FlagSource source, SizeCode size, std::optional<int32_t> b) {
+  const bool inWord = b && FlagForm::fits(*b);
+  if (b && !inWord) e_.storeImmediate(8, layout_.at(layout_.flagB), *b);
+  const FlagForm form{source, size, inWord};
+  const int32_t word = form.word(b.value_or(0));
+  if (word_ != word) e_.storeImmediate(inWord ? 4 : 1, layout_.at(layout_.flagWord), word);
+  word_ = word;
 }
 
 // Before an addition or subtraction of registers. b: nullptr for the immediate.
 void Translator::saveOperands(const Shape& shape, const HostRm& a, const HostRm* b) {
-  const auto save = [&](const HostRm& operand, int32_t to) {
-    if (operand.isMemory) e_.move(8, host::kR11, operand);
-    e_.store(8, layout_.at(to), operand.isMemory ? host::kR11 : operand.reg);
-  };
-  save(a, layout_.flagA);
-  if (b) {
-    save(*b, layout_.flagB);
-  } else {
-    e_.storeImmediate(8, layout_.at(layout_.flagB), static_cast<int32_t>(shape.immediate));
-  }
-  const bool adds = shape.operation == Alu::kAdd;
-  setForm(withSize(adds ? FlagForm::kAdd : FlagForm::kSubtract,
-                   static_cast<SizeCode>(__builtin_ctz(shape.size))));
+  storeSaved(layout_.flagA, a, host::kR11);
+  if (b) storeSaved(layout_.flagB, *b, host::kR11);
+  std::optional<int32_t> immediate;
+  if (!b) immediate = static_cast<int32_t>(shape.immediate);
+  storeForm(sourceOf(shape.operation, false), sizeCodeOf(shape), immediate);
+}
+
+void Translator::storeSaved(int32_t to, const HostRm& from, uint8_t scratch) {
+  if (from.isMemory) e_.move(8, scratch, from);
+  e_.store(8, layout_.at(to), from.isMemory ? scratch : from.reg);
 }
 
 void Translator::savePacked() {
   emitPackFlags(e_, layout_);
-  setForm(FlagForm::kPacked);
+  storeForm(FlagSource::kPacked);
 }
 
 // What the operation, of registers, leaves to be found out later.
@@ -43,20 +58,14 @@ std::optional<Translator::PendingFlags> Translator::pendingAfter(const Instructi
   const uint8_t to = shape.accumulator ? gpr::kRax : shape.toRm ? i.rm : i.reg;
   const uint8_t from = shape.fromImmediate ? gpr::kZero : shape.toRm ? i.reg : i.rm;
   const bool writes = !shape.isTest && shape.operation != Alu::kCmp;
-  const bool subtracts = shape.operation == Alu::kSub || shape.operation == Alu::kCmp;
-  const bool adds = shape.operation == Alu::kAdd;
+  const FlagSource source = shape.isTest ? FlagSource::kLogic : sourceOf(shape.operation, writes);
   // Of a sum and a difference with itself nothing is left to start from.
-  if (writes && from == to && (subtracts || adds)) return std::nullopt;
-  // Its negative does not fit.
-  if (adds && shape.immediate == INT32_MIN) return std::nullopt;
-  return PendingFlags{.form = subtracts ? FlagForm::kSubtract
-                              : adds    ? FlagForm::kAdd
-                                        : FlagForm::kLogic,
-                      .size = static_cast<SizeCode>(__builtin_ctz(shape.size)),
+  if (writes && from == to && source != FlagSource::kLogic) return std::nullopt;
+  return PendingFlags{.source = source,
+                      .size = sizeCodeOf(shape),
                       .a = to,
                       .b = from,
                       .immediate = static_cast<int32_t>(shape.immediate),
-                      .overwritten = writes,
                       .isTest = shape.isTest};
 }
 
@@ -68,63 +77,37 @@ HostRm Translator::placeOfB(const PendingFlags& pending) const {
   return pending.b == PendingFlags::kSaved ? HostRm(layout_.at(layout_.flagB)) : locate(pending.b);
 }
 
-// The first operand, without changing the host's flags; R9 where it is no longer in its place.
-// Clobbers R10.
-HostRm Translator::firstOperand(const PendingFlags& pending) {
-  if (!pending.overwritten || pending.form == FlagForm::kLogic) return placeOfA(pending);
-  const uint8_t result = readable(pending.a, host::kR9);
-  const bool adds = pending.form == FlagForm::kAdd;
-  if (pending.b == gpr::kZero) {
-    const int32_t back = adds ? -pending.immediate : pending.immediate;
-    e_.lea(host::kR9, {.base = result, .displacement = back});
-    return host::kR9;
-  }
-  uint8_t second = host::kR10;
-  if (const HostRm place = placeOfB(pending); place.isMemory) {
-    e_.move(8, second, place);
-  } else {
-    second = place.reg;
-  }
-  if (!adds) {
-    e_.lea(host::kR9, {.base = result, .index = second});
-    return host::kR9;
-  }
-  // a = sum - b = ~(~sum + b)
-  e_.move(8, host::kR9, result);
-  e_.complement(host::kR9);
-  e_.lea(host::kR9, {.base = host::kR9, .index = second});
-  e_.complement(host::kR9);
-  return host::kR9;
+// The operation on R9.
+void Translator::operateOnB(Alu operation, const PendingFlags& pending) {
+  const unsigned size = 1u << pending.size;
+  if (pending.b == gpr::kZero)
+    return e_.aluImmediate(operation, size, host::kR9, pending.immediate);
+  e_.alu(operation, size, host::kR9, placeOfB(pending));
 }
 
-// The operands, into memory. The host's flags stay as they are, or become those of the operation.
-// Clobbers R9 and R10.
-void Translator::storePending(const PendingFlags& pending) {
-  const auto store = [&](int32_t to, const HostRm& from, uint8_t scratch) {
-    if (from.isMemory) e_.move(8, scratch, from);
-    e_.store(8, layout_.at(to), from.isMemory ? scratch : from.reg);
-  };
-  const unsigned size = 1u << pending.size;
+// Into memory. The host's flags stay as they are, or become those of the operation. Clobbers R9.
+void Translator::savePending(const PendingFlags& pending) {
+  std::optional<int32_t> immediate;
   if (pending.isTest && pending.a != pending.b) {
     e_.move(8, host::kR9, locate(pending.a));
-    if (pending.b == gpr::kZero) {
-      e_.aluImmediate(Alu::kAnd, size, host::kR9, pending.immediate);
-    } else {
-      e_.alu(Alu::kAnd, size, host::kR9, locate(pending.b));
-    }
-    store(layout_.flagA, host::kR9, host::kR9);
-  } else {
-    if (pending.a != PendingFlags::kSaved) store(layout_.flagA, firstOperand(pending), host::kR9);
-    if (pending.form == FlagForm::kLogic || pending.b == PendingFlags::kSaved) return;
-    if (pending.b != gpr::kZero) return store(layout_.flagB, locate(pending.b), host::kR10);
-    e_.storeImmediate(8, layout_.at(layout_.flagB), pending.immediate);
+    operateOnB(Alu::kAnd, pending);
+    e_.store(8, layout_.at(layout_.flagA), host::kR9);
+  } else if (pending.a != PendingFlags::kSaved) {
+    storeSaved(layout_.flagA, locate(pending.a), host::kR9);
   }
+  if (pending.source != FlagSource::kLogic) {
+    if (pending.b == gpr::kZero) {
+      immediate = pending.immediate;
+    } else if (pending.b != PendingFlags::kSaved) {
+      storeSaved(layout_.flagB, locate(pending.b), host::kR9);
+    }
+  }
+  storeForm(pending.source, pending.size, immediate);
 }
 
 void Translator::settlePending() {
   if (!pending_) return;
-  storePending(*pending_);
-  setForm(withSize(pending_->form, pending_->size));
+  savePending(*pending_);
   pending_.reset();
   flagsInMemory_ = true;
 }
@@ -140,23 +123,17 @@ void Translator::settleBefore(const Shape& shape) {
   if (wanted().inMemory || (wanted().onHost && !onHost)) settlePending();
 }
 
-// For the host's flags. Clobbers R9 and R10.
+// For the host's flags. Clobbers R9.
 void Translator::repeatOperation(const PendingFlags& pending) {
   const unsigned size = 1u << pending.size;
-  const HostRm a = firstOperand(pending);
-  const bool logic = pending.form == FlagForm::kLogic;
+  const bool logic = pending.source == FlagSource::kLogic;
   if (logic && !pending.isTest) {
-    if (a.isMemory) e_.move(8, host::kR9, a);
-    const uint8_t result = a.isMemory ? host::kR9 : a.reg;
+    const uint8_t result = inRegister(placeOfA(pending), host::kR9);
     return e_.test(size, result, result);
   }
-  if (a.isMemory || a.reg != host::kR9) e_.move(8, host::kR9, a);
-  const Alu operation = logic ? Alu::kAnd : pending.form == FlagForm::kAdd ? Alu::kAdd : Alu::kCmp;
-  if (pending.b == gpr::kZero) {
-    e_.aluImmediate(operation, size, host::kR9, pending.immediate);
-  } else {
-    e_.alu(operation, size, host::kR9, placeOfB(pending));
-  }
+  e_.move(8, host::kR9, placeOfA(pending));
+  if (logic) return operateOnB(Alu::kAnd, pending);
+  repeatWith(pending.source, [&](Alu operation) { operateOnB(operation, pending); });
 }
 
 // Clobbers R9 and R10.
@@ -164,11 +141,11 @@ void Translator::needHostFlags() {
   if (hostFlags_) return;
   hostFlags_ = true;
   if (pending_) return repeatOperation(*pending_);
-  if (form_ && *form_ >= FlagForm::kAdd) {
-    const unsigned index = static_cast<unsigned>(*form_) - static_cast<unsigned>(FlagForm::kAdd);
-    return emitSavedOperation(e_, layout_, index / 4, 1u << (index & 3));
+  if (word_) {
+    const FlagForm form = FlagForm::of(static_cast<uint8_t>(*word_));
+    if (form.source == FlagSource::kPacked) return emitUnpackFlags(e_, layout_);
+    if (form.source != FlagSource::kWords) return emitSavedOperation(e_, layout_, form);
   }
-  if (form_ == FlagForm::kPacked) return emitUnpackFlags(e_, layout_);
   dropVectors();  // C++ may use them
   e_.callTo(jit_.thunks().restoreFlags);
 }

@@ -66,12 +66,11 @@ void Translator::alu(const Instruction& i, const Shape& shape) {
 Translator::PendingFlags Translator::aluOfMemory(const Instruction& i, const Shape& shape,
                                                  const HostRm& to, const HostRm* from) {
   const bool toMemory = shape.toRm;
-  const bool subtracts = shape.operation == Alu::kSub || shape.operation == Alu::kCmp;
-  const bool logic = !subtracts && shape.operation != Alu::kAdd;
-  PendingFlags pending{.form = logic       ? FlagForm::kLogic
-                               : subtracts ? FlagForm::kSubtract
-                                           : FlagForm::kAdd,
-                       .size = static_cast<SizeCode>(__builtin_ctz(shape.size)),
+  const FlagSource source =
+      shape.isTest ? FlagSource::kLogic : sourceOf(shape.operation, !toMemory);
+  const bool logic = source == FlagSource::kLogic;
+  PendingFlags pending{.source = source,
+                       .size = sizeCodeOf(shape),
                        .a = toMemory ? PendingFlags::kSaved : i.reg,
                        .b = toMemory && from && !logic ? i.reg : gpr::kZero,
                        .immediate = static_cast<int32_t>(shape.immediate)};
@@ -98,7 +97,6 @@ Translator::PendingFlags Translator::aluOfMemory(const Instruction& i, const Sha
     keep(layout_.flagB);
     combine(shape, to, false, to.isMemory ? from : &loaded);
     pending.b = PendingFlags::kSaved;
-    pending.overwritten = shape.operation != Alu::kCmp;
   }
   return pending;
 }

@@ -105,6 +105,7 @@ TranslatedPath Translator::translatePath(const uint8_t* cold) {
   const uint8_t* end = emitBody(cold);
   if (again_) {
     e_.bind(again_->tooShort);
+    word_.reset();
     if (again_->flags) savePending(*again_->flags);
     storeVectors(again_->vectorsDirty);
     if (again_->vectorsDirty) releaseUpper();
@@ -219,7 +220,7 @@ unsigned Translator::emitSlot(unsigned slot) {
   }
   // A detour leaves the flags in a form of its own.
   const bool hasDetour = detours_.size() > firstDetour;
-  if (hasDetour && (shape.touchesFlags() || detours_[firstDetour].flags)) form_.reset();
+  if (hasDetour && (shape.touchesFlags() || detours_[firstDetour].flags)) word_.reset();
   if (shape.flags != FlagEffect::kNone) {
     if (shape.way != Way::kAlu) pending_.reset();
     flagsInMemory_ = wanted().inMemory && !pending_;
@@ -301,9 +302,9 @@ HostRm Translator::locate(uint8_t slot) const {
   return isPinned(slot) ? HostRm(kHostOf[slot >> 3]) : HostRm(slotOf(slot));
 }
 
-uint8_t Translator::readable(uint8_t slot, uint8_t scratch) {
-  if (isPinned(slot)) return kHostOf[slot >> 3];
-  e_.move(8, scratch, slotOf(slot));
+uint8_t Translator::inRegister(const HostRm& place, uint8_t scratch) {
+  if (!place.isMemory) return place.reg;
+  e_.move(8, scratch, place);
   return scratch;
 }
 

@@ -63,12 +63,11 @@ class Translator {
   struct PendingFlags {
     static constexpr uint8_t kSaved = gpr::kBlockRip;  // in flagA or flagB
 
-    FlagForm form;  // of bytes
+    FlagSource source;
     SizeCode size;
     uint8_t a, b;  // general registers, kSaved; b: kZero for the immediate
     int32_t immediate = 0;
-    bool overwritten = false;  // a holds the result
-    bool isTest = false;
+    bool isTest = false;  // of a and b, which are not combined yet
 
     // Of general registers, by number.
     uint32_t sources() const { return (1u << (a >> 3) | 1u << (b >> 3)) & 0xffff; }
@@ -180,8 +179,9 @@ class Translator {
   HostRm locate(uint8_t slot) const;
   HostMemory slotOf(uint8_t slot) const { return registerInMemory(slot); }
   bool isPinned(uint8_t slot) const { return kHostOf[slot >> 3] != host::kNone; }
-  // The register's host register, or `scratch` loaded with it.
-  uint8_t readable(uint8_t slot, uint8_t scratch);
+  // Its host register, or `scratch` loaded with it.
+  uint8_t inRegister(const HostRm& place, uint8_t scratch);
+  uint8_t readable(uint8_t slot, uint8_t scratch) { return inRegister(locate(slot), scratch); }
   void writeBack(uint8_t slot, uint8_t from);
   uint64_t pageOffsetOf(const Instruction& i) const {
     return (block().gpa & kPageOffset) + i.offset;
@@ -227,21 +227,19 @@ class Translator {
   bool keepsLoaded(const Shape& shape) const {
     return shape.way == Way::kAlu && shape.memory && !shape.readsFlags && wanted().inMemory;
   }
-  void storeForm(FlagForm form) {
-    e_.storeImmediate(1, layout_.at(layout_.flagForm), static_cast<int32_t>(form));
+  static FlagSource sourceOf(Alu operation, bool writes);
+  static SizeCode sizeCodeOf(const Shape& shape) {
+    return static_cast<SizeCode>(__builtin_ctz(shape.size));
   }
-  void setForm(FlagForm form);
+  void storeForm(FlagSource source, SizeCode size = 0, std::optional<int32_t> b = std::nullopt);
+  void storeSaved(int32_t to, const HostRm& from, uint8_t scratch);
   void saveOperands(const Shape& shape, const HostRm& a, const HostRm* b);
   void savePacked();
   std::optional<PendingFlags> pendingAfter(const Instruction& i, const Shape& shape) const;
   HostRm placeOfA(const PendingFlags& pending) const;
   HostRm placeOfB(const PendingFlags& pending) const;
-  HostRm firstOperand(const PendingFlags& pending);
-  void storePending(const PendingFlags& pending);
-  void savePending(const PendingFlags& pending) {
-    storePending(pending);
-    storeForm(withSize(pending.form, pending.size));
-  }
+  void operateOnB(Alu operation, const PendingFlags& pending);
+  void savePending(const PendingFlags& pending);
   void settlePending();
   void settleBefore(const Shape& shape);
   void repeatOperation(const PendingFlags& pending);
@@ -321,7 +319,7 @@ class Translator {
   std::vector<Liveness>& live_;          // after each slot
   unsigned slot_ = 0, part_ = 0;         // being translated
   bool hostFlags_ = false;               // the host's flags are the guest's
-  std::optional<FlagForm> form_;         // of the flags in memory, where it is known
+  std::optional<int32_t> word_;          // JitState::flagWord, where it is known
   std::optional<PendingFlags> pending_;  // the flags, which are not in memory then
   bool wideVectors_ = false;  // the block has VEX instructions: whole YMM registers are held
   uint16_t vectorsLoaded_ = 0,
