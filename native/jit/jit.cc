@@ -166,10 +166,6 @@ int32_t Jit::pathVisits(const Block& block) const {
   return static_cast<int32_t>(visits);
 }
 
-bool Jit::mayBeginPath(const Block& block, Way last) const {
-  return options_.pathThreshold != 0 && options_.link && goesOnWithinPage(block, last);
-}
-
 void Jit::beginPath(const Block& known) {
   Block& first = *cpu_.blocks->find(known.gpa, known.key);
   table_.visitsLeft(first.number) = 0;

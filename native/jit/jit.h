@@ -67,8 +67,8 @@ class Jit {
   // For the translator.
   const Layout& layout() const { return layout_; }
   const Thunks& thunks() const { return thunks_; }
-  // last: how its last instruction is translated.
-  bool mayBeginPath(const Block& block, Way last) const;
+  // Blocks count their visits, also those that lead nowhere on their page: a path may end there.
+  bool makesPaths() const { return options_.pathThreshold != 0 && options_.link; }
   // The block, which counts its visits, has had enough of them.
   void beginPath(const Block& block);
   const BlockTable& table() const { return table_; }

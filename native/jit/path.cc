@@ -90,6 +90,4 @@ Path choosePath(const BlockCache& cache, const BlockTable& table, const Block& f
   return Chooser(cache, table, first, visited).run();
 }
 
-bool goesOnWithinPage(const Block& block, Way last) { return Successors(block, last).count != 0; }
-
 }  // namespace nodevm

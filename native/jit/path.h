@@ -21,7 +21,4 @@ struct Path {
 Path choosePath(const BlockCache& cache, const BlockTable& table, const Block& first,
                 unsigned visited);
 
-// Whether a path may go on behind the block, whose last instruction is translated so.
-bool goesOnWithinPage(const Block& block, Way last);
-
 }  // namespace nodevm

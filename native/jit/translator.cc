@@ -72,7 +72,7 @@ std::optional<TranslatedBlock> Translator::translateBlock(const uint8_t* cold) {
   placeSimdChecks();
   analyze();
   const Block& only = *parts_[0].block;
-  const bool counts = jit_.mayBeginPath(only, shapes_.back().way);
+  const bool counts = jit_.makesPaths();
   const uint8_t* stop = e_.here();
   e_.callTo(counts ? jit_.thunks().stopCounted : jit_.thunks().stop);
   const uint8_t* counting = e_.here();
