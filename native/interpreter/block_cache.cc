@@ -215,7 +215,7 @@ void BlockCache::unlink(Block* block) {
 }
 
 void BlockCache::cacheJump(uint64_t rip, uint64_t context, const Block& block) {
-  jumpCache(rip) = {rip, context, &block, block.translation};
+  jumpCache(rip) = {rip, context, &block, codeOf(block)};
   block.severalRips |= block.jumpRip != rip && block.jumpRip != Block::kNoRip;
   block.jumpRip = rip;
 }
@@ -229,7 +229,7 @@ void BlockCache::forgetJumpsTo(Cpu& cpu, const Block& block) {
 void BlockCache::updateJumpsTo(Cpu& cpu, const Block& block) {
   if (block.severalRips) return cpu.forgetJumps();
   JumpCacheEntry& entry = jumpCache(block.jumpRip);
-  if (entry.block == &block) entry.code = block.translation;
+  if (entry.block == &block) entry.code = codeOf(block);
 }
 
 void BlockCache::kill(Cpu& cpu, Block* block) {

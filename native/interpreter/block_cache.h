@@ -51,7 +51,9 @@ struct JumpCacheEntry {
   uint64_t rip = 0;
   uint64_t context = 0;  // Cpu::context at the time of filling; 0 is never a context
   const Block* block = nullptr;
-  const uint8_t* code = nullptr;  // the block's translation
+  // Where translated code goes on with RIP in R9: the block's translation, or out to the
+  // dispatcher.
+  const uint8_t* code = nullptr;
 };
 
 class BlockCache {
@@ -60,14 +62,20 @@ class BlockCache {
 
   BlockCache();
 
+  // Translated code computes the same: the offset of an entry is in one product.
+  static constexpr uint32_t kJumpCacheFactor = 0x779b1;
+  static constexpr uint32_t kJumpCacheMask = (kJumpCacheEntries - 1) * sizeof(JumpCacheEntry);
   JumpCacheEntry& jumpCache(uint64_t rip) {
-    return jumpCache_[(rip ^ (rip >> 13)) & (kJumpCacheEntries - 1)];
+    const uint32_t product = static_cast<uint32_t>(rip) * kJumpCacheFactor;
+    return jumpCache_[(product & kJumpCacheMask) / sizeof(JumpCacheEntry)];
   }
 
   // Has jumps to `rip` find the block in this context.
   void cacheJump(uint64_t rip, uint64_t context, const Block& block);
 
   JumpCacheEntry* jumpCacheTable() { return jumpCache_; }
+  // Code of entries whose block has no translation.
+  void setDispatcherCode(const uint8_t* code) { dispatcherCode_ = code; }
 
   // The block at gpa, nullptr when it has not been decoded.
   Block* find(uint64_t gpa, uint32_t key) const;
@@ -131,7 +139,12 @@ class BlockCache {
   void sortOut(Cpu& cpu);
   void dropTranslations(Cpu& cpu);
 
+  const uint8_t* codeOf(const Block& block) const {
+    return block.translation ? block.translation : dispatcherCode_;
+  }
+
   JumpCacheEntry jumpCache_[kJumpCacheEntries];
+  const uint8_t* dispatcherCode_ = nullptr;
   std::vector<Block*> buckets_;
   std::unordered_map<uint64_t, CodePage> pages_;  // by physical page address
   Pool<Block, kChunkBlocks> storage_;

@@ -248,11 +248,12 @@ const Block* Cpu::findBlock(bool cacheable) {
     return withinLimit(alone ? alone : decode(gpa, BlockCache::kAloneLimit));
   }
 
+  const uint64_t nextPage = ((linear & kPageMask) + kPageSize) & linearMask;
   const Block* found = blocks->find(gpa, blockKey);
   if (found && found->secondPage != Block::kNoPage) {
     // The tail has to be where it was decoded from in this address space too.
     uint64_t second = 0;
-    if (!fetchPage(((linear & kPageMask) + kPageSize) & linearMask, second)) return nullptr;
+    if (!fetchPage(nextPage, second)) return nullptr;
     if ((second & kPageMask) != found->secondPage) return withinLimit(decode(gpa, 1));
   } else if (!found) {
     found = decode(gpa, BlockCache::kNoLimit);
@@ -262,8 +263,9 @@ const Block* Cpu::findBlock(bool cacheable) {
   if (!endsWithinLimit(*this, *found)) return withinLimit(decode(gpa, 1));
   if (found->count > remaining + overrun_) return decode(gpa, static_cast<unsigned>(remaining));
   // Without an entry each branch comes back here.
-  if (found->secondPage == Block::kNoPage && !trace.everyBlock()) {
+  if (!trace.everyBlock()) {
     tlbs.noteJump(cpl == 3, linear);
+    if (found->secondPage != Block::kNoPage) tlbs.noteJump(cpl == 3, nextPage);
     blocks->cacheJump(rip, context, *found);
   }
   return found;

@@ -116,6 +116,11 @@ class Emitter {
     instruction({.byte = 0xc1}, size, static_cast<uint8_t>(digit), reg);
     byte(count);
   }
+  // imul r, r, imm32
+  void multiplyImmediate(unsigned size, uint8_t to, uint8_t from, uint32_t value) {
+    instruction({.byte = 0x69}, size, to, from);
+    dword(value);
+  }
   void complement(uint8_t reg) { instruction({.byte = 0xf7}, 8, 2, reg); }  // not r; flags stay
   void push(uint8_t reg) {
     if (reg >= 8) byte(0x41);

@@ -56,6 +56,7 @@ void Jit::dropAll() {
   Emitter emitter(buffer_, hot_.free);
   thunks_ = emitThunks(emitter, layout_);
   hot_.free = emitter.here();
+  cpu_.blocks->setDispatcherCode(thunks_.exit);
   for (ReturnRing& ring : cpu_.returnRings) {
     ring.leave = thunks_.exit;
     ring.clear();
@@ -146,6 +147,11 @@ void Jit::translate(Block& block) {
 void Jit::noteJump(const Block& block) {
   JumpCacheEntry& entry = cpu_.blocks->jumpCache(cpu_.rip);
   if (entry.block == &block) entry.code = block.translation;
+}
+
+void Jit::noteTranslation(uint64_t rip) {
+  JumpCacheEntry& entry = cpu_.blocks->jumpCache(rip);
+  if (entry.rip == rip && entry.block->translation) entry.code = entry.block->translation;
 }
 
 // Leads everything that knows the block there.
@@ -257,14 +263,17 @@ const Block* Jit::findTranslated(uint64_t rip) {
   if (entry.executeTag != (rip & kPageMask)) return nullptr;
   const uint64_t gpa = cpu_.ram.gpaOf(entry.host(rip)) | (rip & kPageOffset);
   const Block* block = cpu_.blocks->find(gpa, cpu_.blockKey);
-  if (!block || !block->translation) return nullptr;
+  if (!block || block->secondPage != Block::kNoPage) return nullptr;
   cpu_.tlbs.noteJump(user, rip);
-  return block;
+  if (block->translation) return block;
+  // The dispatcher is about to look for it.
+  cpu_.blocks->cacheJump(rip, cpu_.context, *block);
+  return nullptr;
 }
 
 const uint8_t* Jit::lookUp(uint64_t rip) {
   const JumpCacheEntry& known = cpu_.blocks->jumpCache(rip);
-  if (known.rip == rip && known.context == cpu_.context && known.code) return known.code;
+  if (known.rip == rip && known.context == cpu_.context) return known.block->translation;
   const Block* block = findTranslated(rip);
   if (!block) return nullptr;
   cpu_.blocks->cacheJump(rip, cpu_.context, *block);

@@ -80,6 +80,10 @@ class Jit {
   uint32_t addFarLink(const FarLink& link) { return farLinks_.add(link); }
   FarLink& farLink(uint32_t number) { return farLinks_[number]; }
 
+  // Translated code has been left at `rip`, perhaps because the jump cache knows the block there
+  // from the time before it was translated.
+  void noteTranslation(uint64_t rip);
+
   // For translated code, at a branch to `rip`: the translation there, as the running code may enter
   // it; nullptr: none is at hand, the interpreter executes the branch.
   const uint8_t* lookUp(uint64_t rip);

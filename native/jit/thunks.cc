@@ -26,6 +26,7 @@ constexpr int32_t kPadding = 8;
 void continueAt(Cpu& cpu) {
   cpu.activity.set(Phase::kDispatcher);
   settleFlags(cpu);
+  cpu.jit->noteTranslation(cpu.rip);
   return endBlock(cpu);
 }
 
@@ -322,28 +323,11 @@ const uint8_t* emitLookUp(Emitter& e, uint64_t function) {
   return start;
 }
 
-// BlockCache::jumpCache(), rip and context compared, before C++ is asked.
 const uint8_t* emitLookUpInJumpCache(Emitter& e, const Layout& layout, const uint8_t* ask) {
-  constexpr unsigned kShiftLeft = 4, kShiftRight = 5, kNotZero = 5, kZero = 4;
-  static_assert(sizeof(JumpCacheEntry) == 32);
   const uint8_t* start = e.here();
-  e.move(8, host::kR10, host::kR9);
-  e.shiftImmediate(kShiftRight, 8, host::kR10, 13);
-  e.alu(Alu::kXor, 8, host::kR10, host::kR9);
-  e.aluImmediate(Alu::kAnd, 4, host::kR10, BlockCache::kJumpCacheEntries - 1);
-  e.shiftImmediate(kShiftLeft, 4, host::kR10, 5);
-  e.alu(Alu::kAdd, 8, host::kR10, layout.at(layout.jumpCache));
-  const auto field = [](size_t offset) {
-    return HostMemory{.base = host::kR10, .displacement = static_cast<int32_t>(offset)};
-  };
-  e.alu(Alu::kCmp, 8, host::kR9, field(offsetof(JumpCacheEntry, rip)));
-  e.bind(e.jumpIf(kNotZero), ask);
-  e.move(8, host::kR11, layout.at(layout.context));
-  e.alu(Alu::kCmp, 8, host::kR11, field(offsetof(JumpCacheEntry, context)));
-  e.bind(e.jumpIf(kNotZero), ask);
-  e.move(8, host::kR11, field(offsetof(JumpCacheEntry, code)));
+  for (const Emitter::Fixup miss : emitJumpCacheProbe(e, layout)) e.bind(miss, ask);
+  e.move(8, host::kR11, kJumpCacheCode);
   e.test(8, host::kR11, host::kR11);
-  e.bind(e.jumpIf(kZero), ask);
   e.ret();
   return start;
 }
@@ -424,6 +408,21 @@ HostMemory Layout::at(int32_t displacement) const {
   return {.base = kCpuRegister, .displacement = displacement};
 }
 
+std::array<Emitter::Fixup, 2> emitJumpCacheProbe(Emitter& e, const Layout& layout) {
+  constexpr unsigned kNotZero = 5;
+  const auto field = [](size_t offset) {
+    return HostMemory{.base = host::kR10, .displacement = static_cast<int32_t>(offset)};
+  };
+  e.multiplyImmediate(4, host::kR10, host::kR9, BlockCache::kJumpCacheFactor);
+  e.aluImmediate(Alu::kAnd, 4, host::kR10, BlockCache::kJumpCacheMask);
+  e.alu(Alu::kAdd, 8, host::kR10, layout.at(layout.jumpCache));
+  e.alu(Alu::kCmp, 8, host::kR9, field(offsetof(JumpCacheEntry, rip)));
+  const Emitter::Fixup other = e.jumpIf(kNotZero);
+  e.move(8, host::kR11, layout.at(layout.context));
+  e.alu(Alu::kCmp, 8, host::kR11, field(offsetof(JumpCacheEntry, context)));
+  return {other, e.jumpIf(kNotZero)};
+}
+
 Thunks emitThunks(Emitter& e, const Layout& layout) {
   Thunks thunks;
   thunks.enter = emitEnter(e, layout);
@@ -431,7 +430,8 @@ Thunks emitThunks(Emitter& e, const Layout& layout) {
   thunks.sliceEnds = emitSliceEnds(e, layout, thunks.exit);
   thunks.stop = emitStop(e, addressOf(stopNumbered));
   thunks.stopCounted = emitStop(e, addressOf(stopCounted));
-  thunks.lookUp = emitLookUpInJumpCache(e, layout, emitLookUp(e, addressOf(lookUp)));
+  thunks.ask = emitLookUp(e, addressOf(lookUp));
+  thunks.lookUp = emitLookUpInJumpCache(e, layout, thunks.ask);
   thunks.lookUpLink = emitLookUp(e, addressOf(lookUpLink));
   thunks.lookUpDirectLink = emitLookUp(e, addressOf(lookUpDirectLink));
   thunks.lookUpReturn = emitLookUp(e, addressOf(lookUpReturn));

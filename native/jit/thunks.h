@@ -3,9 +3,11 @@
 // of the host (System V AMD64) is known here and nowhere else.
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 
 #include "decoder/instruction.h"
+#include "interpreter/block_cache.h"
 #include "jit/emitter.h"
 #include "jit/state.h"
 #include "mmu/tlb.h"
@@ -97,11 +99,12 @@ struct Thunks {
   // where the request says when its instructions completed, or where the block's last one leads.
   // Keeps nothing but guest registers.
   const uint8_t* interpret = nullptr;
-  // Called with a RIP in R9, which stays: leaves its translation in R11, and NZ, or 0 and Z. At the
-  // end of a block only: keeps nothing else but guest registers. lookUpLink takes the number of a
-  // FarLink in R10, and so does lookUpDirectLink, which knows the RIP by it.
-  const uint8_t *lookUp = nullptr, *lookUpLink = nullptr, *lookUpDirectLink = nullptr,
-                *lookUpReturn = nullptr;
+  // Called with a RIP in R9, which stays: leaves its translation in R11, or `exit`, and NZ; or 0
+  // and Z. At the end of a block only: keeps nothing else but guest registers. `ask` is for who has
+  // looked into the jump cache already. lookUpLink takes the number of a FarLink in R10, and so
+  // does lookUpDirectLink, which knows the RIP by it.
+  const uint8_t *lookUp = nullptr, *ask = nullptr, *lookUpLink = nullptr,
+                *lookUpDirectLink = nullptr, *lookUpReturn = nullptr;
   // Called: sets the host's arithmetic flags to the guest's. Clobbers R9, R10 and XMM.
   const uint8_t* restoreFlags = nullptr;
   // Called with a linear address in R9, which stays: leaves its addend in R10, and Z, or NZ where
@@ -114,6 +117,13 @@ struct Thunks {
   static constexpr unsigned kUnlinkedBytes = 8;
   const uint8_t* firstUnlinked = nullptr;
 };
+
+// Looks for the RIP in R9 in the jump cache. R10: the entry that knows it in this context; returns
+// the jumps that are taken when none does. Clobbers R11.
+std::array<Emitter::Fixup, 2> emitJumpCacheProbe(Emitter& emitter, const Layout& layout);
+// JumpCacheEntry::code of that entry.
+inline constexpr HostMemory kJumpCacheCode = {
+    .base = host::kR10, .displacement = static_cast<int32_t>(offsetof(JumpCacheEntry, code))};
 
 Thunks emitThunks(Emitter& emitter, const Layout& layout);
 

@@ -32,9 +32,7 @@ void Translator::branch(const Instruction& i, const Shape& shape) {
       return goTo(e_.jump(), static_cast<int64_t>(pageOffsetOf(i)));
     case Way::kJumpIndirect:
       indirectTarget(i, shape);
-      findTarget();
-      enterFoundPage();
-      return e_.jump(host::kR11);
+      return goToTarget();
     case Way::kCall:
     case Way::kCallIndirect:
       return call(i, shape);
@@ -94,8 +92,7 @@ void Translator::goTo(int64_t pageOffset) {
   if (jit_.links()) return followFarLink(checkFarLink(pageOffset), pageOffset);
   targetAt(pageOffset);
   lookUpTarget();
-  enterFoundPage();
-  e_.jump(host::kR11);
+  enterFound(host::kR11);
 }
 
 // R9: a RIP by its distance from the block's page.
@@ -145,21 +142,40 @@ void Translator::indirectTarget(const Instruction& i, const Shape& shape) {
   }
 }
 
+// Falls through when the target in R9 is the one of last time.
+Translator::LookUp Translator::checkTarget(FarLink& link) {
+  link.rip = e_.moveOperand(host::kR10);
+  e_.alu(Alu::kCmp, 8, host::kR9, host::kR10);
+  link.changed = e_.jumpIf(kNotZero);
+  return {.from = {link.changed, checkContext(link)},
+          .thunk = jit_.thunks().lookUpLink,
+          .slot = slot_,
+          .mayGiveUp = true};
+}
+
+// To the target in R9.
+void Translator::goToTarget() {
+  if (!jit_.links()) {
+    lookUpTarget();
+    return enterFound(host::kR11);
+  }
+  FarLink link;
+  LookUp lookUp = checkTarget(link);
+  enterPage(host::kR9);
+  link.code = e_.jump();
+  lookUp.link = jit_.addFarLink(link);
+  lookUps_.push_back(lookUp);
+}
+
 // R9: the target. Its translation in R11, which is at hand when the target is the one of last time.
 void Translator::findTarget() {
   if (!jit_.links()) return lookUpTarget();
   FarLink link;
-  link.rip = e_.moveOperand(host::kR10);
-  e_.alu(Alu::kCmp, 8, host::kR9, host::kR10);
-  link.changed = e_.jumpIf(kNotZero);
-  const Emitter::Fixup stale = checkContext(link);
+  LookUp lookUp = checkTarget(link);
   link.code = e_.leaRelative(host::kR11);
-  lookUps_.push_back({.from = {link.changed, stale},
-                      .thunk = jit_.thunks().lookUpLink,
-                      .slot = slot_,
-                      .resume = e_.here(),
-                      .link = jit_.addFarLink(link),
-                      .indirect = true});
+  lookUp.link = jit_.addFarLink(link);
+  lookUp.resume = e_.here();
+  lookUps_.push_back(lookUp);
 }
 
 // The same by the jump cache alone.
@@ -168,27 +184,46 @@ void Translator::lookUpTarget() {
   detour(Detour::Kind::kInterpretRest, e_.jumpIf(kZero));
 }
 
-// Goes on where the branch resumes, or falls through.
+// Falls through where there is no translation.
 void Translator::emitLookUp(const LookUp& lookUp) {
-  Emitter::Fixup absent = nullptr;
-  if (lookUp.indirect) {
+  Emitter::Fixup asked = nullptr;
+  if (lookUp.mayGiveUp) {
     jit_.farLink(*lookUp.link).giveUp = e_.here();
-    e_.callTo(jit_.thunks().lookUp);
-    e_.bind(e_.jumpIf(kNotZero), lookUp.resume);
-    absent = e_.jump();
+    const std::array<Emitter::Fixup, 2> missed = emitJumpCacheProbe(e_, layout_);
+    followLookUp(lookUp, kJumpCacheCode);
+    for (const Emitter::Fixup miss : missed) e_.bind(miss);
+    e_.callTo(jit_.thunks().ask);
+    asked = e_.jump();
   }
   for (const Emitter::Fixup from : lookUp.from)
     if (from) e_.bind(from);
   if (lookUp.link) e_.moveImmediate(host::kR10, *lookUp.link);
   e_.callTo(lookUp.thunk);
-  e_.bind(e_.jumpIf(kNotZero), lookUp.resume);
-  if (absent) e_.bind(absent);
+  if (asked) e_.bind(asked);
+  const Emitter::Fixup absent = e_.jumpIf(kZero);
+  followLookUp(lookUp, host::kR11);
+  e_.bind(absent);
 }
 
-// R9: the target.
-void Translator::enterFoundPage() {
-  e_.aluImmediate(Alu::kAnd, 8, host::kR9, static_cast<int32_t>(kPageMask));
-  e_.store(8, layout_.at(layout_.pageRip), host::kR9);
+// Goes where a look-up has led, or on with the branch, which wants it in R11.
+void Translator::followLookUp(const LookUp& lookUp, const HostRm& code) {
+  if (!lookUp.resume) return enterFound(code);
+  if (code.isMemory) e_.move(8, host::kR11, code);
+  e_.jumpTo(lookUp.resume);
+}
+
+// To the code of the block at the RIP in R9, or out to the dispatcher, which wants it there.
+void Translator::enterFound(const HostRm& code) {
+  const uint8_t scratch = code.isMemory ? host::kR11 : host::kR10;
+  e_.move(8, scratch, host::kR9);
+  enterPage(scratch);
+  e_.jump(code);
+}
+
+// rip: the next one, by register, which is spoiled.
+void Translator::enterPage(uint8_t rip) {
+  e_.aluImmediate(Alu::kAnd, 8, rip, static_cast<int32_t>(kPageMask));
+  e_.store(8, layout_.at(layout_.pageRip), rip);
 }
 
 // The push of a call, with everything that could go wrong behind it but the access itself.
@@ -241,8 +276,7 @@ void Translator::call(const Instruction& i, const Shape& shape) {
   e_.store(8, layout_.at(layout_.targetCode), host::kR11);
   pushReturn(i);
   e_.move(8, host::kR9, layout_.at(layout_.target));
-  enterFoundPage();
-  e_.jump(layout_.at(layout_.targetCode));
+  enterFound(layout_.at(layout_.targetCode));
 }
 
 // R9: the target. Its translation in R11.
@@ -268,8 +302,7 @@ void Translator::returnNear(const Instruction& i) {
     lookUpTarget();
   }
   e_.lea(kGuestRsp, {.base = kGuestRsp, .displacement = static_cast<int32_t>(8 + i.immediate)});
-  enterFoundPage();
-  e_.jump(host::kR11);
+  enterFound(host::kR11);
 }
 
 }  // namespace nodevm

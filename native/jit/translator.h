@@ -114,9 +114,9 @@ class Translator {
     std::array<Emitter::Fixup, 2> from;  // nullptr: one less
     const uint8_t* thunk;
     unsigned slot;
-    const uint8_t* resume;         // R11: the target's translation
-    std::optional<uint32_t> link;  // number of a FarLink
-    bool indirect = false;         // by a link that may be given up
+    const uint8_t* resume = nullptr;  // R11: the target's translation; nullptr: goes there at once
+    std::optional<uint32_t> link = std::nullopt;  // number of a FarLink
+    bool mayGiveUp = false;                       // the link
   };
   struct Exit {
     Emitter::Fixup from;
@@ -292,9 +292,13 @@ class Translator {
   void targetAt(int64_t pageOffset);
   void indirectTarget(const Instruction& i, const Shape& shape);
   void emitLookUp(const LookUp& lookUp);
+  void followLookUp(const LookUp& lookUp, const HostRm& code);
+  LookUp checkTarget(FarLink& link);
+  void goToTarget();
   void findTarget();
   void lookUpTarget();
-  void enterFoundPage();
+  void enterFound(const HostRm& code);
+  void enterPage(uint8_t rip);
   void pushReturn(const Instruction& i);
   void turnReturnRing(int32_t entries);
   void noteReturnPoint(const Instruction& i);

@@ -39,6 +39,7 @@ main:
   call stacks
   call to_zero
   call indirect
+  call crossing
   finish
 
 # All frames but FIRST: MOV EAX, imm32; RET.
@@ -303,3 +304,50 @@ often_through_memory:
 through_memory:
   jmp qword ptr [place]
 place: .quad NAME
+
+# JMP rel8, whose distance is on the next page: back to one of three times MOV EAX, imm32; RET.
+crossing:
+  mov edi, FIRST + 0xfd0
+  mov eax, 0x10000
+1:
+  mov byte ptr [rdi], 0xb8
+  mov [rdi + 1], eax
+  mov byte ptr [rdi + 5], 0xc3
+  add edi, 0x10
+  shr eax, 8
+  jnz 1b
+  mov byte ptr [FIRST + 0xfff], 0xeb
+  mov byte ptr [SECOND], 0xef
+  mov byte ptr [OTHER], 0xdf
+  mov ebx, NAME + 0xfff
+  mov esi, NAME + 0x1000
+  call call_often
+  check "an instruction on two pages", edx, 60
+  map NAME+0x1000, OTHER
+  invlpg [rsi]
+  call call_often
+  check "the second is another one", edx, 60*0x100
+  mov byte ptr [OTHER], 0xcf
+  call call_often
+  check "the second is written", edx, 60*0x10000
+  map NAME+0x1000, SECOND
+  invlpg [rsi]
+  mov edi, ALIAS + 0xfff
+  mov ecx, 60
+  xor edx, edx
+1:
+  call rbx
+  add edx, eax
+  call rdi
+  add edx, eax
+  dec ecx
+  jnz 1b
+  check "the same instruction, once with another second page", edx, 60*0x10001
+  mov qword ptr [PT + 8], 0
+  invlpg [rsi]
+  arm 1f, NAME+0xfff
+  call rbx
+1:
+  fault_result "the second is gone", V_PF, 0x10
+  map NAME+0x1000, SECOND
+  jmp frames
