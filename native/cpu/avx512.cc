@@ -13,7 +13,7 @@ void writeZmmUpper(Cpu& cpu, unsigned number, const uint8_t* bytes) {
   const auto bit = static_cast<uint16_t>(1u << number);
   cpu.avx512.upperInUse =
       static_cast<uint16_t>(zero ? cpu.avx512.upperInUse & ~bit : cpu.avx512.upperInUse | bit);
-  cpu.updateSimdBlocked();
+  cpu.updateSimdState();
 }
 
 }  // namespace nodevm

@@ -1,7 +1,7 @@
 #pragma once
 // The registers of AVX-512 as instructions see them. Instructions with VEX prefixes clear bits
 // 511:256 of their destination; as nearly always nobody uses these, one word says which are not
-// zero, and while there are any, simdBlocked keeps translated code away from VEX instructions.
+// zero, and while there are any, JitState::simd keeps translated code away from VEX instructions.
 
 #include "cpu/cpu.h"
 

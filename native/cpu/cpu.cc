@@ -94,7 +94,7 @@ void Cpu::updateMode() {
   ripMask = is64 ? ~uint64_t{0} : segment[kCs].big() ? 0xffffffff : 0xffff;
   stackMask = is64 ? ~uint64_t{0} : segment[kSs].big() ? 0xffffffff : 0xffff;
 
-  updateSimdBlocked();
+  updateSimdState();
   dataBreakpoints = false;
   for (unsigned n = 0; n < 4; ++n) {
     const bool enabled = dr7 >> (2 * n) & 3, data = dr7 >> (16 + 4 * n) & 1;
@@ -111,10 +111,13 @@ void Cpu::updatePrivilege() {
   updateContext();
 }
 
-void Cpu::updateSimdBlocked() {
+// While C++ runs the vector registers are in memory.
+void Cpu::updateSimdState() {
   const bool avx = avxUsable(*this) && avx512.upperInUse == 0;
-  simdBlocked =
-      static_cast<uint8_t>((sseUsable(*this) ? 0 : kSseBlocked) | (avx ? 0 : kAvxBlocked));
+  jitState.simd = static_cast<uint8_t>(
+      simd_state::kInMemory | (sseUsable(*this) ? 0 : simd_state::kSseBlocked) |
+      (avx ? 0 : simd_state::kAvxBlocked) |
+      (allExceptionsMasked(*this) ? 0 : simd_state::kFloatBlocked));
 }
 
 void Cpu::updateRights() {

@@ -129,8 +129,8 @@ class Cpu : public GeneralRegisters, public HotState, public CpuState {
   // The part of it that EFLAGS.AC at CPL 0 changes: STAC, CLAC. Follows each loss of TLB entries,
   // too, which may have closed the stack window.
   void updateRights();
-  // The part that upperInUse changes.
-  void updateSimdBlocked();
+  // The part that upperInUse changes; MXCSR's masks do, too.
+  void updateSimdState();
   void flushTlb(bool includingGlobal);
   void flushPage(uint64_t linear);
   uint16_t pcid() const;
@@ -291,12 +291,8 @@ class Cpu : public GeneralRegisters, public HotState, public CpuState {
   }
 
   // --- hot derived state
-  uint64_t sliceEnd = 0;  // retired() when `remaining` is 0
-  uint32_t blockKey = 0;  // mode bits that decoding depends on
-  // What translated code asks of the control registers, derived by updateMode(): whether SSE and
-  // AVX instructions raise #UD or #NM, or AVX instructions have upper halves of ZMM to clear.
-  static constexpr uint8_t kSseBlocked = 1, kAvxBlocked = 2;
-  uint8_t simdBlocked = kSseBlocked | kAvxBlocked;
+  uint64_t sliceEnd = 0;         // retired() when `remaining` is 0
+  uint32_t blockKey = 0;         // mode bits that decoding depends on
   const Block* block = nullptr;  // running block
   const Instruction* at = nullptr;
   Leave leave = Leave::kBoundary;

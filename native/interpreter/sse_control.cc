@@ -52,7 +52,10 @@ bool hasTiny(Tiny where, Xmm result) {
   return false;
 }
 
-void enterGuestMxcsr(Cpu& cpu) { setHost(cpu.mxcsr); }
+void enterGuestMxcsr(Cpu& cpu) {
+  setHost(cpu.mxcsr);
+  cpu.updateSimdState();
+}
 
 void leaveGuestMxcsr(Cpu& cpu) {
   cpu.mxcsr |= hostFlags();
@@ -64,6 +67,7 @@ uint32_t readMxcsr(Cpu& cpu) { return cpu.mxcsr | hostFlags(); }
 void writeMxcsr(Cpu& cpu, uint32_t value) {
   cpu.mxcsr = value;
   setHost(value);
+  cpu.updateSimdState();
 }
 
 bool raiseUnlessSseUsable(Cpu& cpu) {

@@ -138,6 +138,9 @@ class Emitter {
   void overflowToAl() { instruction({.map = OpcodeMap::k0F, .byte = 0x90}, 4, 0, host::kRax); }
   void pushf() { byte(0x9c); }
   void popf() { byte(0x9d); }
+  void zeroUpper() {  // vzeroupper
+    for (const unsigned value : {0xc5, 0xf8, 0x77}) byte(value);
+  }
   void ret() { byte(0xc3); }
   void jump(const HostRm& to) { instruction({.byte = 0xff}, 4, 4, to); }
   void call(const HostRm& to) { instruction({.byte = 0xff}, 4, 2, to); }

@@ -436,12 +436,6 @@ bool isNearBranch(const Row& row) {
   return row.has(kEndsBlock) && row.has(kForce64) && !moves;
 }
 
-// Whether it can leave upper halves of ZMM registers in use (cpu/avx512.h).
-bool writesZmm(const Row& row) {
-  const std::string_view mnemonic = row.mnemonic;
-  return row.has(kEvex) || mnemonic == "xrstor" || mnemonic == "xrstors";
-}
-
 // Displacements are taken from the start of the page: a few bytes more than the guest's 32 bits.
 bool reachable(const Instruction& i) {
   constexpr int64_t kMost = INT32_MAX - int64_t{2 * kPageSize};
@@ -476,7 +470,6 @@ Shape shapeOf(const Block& block, unsigned slot) {
     // By the rows' attributes alone one cannot tell; SIMD instructions that leave the flags alone
     // say so.
     const Row& row = kRows[i.row];
-    shape.writesZmm = writesZmm(row);
     const bool simd = row.has(kSse | kMmx) && !row.has(kWritesFlags | kReadsFlags);
     if (!simd || i.length == 0) shape.readsFlags = true, shape.flags = FlagEffect::kSome;
   }

@@ -67,17 +67,12 @@ struct Shape {
   bool fromImmediate = false, toRm = false, accumulator = false;
 
   // kSimd
-  uint8_t vectorReg = 0, vectorRm = 0,
-          vectorVvvv = 0;  // kRead, kWrite: what happens to the XMM operands
-  uint8_t vectorImm = 0;   // the same of the register that imm8[7:4] names
-  bool readsXmm0 = false;  // an implied operand
-  bool writesRcx = false;  // the same
-  bool aligned = false;    // the memory operand has to be
-  bool isFloat = false;    // may raise #XM
-  bool checksSimd = false, checksAvx = false,
-       checksFloat = false;  // the first of the block to depend on CR0 and CR4, and XCR0, on MXCSR
-
-  bool writesZmm = false;  // not native: may leave upper halves of ZMM registers in use
+  bool vectorReg = false, vectorRm = false, vectorVvvv = false;  // operands that are XMM or YMM
+  bool writesRcx = false;                                        // an implied operand
+  bool aligned = false;                                          // the memory operand has to be
+  bool isFloat = false;                                          // may raise #XM
+  uint8_t blockers = 0;       // of simd_state, asked for by the first vector instruction for all
+  bool keepsVectors = false;  // they have been asked for, and some of the instructions follow
 
   uint32_t writes = 0;  // general registers, by number; all of them where it is not native
 

@@ -7,7 +7,7 @@ namespace nodevm {
 
 namespace {
 
-constexpr uint8_t kRead = Shape::kRead, kWrite = Shape::kWrite, kBoth = kRead | kWrite;
+constexpr uint8_t kRead = Shape::kRead, kWrite = Shape::kWrite;
 
 bool isVectorRm(Operand operand) {
   using enum Operand;
@@ -65,40 +65,11 @@ bool isFloat(const Row& row) {
   }
 }
 
-// Does not look at the register that it writes.
-bool onlyWrites(const Row& row, bool memory) {
-  if (row.map == OpcodeMap::k0F38) {  // PMOVSX, PMOVZX, MOVNTDQA
-    const bool extends = (row.opcode & 0xe8) == 0x20 && (row.opcode & 7) < 6;
-    return extends || row.opcode == 0x2a;
-  }
-  if (row.map != OpcodeMap::k0F) return false;
-  switch (row.opcode) {
-    case 0x10:
-      return memory || row.prefix == Mandatory::kNone || row.prefix == Mandatory::k66;
-    case 0x28:
-    case 0x6e:
-    case 0x6f:
-    case 0x70:
-    case 0xf0:
-      return true;
-    case 0x7e:
-      return row.prefix == Mandatory::kF3;
-    default:
-      return false;
-  }
-}
-
-// Other than XMM0 and that.
+// Other than RCX of PCMPISTRI, and XMM0.
 bool hasImpliedOperands(const Row& row) {
   if (row.map == OpcodeMap::k0F)
     return row.opcode == 0xf7 || row.opcode == 0xae;  // MASKMOVDQU, LDMXCSR
   return row.map == OpcodeMap::k0F3A && row.opcode >= 0x60 && row.opcode <= 0x62;
-}
-
-// PBLENDVB, BLENDVPS, BLENDVPD, SHA256RNDS2
-bool readsXmm0(const Row& row) {
-  return row.map == OpcodeMap::k0F38 &&
-         (row.opcode == 0x10 || row.opcode == 0x14 || row.opcode == 0x15 || row.opcode == 0xcb);
 }
 
 // A hint to bypass the cache is not worth taking: what translated code stores in between defeats
@@ -130,9 +101,7 @@ Shape simdShapeOf(const Instruction& i, const Row& row) {
     const Operand operand = row.operands[n];
     const bool destination = n == 0;
     if (operand == Operand::Vx) {
-      shape.vectorReg = !destination || comparesOnly    ? kRead
-                        : onlyWrites(row, shape.memory) ? kWrite
-                                                        : kBoth;
+      shape.vectorReg = true;
     } else if (isGeneralReg(operand)) {
       shape.reg = destination ? kWrite : kRead;
     } else if (operand == Operand::Ib) {
@@ -146,7 +115,7 @@ Shape simdShapeOf(const Instruction& i, const Row& row) {
         shape.memoryWritten = destination;
         shape.aligned = bytes == 16 && !allowsMisalignment(row);
       } else if (isVectorRm(operand)) {
-        shape.vectorRm = destination ? kBoth : kRead;
+        shape.vectorRm = true;
       } else if (isGeneralRm(operand)) {
         shape.rm = destination ? kWrite : kRead;
       } else {
@@ -155,7 +124,6 @@ Shape simdShapeOf(const Instruction& i, const Row& row) {
     }
   }
   shape.way = Way::kSimd;
-  shape.readsXmm0 = readsXmm0(row);
   shape.writesRcx = givesIndex(row);
   shape.isFloat = isFloat(row);
   shape.flags = comparesOnly ? FlagEffect::kAll : FlagEffect::kNone;

@@ -7,7 +7,7 @@ namespace nodevm {
 
 namespace {
 
-constexpr uint8_t kRead = Shape::kRead, kWrite = Shape::kWrite, kBoth = kRead | kWrite;
+constexpr uint8_t kRead = Shape::kRead, kWrite = Shape::kWrite;
 
 bool isGeneralRm(Operand operand) {
   using enum Operand;
@@ -21,11 +21,6 @@ bool isPlain(const Row& row) {
   if (row.map == OpcodeMap::k0F3A) return opcode < 0x60 || opcode > 0x63;
   const bool masked = (opcode >= 0x2c && opcode <= 0x2f) || opcode == 0x8c || opcode == 0x8e;
   return !masked && !(opcode >= 0x90 && opcode <= 0x93);
-}
-
-// A fused multiply-add reads all three operands.
-bool readsTarget(const Row& row) {
-  return row.map == OpcodeMap::k0F38 && row.opcode >= 0x96 && row.opcode <= 0xbf;
 }
 
 // Non-temporal stores as plain ones: see shape_simd.cc.
@@ -86,17 +81,16 @@ class VexDescriber {
       case kAbsent:
         return true;
       case Vx:
-        shape_.vectorReg = !written ? kRead : readsTarget(row_) ? kBoth : kWrite;
+        shape_.vectorReg = true;
         return true;
       case Hx:
-        shape_.vectorVvvv = written ? kWrite : kRead;
+        shape_.vectorVvvv = true;
         return true;
       case Gd:
       case Gy:
         shape_.reg = kWrite;
         return true;
       case Lx:
-        shape_.vectorImm = kRead;
         immediate();
         return true;
       case Ib:
@@ -109,7 +103,8 @@ class VexDescriber {
 
   bool rmOperand(Operand operand, bool written) {
     if (!shape_.memory) {
-      (isGeneralRm(operand) ? shape_.rm : shape_.vectorRm) = written ? kWrite : kRead;
+      if (!isGeneralRm(operand)) return shape_.vectorRm = true;
+      shape_.rm = written ? kWrite : kRead;
       return true;
     }
     const unsigned bytes = memoryBytes(operand, vectorBytes_, shape_.size);

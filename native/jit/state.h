@@ -78,6 +78,19 @@ struct alignas(256) ReturnRing {
 };
 static_assert(sizeof(ReturnRing::rips) == 256);
 
+// What a block asks before its vector instructions, in one byte: whether they may run, and whether
+// the guest's vector registers are on the host. Set by Cpu::updateSimdState() and by
+// jit/vector_thunks.cc.
+namespace simd_state {
+inline constexpr uint8_t kSseBlocked = 1,  // SSE instructions raise #UD or #NM
+    kAvxBlocked = 2,                       // and AVX's, or have upper halves of ZMM to clear
+    kFloatBlocked = 4,                     // an exception of MXCSR is unmasked
+    kBlocked = kSseBlocked | kAvxBlocked | kFloatBlocked,
+                         kNotLoaded = 8,  // XMM and YMM registers are in memory
+    kNotWide = 16,                        // upper halves of YMM registers are
+    kInMemory = kNotLoaded | kNotWide;
+}
+
 struct JitState {
   static constexpr unsigned kMostGroups = 8;
 
@@ -85,6 +98,8 @@ struct JitState {
   uint64_t flagA = 0, flagB = 0;
   uint64_t* newestReturn = nullptr;  // of the ring in use
   int32_t flagWord = 0;              // FlagForm::word()
+  uint8_t simd = simd_state::kBlocked | simd_state::kInMemory;
+  uint8_t simdSaved = 0;  // what it was when vector registers were last saved
   // Host address minus linear address, by access group of the running block; 0: look again.
   uint64_t addends[kMostGroups] = {};
   JumpCacheEntry* jumpCache = nullptr;  // BlockCache's

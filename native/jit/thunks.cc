@@ -10,6 +10,7 @@
 #include "jit/flags.h"
 #include "jit/jit.h"
 #include "jit/tlb_probe.h"
+#include "jit/vector_thunks.h"
 
 namespace nodevm {
 
@@ -206,8 +207,9 @@ const uint8_t* emitEnter(Emitter& e, const Layout& layout) {
   return start;
 }
 
-const uint8_t* emitExit(Emitter& e, const Layout& layout) {
+const uint8_t* emitExit(Emitter& e, const Layout& layout, const Thunks& thunks) {
   const uint8_t* start = e.here();
+  e.callTo(thunks.saveVectors);
   e.store(8, layout.at(layout.rip), host::kR9);
   saveGuest(e);
   tailCall(e, addressOf(continueAt));
@@ -232,8 +234,9 @@ const uint8_t* emitSliceEnds(Emitter& e, const Layout& layout, const uint8_t* ex
   return start;
 }
 
-const uint8_t* emitStop(Emitter& e, uint64_t function) {
+const uint8_t* emitStop(Emitter& e, const Thunks& thunks, uint64_t function) {
   const uint8_t* start = e.here();
+  e.callTo(thunks.saveVectors);
   e.pop(host::kR11);
   saveGuest(e);
   e.move(8, host::kRsi, host::kR11);
@@ -265,9 +268,10 @@ const uint8_t* emitUnlinked(Emitter& e, const Layout& layout, const Thunks& thun
 }
 
 const uint8_t* emitInterpret(Emitter& e, const Thunks& thunks) {
-  constexpr unsigned kZero = 4, kNotZero = 5, kSign = 8;
+  constexpr unsigned kZero = 4, kNotZero = 5, kSign = 8, kNotSign = 9;
   constexpr uint8_t kRequest = host::kRbx;  // where C++ leaves it alone
   const uint8_t* start = e.here();
+  e.callTo(thunks.saveVectors);
   e.pop(host::kR10);
   e.pop(host::kR11);
   saveGuest(e);
@@ -284,11 +288,14 @@ const uint8_t* emitInterpret(Emitter& e, const Thunks& thunks) {
   e.move(8, host::kR11, host::kRax);
   e.test(8, host::kR11, host::kR11);
   const Emitter::Fixup left = e.jumpIf(kZero);
-  e.move(8, host::kR10, kRequest);
+  e.move(1, host::kR10, HostMemory{.base = kRequest, .displacement = offsetof(Request, bits)});
   loadGuest(e);
-  e.instruction({.byte = 0xf6}, 1, 0,
-                HostMemory{.base = host::kR10, .displacement = offsetof(Request, bits)});
-  e.immediate(Request::kRestoreFlags, 1);
+  e.test(1, host::kR10, host::kR10);
+  static_assert(Request::kReloadVectors == 0x80);
+  const Emitter::Fixup noVectors = e.jumpIf(kNotSign);
+  e.callTo(thunks.reloadVectors);
+  e.bind(noVectors);
+  e.aluImmediate(Alu::kAnd, 4, host::kR10, Request::kRestoreFlags);
   const Emitter::Fixup restore = e.jumpIf(kNotZero);
   e.jump(host::kR11);
   e.bind(restore);
@@ -305,17 +312,19 @@ const uint8_t* emitInterpret(Emitter& e, const Thunks& thunks) {
 }
 
 // Guest registers that a C++ function does not keep, and RIP.
-const uint8_t* emitLookUp(Emitter& e, uint64_t function) {
+const uint8_t* emitLookUp(Emitter& e, const Thunks& thunks, uint64_t function) {
   constexpr uint8_t kCallerSaved[] = {host::kRax, host::kRcx, host::kRdx, host::kRsi,
                                       host::kRdi, host::kR8,  host::kR9};
   static_assert(std::size(kCallerSaved) % 2 == 1, "alignment of the call");
   const uint8_t* start = e.here();
   for (const uint8_t reg : kCallerSaved) e.push(reg);
+  e.callTo(thunks.saveVectors);
   e.lea(host::kRdi, {.base = kCpuRegister, .displacement = -kCpuBias});
   e.move(8, host::kRsi, host::kR9);
   e.move(4, host::kRdx, host::kR10);
   e.moveImmediate(host::kRax, function);
   e.call(host::kRax);
+  e.callTo(thunks.reloadVectors);
   e.move(8, host::kR11, host::kRax);
   for (unsigned n = std::size(kCallerSaved); n-- > 0;) e.pop(kCallerSaved[n]);
   e.test(8, host::kR11, host::kR11);
@@ -332,14 +341,16 @@ const uint8_t* emitLookUpInJumpCache(Emitter& e, const Layout& layout, const uin
   return start;
 }
 
-void emitWords(Emitter& e) {
+void emitWords(Emitter& e, const Thunks& thunks) {
   constexpr uint8_t kCallerSaved[] = {host::kRax, host::kRcx, host::kRdx, host::kRsi,
                                       host::kRdi, host::kR8,  host::kR11};
   static_assert(std::size(kCallerSaved) % 2 == 1, "alignment of the call");
   for (const uint8_t reg : kCallerSaved) e.push(reg);
+  e.callTo(thunks.saveVectors);
   e.lea(host::kRdi, {.base = kCpuRegister, .displacement = -kCpuBias});
   e.moveImmediate(host::kRax, addressOf(packWords));
   e.call(host::kRax);
+  e.callTo(thunks.reloadVectors);
   e.move(8, host::kR9, host::kRax);
   for (unsigned n = std::size(kCallerSaved); n-- > 0;) e.pop(kCallerSaved[n]);
   e.push(host::kR9);
@@ -347,14 +358,14 @@ void emitWords(Emitter& e) {
   e.ret();
 }
 
-const uint8_t* emitRestoreFlags(Emitter& e, const Layout& layout) {
+const uint8_t* emitRestoreFlags(Emitter& e, const Layout& layout, const Thunks& thunks) {
   const uint8_t* code[FlagForm::kCodes] = {};
   for (unsigned n = 0; n < FlagForm::kCodes; ++n) {
     const FlagForm form = FlagForm::of(n);
     if (static_cast<unsigned>(form.source) >= kFlagSources) continue;
     code[n] = e.here();
     if (form.source == FlagSource::kWords) {
-      emitWords(e);
+      emitWords(e, thunks);
       continue;
     }
     if (form.source == FlagSource::kPacked) {
@@ -384,8 +395,6 @@ Layout::Layout(const Cpu& cpu)
       segmentBase(distance(cpu, &cpu.segmentBase)),
       flatTlb(distance(cpu, &cpu.flatTlb)),
       stackWindow(distance(cpu, &cpu.stackWindow)),
-      simdBlocked(distance(cpu, &cpu.simdBlocked)),
-      mxcsr(distance(cpu, &cpu.mxcsr)),
       vector(distance(cpu, &cpu.vector)),
       cpl(distance(cpu, &cpu.cpl)),
       eflagsRest(distance(cpu, &cpu.eflagsRest)),
@@ -397,6 +406,8 @@ Layout::Layout(const Cpu& cpu)
       flagA(distance(cpu, &cpu.jitState.flagA)),
       flagB(distance(cpu, &cpu.jitState.flagB)),
       flagWord(distance(cpu, &cpu.jitState.flagWord)),
+      simd(distance(cpu, &cpu.jitState.simd)),
+      simdSaved(distance(cpu, &cpu.jitState.simdSaved)),
       target(distance(cpu, &cpu.jitState.target)),
       targetCode(distance(cpu, &cpu.jitState.targetCode)),
       addends(distance(cpu, &cpu.jitState.addends)),
@@ -425,17 +436,18 @@ std::array<Emitter::Fixup, 2> emitJumpCacheProbe(Emitter& e, const Layout& layou
 
 Thunks emitThunks(Emitter& e, const Layout& layout) {
   Thunks thunks;
+  emitVectorThunks(e, layout, thunks);
   thunks.enter = emitEnter(e, layout);
-  thunks.exit = emitExit(e, layout);
+  thunks.exit = emitExit(e, layout, thunks);
   thunks.sliceEnds = emitSliceEnds(e, layout, thunks.exit);
-  thunks.stop = emitStop(e, addressOf(stopNumbered));
-  thunks.stopCounted = emitStop(e, addressOf(stopCounted));
-  thunks.ask = emitLookUp(e, addressOf(lookUp));
+  thunks.stop = emitStop(e, thunks, addressOf(stopNumbered));
+  thunks.stopCounted = emitStop(e, thunks, addressOf(stopCounted));
+  thunks.ask = emitLookUp(e, thunks, addressOf(lookUp));
   thunks.lookUp = emitLookUpInJumpCache(e, layout, thunks.ask);
-  thunks.lookUpLink = emitLookUp(e, addressOf(lookUpLink));
-  thunks.lookUpDirectLink = emitLookUp(e, addressOf(lookUpDirectLink));
-  thunks.lookUpReturn = emitLookUp(e, addressOf(lookUpReturn));
-  thunks.restoreFlags = emitRestoreFlags(e, layout);
+  thunks.lookUpLink = emitLookUp(e, thunks, addressOf(lookUpLink));
+  thunks.lookUpDirectLink = emitLookUp(e, thunks, addressOf(lookUpDirectLink));
+  thunks.lookUpReturn = emitLookUp(e, thunks, addressOf(lookUpReturn));
+  thunks.restoreFlags = emitRestoreFlags(e, layout, thunks);
   thunks.interpret = emitInterpret(e, thunks);
   thunks.firstUnlinked = emitUnlinked(e, layout, thunks);
   emitProbeThunks(e, layout, thunks);

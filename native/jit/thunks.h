@@ -21,12 +21,11 @@ struct Layout {
   explicit Layout(const Cpu& cpu);
   HostMemory at(int32_t displacement) const;
 
-  int32_t rip, block, remaining, context, segmentBase, flatTlb, stackWindow, simdBlocked, mxcsr,
-      vector;
+  int32_t rip, block, remaining, context, segmentBase, flatTlb, stackWindow, vector;
   int32_t cpl, eflagsRest, gsBase, kernelGsBase;
   int32_t windowInTlb;  // from the TLB
-  int32_t pageRip, flagA, flagB, flagWord, target, targetCode, addends, jumpCache, newestReturn,
-      phase;
+  int32_t pageRip, flagA, flagB, flagWord, simd, simdSaved, target, targetCode, addends, jumpCache,
+      newestReturn, phase;
 };
 
 // Which host register holds a guest register while translated code runs; kNone: it stays in memory.
@@ -46,10 +45,11 @@ constexpr HostMemory registerInMemory(uint8_t slot) {
 
 // A request to the interpreter.
 struct [[gnu::packed]] Request {
-  static constexpr uint8_t kCount = 0x0f;         // how many instructions; 0: the block's last one
-  static constexpr uint8_t kTouchesFlags = 0x10;  // one of them does
-  static constexpr uint8_t kMissed = 0x20;        // translated, but its memory is not at hand
-  static constexpr uint8_t kRestoreFlags = 0x40;  // resume with them on the host
+  static constexpr uint8_t kCount = 0x0f;          // how many instructions; 0: the block's last one
+  static constexpr uint8_t kTouchesFlags = 0x10;   // one of them does
+  static constexpr uint8_t kMissed = 0x20;         // translated, but its memory is not at hand
+  static constexpr uint8_t kRestoreFlags = 0x40;   // resume with them on the host
+  static constexpr uint8_t kReloadVectors = 0x80;  // and with what was there of vector registers
 
   int32_t resume = 0;  // from this struct
   uint8_t slot = 0;    // of the block, the first instruction
@@ -97,16 +97,23 @@ struct Thunks {
   // Called where the block's number follows, and an array of requests; the number of one of them
   // has been pushed, or the complement of a slot, from which on the block is interpreted. Goes on
   // where the request says when its instructions completed, or where the block's last one leads.
-  // Keeps nothing but guest registers.
+  // Keeps nothing but general registers of the guest.
   const uint8_t* interpret = nullptr;
   // Called with a RIP in R9, which stays: leaves its translation in R11, or `exit`, and NZ; or 0
-  // and Z. At the end of a block only: keeps nothing else but guest registers. `ask` is for who has
-  // looked into the jump cache already. lookUpLink takes the number of a FarLink in R10, and so
-  // does lookUpDirectLink, which knows the RIP by it.
+  // and Z. At the end of a block only: keeps nothing else but guest registers, vector registers
+  // among them. `ask` is for who has looked into the jump cache already. lookUpLink takes the
+  // number of a FarLink in R10, and so does lookUpDirectLink, which knows the RIP by it.
   const uint8_t *lookUp = nullptr, *ask = nullptr, *lookUpLink = nullptr,
                 *lookUpDirectLink = nullptr, *lookUpReturn = nullptr;
-  // Called: sets the host's arithmetic flags to the guest's. Clobbers R9, R10 and XMM.
+  // Called: sets the host's arithmetic flags to the guest's. Clobbers R9 and R10.
   const uint8_t* restoreFlags = nullptr;
+  // Called before instructions that the bits of simd_state in the index may block: loads the vector
+  // registers, whole ones where kAvxBlocked is among them, and leaves Z; NZ where they are blocked.
+  // Clobbers R11.
+  std::array<const uint8_t*, simd_state::kBlocked + 1> needVectors{};
+  // Called before C++ is: the vector registers of the guest are in memory then. And behind it, to
+  // have on the host what was there. The one clobbers R11, the other R9.
+  const uint8_t *saveVectors = nullptr, *reloadVectors = nullptr;
   // Called with a linear address in R9, which stays: leaves its addend in R10, and Z, or NZ where
   // the TLB does not know it. For reads and writes of 1 << n bytes.
   static constexpr unsigned kProbeSizes = 6;

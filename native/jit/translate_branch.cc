@@ -70,9 +70,7 @@ void Translator::leavePath(Emitter::Fixup from, int64_t pageOffset) {
                         .slot = slot_,
                         .part = part_,
                         .flags = pending_,
-                        .flagsInMemory = flagsInMemory_,
-                        .vectorsDirty = vectorsDirty_,
-                        .vectorsLoaded = vectorsLoaded_});
+                        .flagsInMemory = flagsInMemory_});
 }
 
 int64_t Translator::targetOf(const Instruction& i) const {

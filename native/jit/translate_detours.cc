@@ -10,7 +10,7 @@ namespace nodevm {
 
 namespace {
 
-constexpr unsigned kSign = 8;  // condition code S
+constexpr unsigned kZero = 4, kSign = 8;  // condition codes
 
 }  // namespace
 
@@ -101,10 +101,12 @@ void Translator::request(Request request, const uint8_t* resume) {
 void Translator::emitDetour(const Detour& detour) {
   e_.bind(detour.from);
   word_.reset();
+  if (detour.blockers) {
+    e_.callTo(jit_.thunks().needVectors[detour.blockers]);
+    e_.bind(e_.jumpIf(kZero), detour.checked);
+  }
   if (detour.access) slowAccess(*detour.access);
   if (detour.flags) savePending(*detour.flags);
-  storeVectors(detour.vectorsDirty);
-  if (detour.vectorsDirty) releaseUpper();
   giveBack(part_);
   if (detour.kind == Detour::Kind::kInterpretRest) return interpretRest(detour.slot);
   const auto slot = static_cast<uint8_t>(detour.slot - part().first);
@@ -113,14 +115,13 @@ void Translator::emitDetour(const Detour& detour) {
   auto bits = static_cast<uint8_t>(detour.count);
   if (detour.touchesFlags) bits |= Request::kTouchesFlags;
   if (detour.kind == Detour::Kind::kInterpretSlot) bits |= Request::kMissed;
+  if (shapes_[detour.slot].keepsVectors) bits |= Request::kReloadVectors;
   const bool chargesAgain = part().behind != 0;
   if (detour.restoreFlags && !chargesAgain) bits |= Request::kRestoreFlags;
-  if (!chargesAgain && detour.vectorsLoaded == 0)
-    return request({.slot = slot, .bits = bits}, detour.resume);
+  if (!chargesAgain) return request({.slot = slot, .bits = bits}, detour.resume);
   request({.slot = slot, .bits = bits});
   takeAgain(part_, detour.slot + detour.count);
-  if (detour.restoreFlags && chargesAgain) e_.callTo(jit_.thunks().restoreFlags);
-  loadVectors(detour.vectorsLoaded);
+  if (detour.restoreFlags) e_.callTo(jit_.thunks().restoreFlags);
   e_.jumpTo(detour.resume);
 }
 
@@ -147,8 +148,6 @@ void Translator::emitSideExits() {
       emitPackFlags(e_, layout_);
       storeForm(FlagSource::kPacked);
     }
-    storeVectors(exit.vectorsDirty);
-    if (exit.vectorsLoaded) releaseUpper();
     giveBack(part_);
     goTo(exit.pageOffset);
   }

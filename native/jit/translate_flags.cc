@@ -146,7 +146,6 @@ void Translator::needHostFlags() {
     if (form.source == FlagSource::kPacked) return emitUnpackFlags(e_, layout_);
     if (form.source != FlagSource::kWords) return emitSavedOperation(e_, layout_, form);
   }
-  dropVectors();  // C++ may use them
   e_.callTo(jit_.thunks().restoreFlags);
 }
 

@@ -174,7 +174,6 @@ void Translator::detour(Detour::Kind kind, Emitter::Fixup from) {
       {.kind = stays && kind == Detour::Kind::kInterpretSlot ? Detour::Kind::kInterpretRest : kind,
        .from = from,
        .slot = slot_,
-       .vectorsDirty = vectorsDirty_,
        .access = std::nullopt,
        .flags = pending_});
 }

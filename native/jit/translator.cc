@@ -69,7 +69,7 @@ const uint8_t* Translator::emitBody(const uint8_t* cold) {
 
 std::optional<TranslatedBlock> Translator::translateBlock(const uint8_t* cold) {
   if (!worthwhile()) return std::nullopt;
-  placeSimdChecks();
+  placeVectorChecks();
   analyze();
   const Block& only = *parts_[0].block;
   const bool counts = jit_.makesPaths();
@@ -92,7 +92,7 @@ std::optional<TranslatedBlock> Translator::translateBlock(const uint8_t* cold) {
 
 // Charged at once; with less left than that, its first block is run alone.
 TranslatedPath Translator::translatePath(const uint8_t* cold) {
-  placeSimdChecks();
+  placeVectorChecks();
   analyze();
   const Part& first = parts_[0];
   const auto count = static_cast<int32_t>(first.block->count + first.behind);
@@ -100,15 +100,13 @@ TranslatedPath Translator::translatePath(const uint8_t* cold) {
   const uint8_t* linked = e_.here();
   e_.aluImmediate(Alu::kSub, 8, layout_.at(layout_.remaining), count);
   const Emitter::Fixup tooShort = e_.jumpIf(kSign);
-  if (loops_) prepareLoop();
+  if (loopBlockers_) checkVectors(loopBlockers_);
   start_ = e_.here();
   const uint8_t* end = emitBody(cold);
   if (again_) {
     e_.bind(again_->tooShort);
     word_.reset();
     if (again_->flags) savePending(*again_->flags);
-    storeVectors(again_->vectorsDirty);
-    if (again_->vectorsDirty) releaseUpper();
   }
   e_.bind(tooShort);
   e_.aluImmediate(Alu::kAdd, 8, layout_.at(layout_.remaining), count);
@@ -116,27 +114,12 @@ TranslatedPath Translator::translatePath(const uint8_t* cold) {
   return {linked, end, e_.here()};
 }
 
-// What need not be done each time.
-void Translator::prepareLoop() {
-  const bool allNative = std::all_of(shapes_.begin(), shapes_.end(),
-                                     [](const Shape& shape) { return shape.native(); });
-  if (!allNative) return;
-  slot_ = part_ = 0;
-  for (Shape& shape : shapes_) {
-    if (!shape.isVector()) continue;
-    checkSimd(shape);
-    shape.checksSimd = shape.checksAvx = shape.checksFloat = false;
-  }
-  carryVectors();
-}
-
 // Back to the beginning.
 void Translator::closeLoop() {
   const Part& first = parts_[0];
   e_.aluImmediate(Alu::kSub, 8, layout_.at(layout_.remaining),
                   static_cast<int32_t>(first.block->count + first.behind));
-  again_ = Again{e_.jumpIf(kSign), pending_, vectorsDirty_};
-  loadVectors(static_cast<uint16_t>(carried_ & ~vectorsLoaded_));  // C++ was called meanwhile
+  again_ = Again{e_.jumpIf(kSign), pending_};
   e_.jumpTo(start_);
 }
 
@@ -148,25 +131,6 @@ bool Translator::worthwhile() const {
     if (shape.way == Way::kInterpret) ++interpreted;
   }
   return native > 0 && native >= 2 * interpreted;
-}
-
-// CR0, CR4 and XCR0 cannot change within a block, MXCSR only by an instruction that is interpreted;
-// upper halves of ZMM, which block VEX instructions, come into use by those that say so.
-void Translator::placeSimdChecks() {
-  bool sse = false, avx = false, masked = false;
-  for (Shape& shape : shapes_) {
-    if (!shape.native()) masked = false;
-    if (shape.writesZmm) avx = false;
-    if (!shape.isVector()) continue;
-    const bool vex = shape.opcode.vex;
-    wideVectors_ |= vex;
-    shape.checksSimd = !vex && !sse;
-    shape.checksAvx = vex && !avx;
-    shape.checksFloat = shape.isFloat && !masked;
-    shape.observes |= shape.checksSimd || shape.checksAvx || shape.checksFloat;
-    (vex ? avx : sse) = true;
-    masked |= shape.isFloat;
-  }
 }
 
 // Which flags are wanted after each instruction, and in what form.
@@ -202,8 +166,6 @@ Translator::Liveness Translator::propagate(Liveness after) {
 unsigned Translator::emitSlot(unsigned slot) {
   slot_ = slot;
   const Shape& shape = shapes_[slot];
-  const bool ends = slot + 1u == shapes_.size() && carried_ == 0;
-  if (ends || shape.way == Way::kInterpret) dropVectors();
   settleBefore(shape);
   if (shape.way == Way::kInterpret) return interpretRun(slot);
   const size_t firstDetour = detours_.size();
@@ -216,7 +178,6 @@ unsigned Translator::emitSlot(unsigned slot) {
     detours_[n].resume = e_.here();
     detours_[n].touchesFlags = shape.touchesFlags();
     detours_[n].restoreFlags = hostFlags_;
-    detours_[n].vectorsLoaded = vectorsLoaded_;
   }
   // A detour leaves the flags in a form of its own.
   const bool hasDetour = detours_.size() > firstDetour;
@@ -268,7 +229,8 @@ void Translator::translate(const Instruction& i, const Shape& shape) {
       simd(i, shape);
       break;
     case Way::kZeroUpper:
-      zeroUpper(shape);
+      if (shape.blockers) checkVectors(shape.blockers);
+      e_.zeroUpper();
       break;
     case Way::kVexGeneral:
       vexGeneral(i, shape);

@@ -98,9 +98,10 @@ class Translator {
     unsigned slot, count = 1;  // of instructions, only of a kind that is untranslated more
     const uint8_t* resume = nullptr;
     bool touchesFlags = false, restoreFlags = false;
-    uint16_t vectorsDirty = 0, vectorsLoaded = 0;  // to store before, to load again behind
-    std::optional<SlowAccess> access;              // to be tried first
-    std::optional<PendingFlags> flags;             // to be saved before
+    uint8_t blockers = 0;               // of vector instructions, see Thunks::needVectors
+    const uint8_t* checked = nullptr;   // where it goes on when there are none
+    std::optional<SlowAccess> access;   // to be tried first
+    std::optional<PendingFlags> flags;  // to be saved before
   };
   // Those of a part that have been emitted.
   struct Requests {
@@ -129,13 +130,11 @@ class Translator {
     unsigned slot, part;
     std::optional<PendingFlags> flags;
     bool flagsInMemory;
-    uint16_t vectorsDirty, vectorsLoaded;
   };
   // A path that loops has too little left of the slice for another time.
   struct Again {
     Emitter::Fixup tooShort;
     std::optional<PendingFlags> flags;
-    uint16_t vectorsDirty;
   };
   // A way out of the path before an instruction.
   struct Leave {
@@ -152,11 +151,9 @@ class Translator {
     return slot + 1 == parts_[part].end && (loops_ || part + 1 < parts_.size());
   }
   const uint8_t* emitBody(const uint8_t* cold);
-  void placeSimdChecks();
   void analyze();
   Liveness propagate(Liveness after);
   bool endsPending() const;
-  void prepareLoop();
   void closeLoop();
   bool worthwhile() const;
   unsigned emitSlot(unsigned slot);
@@ -260,18 +257,9 @@ class Translator {
   void vexGeneral(const Instruction& i, const Shape& shape);
 
   // translate_simd.cc
-  HostMemory vectorSlot(unsigned number) const;
-  void useVector(unsigned number, uint8_t use);
-  static uint16_t vectorsOf(const Instruction& i, const Shape& shape, uint8_t use);
-  void useVectors(const Instruction& i, const Shape& shape, uint8_t use);
-  void carryVectors();
-  void storeVectors(uint16_t which);
-  void loadVectors(uint16_t which);
-  void dropVectors();
-  void releaseUpper();
-  void checkSimd(const Shape& shape);
+  void placeVectorChecks();
+  void checkVectors(uint8_t blockers);
   void simd(const Instruction& i, const Shape& shape);
-  void zeroUpper(const Shape& shape);
 
   // translate_system.cc
   void requireLevel0();
@@ -325,10 +313,7 @@ class Translator {
   bool hostFlags_ = false;               // the host's flags are the guest's
   std::optional<int32_t> word_;          // JitState::flagWord, where it is known
   std::optional<PendingFlags> pending_;  // the flags, which are not in memory then
-  bool wideVectors_ = false;  // the block has VEX instructions: whole YMM registers are held
-  uint16_t vectorsLoaded_ = 0,
-           vectorsDirty_ = 0;  // vector registers on the host, newer there than in memory
-  uint16_t carried_ = 0;       // vector registers that a loop has on the host from the time before
+  uint8_t loopBlockers_ = 0;             // of vector instructions, asked for before the loop
   bool flagsInMemory_ = true;
   const uint8_t* start_ = nullptr;  // of a path, charged
   std::optional<Again> again_;
