@@ -5,6 +5,9 @@ import type { ExitBlockLayout, ExitReason, NativeCpu } from './native.js';
 /** The exit block is in the byte order of the host, and nodevm runs on little-endian ones. */
 const LITTLE_ENDIAN = true;
 
+/** Called with a posted write; `instructions` were retired by then. */
+export type PostedWrite = (port: number, value: number, instructions: number) => void;
+
 /**
  * One virtual CPU as the machine sees it: the native object, and the fields of its exit block.
  * Nothing here allocates, since a boot passes this way millions of times.
@@ -44,6 +47,26 @@ export class Cpu {
   /** What {@link jitProfileText} prints. */
   jitProfile(): string {
     return jitProfileText(this.native.statistics(), this.native.jitProfile());
+  }
+
+  /** Whether accesses to polled ports may do without an exit of their own. */
+  set posting(allowed: boolean) {
+    this.block.setUint32(this.layout.postingAllowed, allowed ? 1 : 0, LITTLE_ENDIAN);
+  }
+
+  /** Hands over the writes that were posted, in order. */
+  takePosted(take: PostedWrite): void {
+    const { block, layout } = this;
+    const count = block.getUint32(layout.postedCount, LITTLE_ENDIAN);
+    if (count === 0) return;
+    // Before the devices see them, which may tell that they are no longer polled.
+    block.setUint32(layout.postedCount, 0, LITTLE_ENDIAN);
+    for (let n = 0; n < count; n++) {
+      const at = n * layout.postedStride;
+      const port = block.getUint32(at + layout.postedPort, LITTLE_ENDIAN);
+      const value = block.getUint32(at + layout.postedValue, LITTLE_ENDIAN);
+      take(port, value, block.getFloat64(at + layout.postedInstructions, LITTLE_ENDIAN));
+    }
   }
 
   /** Port number of the access in hand. */

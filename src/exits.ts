@@ -1,6 +1,6 @@
 import type { AddressSpace } from './bus/bus.js';
 import type { AccessSize } from './bus/device.js';
-import type { Cpu } from './cpu.js';
+import type { Cpu, PostedWrite } from './cpu.js';
 import { AccessRing, type AccessKind } from './debug/access-ring.js';
 import { ExitReason } from './native.js';
 
@@ -32,7 +32,7 @@ export type AccessObserver = (
  * recording hook in here, by {@link Exits.observer}.
  */
 export class Exits {
-  /** Called for each access when set. */
+  /** Called for each access when set, also of ports that are polled. */
   observer: AccessObserver | undefined;
   /** The accesses that came last: the flight recorder's part of what passes here. */
   readonly recent = new AccessRing();
@@ -42,12 +42,18 @@ export class Exits {
     private readonly targets: ExitTargets,
   ) {}
 
+  private readonly postedWrite: PostedWrite = (port, value, instructions) => {
+    this.recent.add('out', instructions, port, 1, value, 0);
+    this.targets.ports.write(port, 1, value);
+  };
+
   /**
-   * Serves the exit that `cpu.run()` returned.
+   * Serves the exit that `cpu.run()` returned, after the writes that were posted before.
    * @returns whether the CPU can simply go on; false for the reasons that are the machine's affair
    */
   serve(reason: ExitReason): boolean {
     const { cpu } = this;
+    cpu.takePosted(this.postedWrite);
     switch (reason) {
       case ExitReason.PortRead:
         cpu.data = this.targets.ports.read(cpu.port, cpu.size as AccessSize);

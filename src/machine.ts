@@ -467,6 +467,7 @@ export class Machine {
     let now = start;
     let reason: ExitReason = ExitReason.Budget;
     timers.runDue(now);
+    cpu.posting = !hub.active && exits.observer === undefined;
     while (!this.cause && !this.resetWanted) {
       const left = end - cpu.instructions;
       if (left <= 0 || pace.over(start, now)) break;

@@ -67,6 +67,16 @@ export interface NativeBreakpoint {
   readonly length: number;
 }
 
+/**
+ * What a device that is being polled promises until it says otherwise: single bytes written to `write` have no
+ * effect that the guest could notice, so that they may come late, and a byte read from `read` is `value` and has none.
+ */
+export interface PolledPorts {
+  readonly write: number;
+  readonly read: number;
+  readonly value: number;
+}
+
 /** Byte offsets into the shared exit block (exported by C++, never written down twice). */
 export interface ExitBlockLayout {
   /** uint32: port number. */
@@ -87,6 +97,18 @@ export interface ExitBlockLayout {
   readonly now: number;
   /** float64: guest time of the local APIC's next timer event, Infinity when none. */
   readonly apicDeadline: number;
+  /** uint32: whether accesses to polled ports may be posted. */
+  readonly postingAllowed: number;
+  /** uint32: number of posted writes; TypeScript sets it back to 0. */
+  readonly postedCount: number;
+  /** uint32: port of the first posted write. */
+  readonly postedPort: number;
+  /** uint32: its value. */
+  readonly postedValue: number;
+  /** float64: instructions retired by then. */
+  readonly postedInstructions: number;
+  /** Bytes from one posted write to the next. */
+  readonly postedStride: number;
   /** Total size of the block in bytes. */
   readonly byteLength: number;
 }
@@ -308,6 +330,8 @@ export interface NativeCpu {
   reset(): void;
   /** The exit block, shared memory. */
   readonly exitBlock: ArrayBuffer;
+  /** Tells what the `index`th device (0 to 3) promises, undefined for nothing. */
+  setPolledPorts(index: number, ports: PolledPorts | undefined): void;
   /** The flight recorder, shared memory of {@link RecordLayout}. */
   readonly recorder: ArrayBuffer;
   /** The trace buffer, shared memory of {@link RecordLayout}; allocated when first asked for. */

@@ -20,7 +20,7 @@ import { SystemControlB } from './devices/port61.js';
 import { SystemControlA } from './devices/port92.js';
 import { ResetControl } from './devices/reset-control.js';
 import { Rom } from './devices/rom.js';
-import { Serial } from './devices/serial.js';
+import { LSR, LSR_IDLE, Serial } from './devices/serial.js';
 import type { ExitTargets } from './exits.js';
 import * as layout from './layout.js';
 import type { NativeCpu } from './native.js';
@@ -211,6 +211,10 @@ export function wire(options: BoardOptions): Board {
       irq: interrupts.irq(place.irq),
       onOutput: (byte) => events.onSerialOutput(port, byte),
       onInputWanted: () => events.onSerialInputWanted(port),
+      onPolled: (polled) => {
+        const ports = { write: place.base, read: place.base + LSR, value: LSR_IDLE };
+        cpu.setPolledPorts(port, polled ? ports : undefined);
+      },
     });
     insert(ports, place, device);
     return device;

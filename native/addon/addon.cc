@@ -31,6 +31,12 @@ Napi::Object exitBlockLayout(Napi::Env env) {
   field("instructions", offsetof(ExitBlock, instructions));
   field("now", offsetof(ExitBlock, now));
   field("apicDeadline", offsetof(ExitBlock, apicDeadline));
+  field("postingAllowed", offsetof(ExitBlock, posted.allowed));
+  field("postedCount", offsetof(ExitBlock, posted.count));
+  field("postedPort", offsetof(ExitBlock, posted.writes[0].port));
+  field("postedValue", offsetof(ExitBlock, posted.writes[0].value));
+  field("postedInstructions", offsetof(ExitBlock, posted.writes[0].instructions));
+  field("postedStride", sizeof(PostedPorts::Write));
   field("byteLength", sizeof(ExitBlock));
   return field.object;
 }

@@ -54,6 +54,7 @@ Napi::Function CpuObject::constructorFunction(Napi::Env env) {
                    InstanceMethod<&Self::requestStop>("requestStop"),
                    InstanceMethod<&Self::reset>("reset"),
                    InstanceAccessor<&Self::exitBlock>("exitBlock"),
+                   InstanceMethod<&Self::setPolledPorts>("setPolledPorts"),
                    InstanceAccessor<&Self::recorder>("recorder"),
                    InstanceAccessor<&Self::traceBuffer>("traceBuffer"),
                    InstanceMethod<&Self::setTrace>("setTrace"),
@@ -140,6 +141,19 @@ Napi::Value CpuObject::externalBuffer(Napi::Env env, void* data, size_t length) 
   return Napi::ArrayBuffer::New(
       env, data, length,
       [](Napi::Env, void*, std::shared_ptr<CpuBundle>* reference) { delete reference; }, keepAlive);
+}
+
+void CpuObject::setPolledPorts(const Napi::CallbackInfo& info) {
+  PolledPorts& polled =
+      bundle_->exitBlock.posted
+          .polled[info[0].As<Napi::Number>().Uint32Value() % PostedPorts::kPolled];
+  polled = {};
+  if (!info[1].IsObject()) return;
+  const Napi::Object ports = info[1].As<Napi::Object>();
+  const auto number = [&](const char* name) {
+    return ports.Get(name).As<Napi::Number>().Uint32Value();
+  };
+  polled = {number("write"), number("read"), number("value"), PostedPorts::kMostReads};
 }
 
 Napi::Value CpuObject::exitBlock(const Napi::CallbackInfo& info) {

@@ -29,6 +29,7 @@ class CpuObject : public Napi::ObjectWrap<CpuObject> {
   void requestStop(const Napi::CallbackInfo& info);
   void reset(const Napi::CallbackInfo& info);
   Napi::Value exitBlock(const Napi::CallbackInfo& info);
+  void setPolledPorts(const Napi::CallbackInfo& info);
   Napi::Value recorder(const Napi::CallbackInfo& info);
   Napi::Value traceBuffer(const Napi::CallbackInfo& info);
   void setTrace(const Napi::CallbackInfo& info);

@@ -237,6 +237,8 @@ Loaded<uint32_t> Cpu::portIn(uint16_t port, unsigned size) {
   if (const auto* access =
           replay.next(ReplayLog::Kind::kPortRead, port, static_cast<uint8_t>(size)))
     return {static_cast<uint32_t>(access->value), true};
+  if (size == 1)
+    if (const uint32_t* value = exitBlock.posted.read(port)) return {*value, true};
   exitBlock.port = port;
   exitBlock.size = size;
   exitAddress = port;
@@ -246,6 +248,7 @@ Loaded<uint32_t> Cpu::portIn(uint16_t port, unsigned size) {
 
 bool Cpu::portOut(uint16_t port, unsigned size, uint32_t value) {
   notePortBreakpoint(port, size);
+  if (size == 1 && exitBlock.posted.write(port, value, retired())) return true;
   exitBlock.port = port;
   exitBlock.size = size;
   exitBlock.data = value;

@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include "cpu/posted_ports.h"
+
 namespace nodevm {
 
 // The values of ExitReason in src/native.ts.
@@ -33,6 +35,7 @@ struct ExitBlock {
   double instructions = 0;
   double now = 0;
   double apicDeadline = 0;
+  PostedPorts posted;
 };
 
 }  // namespace nodevm

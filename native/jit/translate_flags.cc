@@ -117,6 +117,8 @@ void Translator::settlePending() {
 void Translator::settleBefore(const Shape& shape) {
   if (!pending_) return;
   const bool ends = slot_ + 1u == shapes_.size();
+  // From registers rather than from memory; saving them spoils nothing.
+  if (ends && shape.way == Way::kJumpIf) needHostFlags();
   if (shape.way == Way::kInterpret || (ends && wanted().inMemory)) return settlePending();
   if (shape.flags != FlagEffect::kNone || !(shape.writes & pending_->sources())) return;
   const bool onHost = hostFlags_ && !shape.observes;  // an access does away with the host's

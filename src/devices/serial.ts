@@ -26,7 +26,8 @@ const IER = 1;
 const IIR_FCR = 2;
 const LCR = 3;
 const MCR = 4;
-const LSR = 5;
+/** Offset of the line status register. */
+export const LSR = 5;
 const MSR = 6;
 const SCR = 7;
 
@@ -60,6 +61,8 @@ const LSR_DATA_READY = 0x01;
 const LSR_OVERRUN = 0x02;
 const LSR_THR_EMPTY = 0x20;
 const LSR_TRANSMITTER_EMPTY = 0x40;
+/** What LSR reads as while nothing has been received. */
+export const LSR_IDLE = LSR_THR_EMPTY | LSR_TRANSMITTER_EMPTY;
 
 const MSR_CTS = 0x10;
 const MSR_DSR = 0x20;
@@ -121,6 +124,11 @@ export interface SerialOptions {
   onOutput(byte: number): void;
   /** Called when {@link Serial.inputWanted} becomes true. */
   onInputWanted?(): void;
+  /**
+   * Called with true when from now on a write of THR does nothing but to be output, and LSR reads as
+   * {@link LSR_IDLE} without an effect; with false when that ends.
+   */
+  onPolled?(polled: boolean): void;
 }
 
 /** A 16550A UART at eight consecutive ports. */
@@ -132,6 +140,7 @@ export class Serial extends ByteDevice {
   private s = powerOn();
   private irqLevel = false;
   private toldWanted = false;
+  private toldPolled = false;
   private timeoutTimer: GuestTimer | undefined;
   private wantedTimer: GuestTimer | undefined;
 
@@ -308,7 +317,7 @@ export class Serial extends ByteDevice {
 
   private readLineStatus(): number {
     const s = this.s;
-    let value = LSR_THR_EMPTY | LSR_TRANSMITTER_EMPTY;
+    let value = LSR_IDLE;
     if (s.rx.length > 0) value |= LSR_DATA_READY;
     if (s.overrun) {
       value |= LSR_OVERRUN;
@@ -395,6 +404,7 @@ export class Serial extends ByteDevice {
 
   /** OUT2 gates the line on a PC, and loopback holds the OUT2 pin inactive. */
   private updateIrq(): void {
+    this.tellPolled();
     const gate = (this.s.mcr & (MCR_OUT2 | MCR_LOOP)) === MCR_OUT2;
     const level = gate && this.interruptId() !== IIR_NONE;
     if (level === this.irqLevel) return;
@@ -403,6 +413,15 @@ export class Serial extends ByteDevice {
   }
 
   // --- pacing ---
+
+  private tellPolled(): void {
+    const s = this.s;
+    const plain = !this.divisorAccess() && (s.mcr & MCR_LOOP) === 0 && (s.ier & IER_ETBEI) === 0;
+    const polled = plain && s.rx.length === 0 && !s.overrun;
+    if (polled === this.toldPolled) return;
+    this.toldPolled = polled;
+    this.options.onPolled?.(polled);
+  }
 
   private interruptDriven(): boolean {
     return (this.s.ier & IER_ERBFI) !== 0 && (this.s.mcr & MCR_OUT2) !== 0;

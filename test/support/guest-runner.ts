@@ -116,6 +116,7 @@ export class GuestRunner {
     const { recent } = this.exits;
     this.recorder = new FlightRecorder(this.native.recorder, addon.recordLayout, recent);
     board.reset();
+    this.cpu.posting = true;
     this.native.reset();
     this.memory = new GuestMemory({
       ...ram,
@@ -165,10 +166,10 @@ export class GuestRunner {
       timers.runDue(now);
       const wait = Math.ceil(timers.nextDeadline - now);
       const reason = cpu.run(Math.max(1, Math.min(slice, wait)));
+      this.exits.serve(reason);
       between();
       if (reason === ExitReason.Shutdown) return 'shutdown';
       if (reason === ExitReason.Halt && !this.sleep()) return 'halt';
-      this.exits.serve(reason);
       if (this.value >= 0) return 'exit';
     }
     return 'limit';

@@ -17,7 +17,13 @@ const layout: ExitBlockLayout = {
   gpa: 32,
   instructions: 40,
   debugCause: 48,
-  byteLength: 52,
+  postingAllowed: 52,
+  postedCount: 56,
+  postedPort: 64,
+  postedValue: 72,
+  postedInstructions: 80,
+  postedStride: 32,
+  byteLength: 192,
 };
 
 /** A device that remembers what was written and answers with the offset in every byte. */
@@ -91,6 +97,24 @@ const data = (): number => block.getUint32(layout.data, true);
 const dataHigh = (): number => block.getUint32(layout.dataHigh, true);
 
 describe('Exits', () => {
+  it('makes the writes that were posted before it serves the exit', () => {
+    [7, 8].forEach((value, n) => {
+      const at = n * layout.postedStride;
+      block.setUint32(at + layout.postedPort, 0x102, true);
+      block.setUint32(at + layout.postedValue, value, true);
+    });
+    block.setUint32(layout.postedCount, 2, true);
+    setAccess({ port: 0x103, size: 2, data: 9 });
+    expect(exits.serve(ExitReason.PortWrite)).toBe(true);
+    expect(portDevice.writes).toEqual([
+      [2, 1, 7],
+      [2, 1, 8],
+      [3, 2, 9],
+    ]);
+    expect(exits.serve(ExitReason.Budget)).toBe(true);
+    expect(portDevice.writes).toHaveLength(3);
+  });
+
   it.each([
     [1, 0x03],
     [2, 0x0303],
@@ -198,9 +222,9 @@ describe('Cpu', () => {
   });
 
   it('refuses a block that is too small for the layout', () => {
-    const wrong = { ...layout, byteLength: 56 };
+    const wrong = { ...layout, byteLength: 196 };
     expect(() => new Cpu({ exitBlock: block.buffer } as NativeCpu, wrong)).toThrow(
-      /has 52 bytes, expected 56/,
+      /has 192 bytes, expected 196/,
     );
   });
 });

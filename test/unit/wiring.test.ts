@@ -5,6 +5,7 @@ import type { NativeCpu } from '../../src/native.js';
 import { wire, type Board, type BoardOptions } from '../../src/wiring.js';
 
 /** What the board said to the processor and to the machine, in order. */
+let polled: [index: number, write: number | undefined][] = [];
 let said: string[];
 let now: number;
 let clock: MachineClock;
@@ -16,6 +17,7 @@ const pins = {
   setA20: (open) => void said.push(`A20 ${open ? 1 : 0}`),
   apicMessage: (destination, _logical, _mode, vector, _level) =>
     void said.push(`vector ${vector} to APIC ${destination}`),
+  setPolledPorts: (index, ports) => void polled.push([index, ports?.write]),
 } as Partial<NativeCpu> as NativeCpu;
 
 function build(options: Partial<BoardOptions> = {}): Board {
@@ -44,6 +46,7 @@ beforeEach(() => {
   board = build();
   board.reset();
   said.length = 0;
+  polled = [];
 });
 
 const out = (port: number, value: number): void => board.ports.write(port, 1, value);
@@ -79,6 +82,15 @@ function passTime(): void {
 }
 
 describe('wire', () => {
+  it('tells the processor which serial ports are polled', () => {
+    out(0x2fb, 0x80);
+    out(0x2fb, 0x03);
+    expect(polled.slice(-2)).toEqual([
+      [1, undefined],
+      [1, 0x2f8],
+    ]);
+  });
+
   it('brings an ISA interrupt to the 8259 pair', () => {
     initialisePics();
     startPit(100);

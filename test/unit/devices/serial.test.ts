@@ -13,6 +13,7 @@ let clock: ManualClock;
 let irq: ProbeLine;
 let output: number[];
 let wanted: number;
+let polled: boolean[];
 let uart: Serial;
 
 beforeEach(() => {
@@ -20,6 +21,7 @@ beforeEach(() => {
   irq = new ProbeLine();
   output = [];
   wanted = 0;
+  polled = [];
   uart = make();
 });
 
@@ -30,6 +32,7 @@ function make(): Serial {
     irq,
     onOutput: (byte) => output.push(byte),
     onInputWanted: () => wanted++,
+    onPolled: (now) => polled.push(now),
   });
 }
 
@@ -43,6 +46,38 @@ function startDriver(ier = 0x01): void {
   write(IER, ier);
   clock.advance(CHARACTER);
 }
+
+describe('what it promises to a guest that polls', () => {
+  it.each([
+    ['the divisor latch is open', LCR, 0x83, 0x03],
+    ['it is in loopback', MCR, 0x1b, DRIVER_MCR],
+    ['the empty transmitter interrupts', IER, 0x02, 0x00],
+  ])('ends while %s', (_, register, on, off) => {
+    uart.reset();
+    expect(polled).toEqual([true]);
+    write(register, on);
+    expect(polled).toEqual([true, false]);
+    write(register, off);
+    expect(polled).toEqual([true, false, true]);
+  });
+
+  it('ends while there is input', () => {
+    startDriver();
+    polled = [];
+    expect(uart.receive(0x41)).toBe(true);
+    expect(polled).toEqual([false]);
+    expect(read(LSR)).toBe(0x61);
+    read(DATA);
+    expect(polled).toEqual([false, true]);
+  });
+
+  it('is told again after a restart of the machine, if it has ended', () => {
+    write(LCR, 0x83);
+    polled = [];
+    uart.reset();
+    expect(polled).toEqual([true]);
+  });
+});
 
 describe('registers', () => {
   it('has the power-on values of the data sheet', () => {
