@@ -220,6 +220,12 @@ class Emitter {
     const auto distance = static_cast<int32_t>(target - (fixup + 4));
     std::memcpy(buffer.writable(fixup), &distance, sizeof distance);
   }
+  // Where it leads.
+  static const uint8_t* target(Fixup fixup) {
+    int32_t distance;
+    std::memcpy(&distance, fixup, sizeof distance);
+    return fixup + sizeof distance + distance;
+  }
 
  private:
   template <class T>

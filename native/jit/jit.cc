@@ -256,15 +256,17 @@ void Jit::forgetReturnsTo(const uint8_t* code) {
   for (ReturnRing& ring : cpu_.returnRings) ring.forget(code);
 }
 
-// As the dispatcher would find it, but without a page walk.
-const Block* Jit::findTranslated(uint64_t rip) {
-  const bool user = cpu_.cpl == 3;
-  const TlbEntry& entry = cpu_.tlbs.of(user ? kUser : kSupervisorUserAccess).at(rip);
-  if (entry.executeTag != (rip & kPageMask)) return nullptr;
-  const uint64_t gpa = cpu_.ram.gpaOf(entry.host(rip)) | (rip & kPageOffset);
+// Where the dispatcher would look, but without a page walk.
+std::optional<uint64_t> Jit::translateRip(uint64_t rip) {
+  const TlbEntry& entry = cpu_.tlbs.of(cpu_.cpl == 3 ? kUser : kSupervisorUserAccess).at(rip);
+  if (entry.executeTag != (rip & kPageMask)) return std::nullopt;
+  return cpu_.ram.gpaOf(entry.host(rip)) | (rip & kPageOffset);
+}
+
+const Block* Jit::findTranslated(uint64_t rip, uint64_t gpa) {
   const Block* block = cpu_.blocks->find(gpa, cpu_.blockKey);
   if (!block || block->secondPage != Block::kNoPage) return nullptr;
-  cpu_.tlbs.noteJump(user, rip);
+  cpu_.tlbs.noteJump(cpu_.cpl == 3, rip);
   if (block->translation) return block;
   // The dispatcher is about to look for it.
   cpu_.blocks->cacheJump(rip, cpu_.context, *block);
@@ -274,28 +276,44 @@ const Block* Jit::findTranslated(uint64_t rip) {
 const uint8_t* Jit::lookUp(uint64_t rip) {
   const JumpCacheEntry& known = cpu_.blocks->jumpCache(rip);
   if (known.rip == rip && known.context == cpu_.context) return known.block->translation;
-  const Block* block = findTranslated(rip);
+  const std::optional<uint64_t> gpa = translateRip(rip);
+  const Block* block = gpa ? findTranslated(rip, *gpa) : nullptr;
   if (!block) return nullptr;
   cpu_.blocks->cacheJump(rip, cpu_.context, *block);
   return block->translation;
 }
 
 const uint8_t* Jit::lookUpLink(uint64_t rip, uint32_t number) {
-  const Block* block = findTranslated(rip);
-  if (!block) return nullptr;
-  farLinks_.retarget(number, block->gpa);
+  const JumpCacheEntry& known = cpu_.blocks->jumpCache(rip);
+  if (known.rip == rip && known.context == cpu_.context && !known.block->translation)
+    return nullptr;
+  const std::optional<uint64_t> gpa = translateRip(rip);
+  if (!gpa) return nullptr;
   FarLink& link = farLinks_[number];
-  if (link.changed && Emitter::operand(link.rip) != rip) ++link.changes;
+  const uint64_t condition = link.changed ? rip : cpu_.jitState.pageRip;
+  const bool same = Emitter::operand(link.rip) == condition;
+  const uint8_t* code = nullptr;
+  if (same && link.target == *gpa && Emitter::operand(link.context) != kNoContext) {
+    // Another context, that of a new process, is all that differs.
+    cpu_.tlbs.noteJump(cpu_.cpl == 3, rip);
+    code = Emitter::target(link.code);
+  } else {
+    const Block* block = findTranslated(rip, *gpa);
+    if (!block) return nullptr;
+    farLinks_.retarget(number, *gpa);
+    code = block->translation;
+    Emitter::patch(buffer_, link.code, code);
+  }
+  if (link.changed && !same) ++link.changes;
   if (link.changes >= FarLink::kMostChanges) {
     Emitter::patchOperand(buffer_, link.rip, kRareRip);
     Emitter::patchOperand(buffer_, link.context, kNoContext);
     Emitter::patch(buffer_, link.changed, link.giveUp);
-    return block->translation;
+    return code;
   }
-  Emitter::patchOperand(buffer_, link.rip, link.changed ? rip : cpu_.jitState.pageRip);
+  if (!same) Emitter::patchOperand(buffer_, link.rip, condition);
   Emitter::patchOperand(buffer_, link.context, cpu_.context);
-  Emitter::patch(buffer_, link.code, block->translation);
-  return block->translation;
+  return code;
 }
 
 // Calls or returns of the interpreter's do not move the ring: the point may be further down.

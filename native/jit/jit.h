@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <unordered_map>
 #include <vector>
 
@@ -113,7 +114,8 @@ class Jit {
     const uint8_t* free = nullptr;
     const uint8_t* end = nullptr;
   };
-  const Block* findTranslated(uint64_t rip);
+  std::optional<uint64_t> translateRip(uint64_t rip);
+  const Block* findTranslated(uint64_t rip, uint64_t gpa);
   // Room for one more block; false: the buffer is used up.
   bool makeRoom(Area& area);
 
