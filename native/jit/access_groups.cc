@@ -128,7 +128,10 @@ class Planner {
       case Way::kPush:
       case Way::kPushImmediate:
       case Way::kPushFlags:
+      case Way::kCall:
         return -8;
+      case Way::kReturn:
+        return 8 + static_cast<int64_t>(i.immediate);
       case Way::kPop:
         if (i.reg == gpr::kRsp) return std::nullopt;
         return 8;

@@ -39,7 +39,8 @@ struct AccessPlans {
 struct PlannedInstruction {
   const Instruction* code;
   const Shape* shape;
-  uint32_t start;  // of its block, on the page: displacements from RIP are taken from there
+  int64_t
+      start;  // of its block, from the path's first page: displacements from RIP count from there
 };
 void planAccesses(const std::vector<PlannedInstruction>& instructions, AccessPlans& plans);
 

@@ -47,6 +47,7 @@ void Jit::dropAll() {
   sites_.clear();
   farLinks_.clear();
   paths_.clear();
+  farPaths_.clear();
   full_ = false;
   cpu_.jitState.jumpCache = cpu_.blocks->jumpCacheTable();
   buffer_.reset();
@@ -120,7 +121,7 @@ void Jit::translate(Block& block) {
   }
   block.number = table_.add(block);
   Emitter emitter(buffer_, hot_.free);
-  const Block* only = &block;
+  const Path::Step only{&block};
   const std::optional<TranslatedBlock> translation =
       Translator(cpu_, *this, {&only, 1}, false, emitter, *scratch_).translateBlock(cold_.free);
   if (!translation) {
@@ -176,14 +177,20 @@ void Jit::beginPath(const Block& known) {
   Block& first = *cpu_.blocks->find(known.gpa, known.key);
   table_.visitsLeft(first.number) = 0;
   if (first.translation != first.counting) return noteJump(first);  // a jump that was not told
-  const auto path =
-      std::make_shared<Path>(choosePath(*cpu_.blocks, table_, first, options_.pathThreshold));
+  const FindBlock elsewhere = [&](int64_t place) {
+    const uint64_t rip = cpu_.jitState.pageRip + static_cast<uint64_t>(place);
+    const std::optional<uint64_t> gpa = translateRip(rip);
+    return gpa ? findTranslated(rip, *gpa) : nullptr;
+  };
+  const auto path = std::make_shared<Path>(
+      choosePath(*cpu_.blocks, table_, elsewhere, first, options_.pathThreshold));
   if (!makeRoom(hot_) || !makeRoom(cold_)) full_ = true;
-  if (full_ || (path->blocks.size() == 1 && !path->loops)) return enterAt(first, first.plain);
+  if (full_ || (path->steps.size() == 1 && !path->loops)) return enterAt(first, first.plain);
   Emitter emitter(buffer_, hot_.free);
+  const auto number = static_cast<uint32_t>(farPaths_.size());
   const TranslatedPath translation =
-      Translator(cpu_, *this, path->blocks, path->loops, emitter, *scratch_)
-          .translatePath(cold_.free);
+      Translator(cpu_, *this, path->steps, path->loops, emitter, *scratch_)
+          .translatePath(cold_.free, number);
   ++statistics_.paths;
   statistics_.codeBytes += static_cast<uint64_t>(translation.end - hot_.free) +
                            static_cast<uint64_t>(translation.coldEnd - cold_.free);
@@ -191,9 +198,11 @@ void Jit::beginPath(const Block& known) {
   cold_.free = translation.coldEnd;
   first.loops = path->loops;
   path->code = translation.linked;
-  for (const Block* known : path->blocks) {
-    paths_[known].push_back(path);
-    Block& block = *cpu_.blocks->find(known->gpa, known->key);
+  path->check = translation.check;
+  if (path->check) farPaths_.push_back(path);
+  for (const Path::Step& step : path->steps) {
+    paths_[step.block].push_back(path);
+    Block& block = *cpu_.blocks->find(step.block->gpa, step.block->key);
     if (&block == &first || block.translation != block.counting) continue;
     // From now on it counts those who come another way.
     block.onPath = true;
@@ -207,11 +216,13 @@ void Jit::beginPath(const Block& known) {
 void Jit::endPath(Path& path) {
   if (path.dead) return;
   path.dead = true;
-  const auto runs = std::find(path.blocks.begin(), path.blocks.end(), cpu_.block);
-  if (runs != path.blocks.end()) leaveSlots();
+  if (std::any_of(path.steps.begin(), path.steps.end(),
+                  [&](const Path::Step& step) { return step.block == cpu_.block; }))
+    leaveSlots();
   forgetReturnsTo(path.code);
-  Block* first = cpu_.blocks->find(path.blocks[0]->gpa, path.blocks[0]->key);
-  if (first != path.blocks[0] || !first->translation) return;
+  const Block* known = path.steps[0].block;
+  Block* first = cpu_.blocks->find(known->gpa, known->key);
+  if (first != known || !first->translation) return;
   first->loops = false;
   table_.visitsLeft(first->number) = pathVisits(*first);
   enterAt(*first, first->counting);
@@ -256,7 +267,8 @@ void Jit::forgetReturnsTo(const uint8_t* code) {
   for (ReturnRing& ring : cpu_.returnRings) ring.forget(code);
 }
 
-// Where the dispatcher would look, but without a page walk.
+// Where the dispatcher would look, but without a page walk. Whoever remembers it has to note the
+// jump.
 std::optional<uint64_t> Jit::translateRip(uint64_t rip) {
   const TlbEntry& entry = cpu_.tlbs.of(cpu_.cpl == 3 ? kUser : kSupervisorUserAccess).at(rip);
   if (entry.executeTag != (rip & kPageMask)) return std::nullopt;
@@ -327,6 +339,28 @@ const uint8_t* Jit::lookUpReturn(uint64_t rip) {
     return ring.code[number];
   }
   return lookUp(rip);
+}
+
+// From where the first page is now.
+bool Jit::isMapped(const Path& path) {
+  for (const Path::Step& step : path.steps) {
+    if (step.distance == 0) continue;
+    const uint64_t rip = cpu_.jitState.pageRip + static_cast<uint64_t>(step.distance);
+    if (translateRip(rip) != (step.block->gpa & kPageMask)) return false;
+    cpu_.tlbs.noteJump(cpu_.cpl == 3, rip);
+  }
+  return true;
+}
+
+const uint8_t* Jit::lookUpPath(uint32_t number) {
+  Path& path = *farPaths_[number];
+  if (!isMapped(path)) {
+    if (++path.failures == Path::kMostFailures) endPath(path);
+    return path.steps[0].block->plain;
+  }
+  Emitter::patchOperand(buffer_, path.check->rip, cpu_.jitState.pageRip);
+  Emitter::patchOperand(buffer_, path.check->context, cpu_.context);
+  return path.check->inside;
 }
 
 }  // namespace nodevm

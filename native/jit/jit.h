@@ -92,6 +92,9 @@ class Jit {
   const uint8_t* lookUpLink(uint64_t rip, uint32_t link);
   // The same for a return whose address is not that of the newest call.
   const uint8_t* lookUpReturn(uint64_t rip);
+  // For the path of this number, which finds itself elsewhere or in another context: where it goes
+  // on.
+  const uint8_t* lookUpPath(uint32_t number);
 
  private:
   Jit(Cpu& cpu, const JitOptions& options);
@@ -103,6 +106,7 @@ class Jit {
   void translate(Block& block);
   void noteJump(const Block& block);
   void enterAt(Block& block, const uint8_t* translation);
+  bool isMapped(const Path& path);
   void endPath(Path& path);
   void leaveSlots();
   void forgetReturnsTo(const uint8_t* code);
@@ -133,6 +137,7 @@ class Jit {
   FarLinks farLinks_;
   // Of each block, the paths that it lies on, dead ones among them.
   std::unordered_map<const Block*, std::vector<std::shared_ptr<Path>>> paths_;
+  std::vector<std::shared_ptr<Path>> farPaths_;  // of several pages, by number
   JitStatistics statistics_;
 };
 

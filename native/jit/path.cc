@@ -11,48 +11,45 @@ constexpr unsigned kMostInstructions = 96;
 // A block that is run less often than this part of the first one's visits is not worth the code.
 constexpr unsigned kLeastShare = 8;
 
-// Where the block's last instruction may lead on its own page.
-struct Successors {
-  uint64_t gpa[2];
-  unsigned count = 0;
+const Instruction& lastOf(const Path::Step& step) {
+  return step.block->code[step.block->slots - 1];
+}
 
-  Successors(const Block& block, Way way) {
-    const Instruction& i = block.code[block.slots - 1];
-    const int64_t behind = static_cast<int64_t>(block.gpa & kPageOffset) + i.offset + i.length;
-    const auto target = behind + static_cast<int64_t>(i.immediate);
-    if (way == Way::kJumpIf || way == Way::kFallThrough) add(block, behind);
-    if (way == Way::kJumpIf || way == Way::kJump || way == Way::kCall) add(block, target);
-  }
+Way wayOf(const Path::Step& step) { return shapeOf(*step.block, step.block->slots - 1u).way; }
 
- private:
-  void add(const Block& block, int64_t pageOffset) {
-    if (pageOffset >= 0 && pageOffset < int64_t{kPageSize})
-      gpa[count++] = (block.gpa & kPageMask) + static_cast<uint64_t>(pageOffset);
-  }
-};
+// What is behind the step's last instruction, from the start of the first one's page.
+int64_t behind(const Path::Step& step) {
+  const Instruction& i = lastOf(step);
+  return step.distance + static_cast<int64_t>(step.block->gpa & kPageOffset) + i.offset + i.length;
+}
 
 class Chooser {
  public:
-  Chooser(const BlockCache& cache, const BlockTable& table, const Block& first, unsigned visited)
-      : cache_(cache), table_(table), visited_(visited), path_{.blocks = {&first}} {}
+  Chooser(const BlockCache& cache, const BlockTable& table, const FindBlock& elsewhere,
+          const Block& first, unsigned visited)
+      : cache_(cache),
+        table_(table),
+        elsewhere_(elsewhere),
+        visited_(visited),
+        path_{.steps = {{&first}}},
+        instructions_(first.count),
+        within_(1) {}
 
   Path run() {
-    unsigned instructions = path_.blocks[0]->count;
-    while (const Block* next = nextBlock()) {
-      if (next == path_.blocks[0]) {
-        path_.loops = true;
-        break;
-      }
-      const bool known =
-          std::find(path_.blocks.begin(), path_.blocks.end(), next) != path_.blocks.end();
-      instructions += next->count;
+    while (const std::optional<Path::Step> next = nextStep()) {
+      const bool closes = next->block == path_.steps[0].block && next->distance == 0;
+      std::vector<size_t> calls = callsBehindLast();
       // An inner loop is a path of its own.
-      if (known || next->loops || path_.blocks.size() == kMostBlocks ||
-          instructions > kMostInstructions)
-        break;
-      path_.blocks.push_back(next);
+      if (!closes && (isKnown(*next, calls) || next->block->loops || !takes(*next))) break;
+      if (Path::Step& last = path_.steps.back(); wayOf(last) == Way::kReturn)
+        last.call = calls_.back();
+      calls_ = std::move(calls);
+      path_.loops = closes;
+      if (closes) break;
+      path_.steps.push_back(*next);
+      within_.push_back(innermost(calls_));
     }
-    return path_;
+    return std::move(path_);
   }
 
  private:
@@ -62,32 +59,94 @@ class Chooser {
     return static_cast<unsigned>(visited - std::clamp(table_.visitsLeft(block.number), 0, visited));
   }
 
-  const Block* nextBlock() const {
-    const Block* best = nullptr;
-    const Block& last = *path_.blocks.back();
-    const Successors successors(last, shapeOf(last, last.slots - 1u).way);
-    for (unsigned n = 0; n < successors.count; ++n) {
-      const Block* block = cache_.find(successors.gpa[n], path_.blocks[0]->key);
-      if (!block || !block->translation || visitsOf(*block) * kLeastShare < visited_) continue;
-      const bool closes = block == path_.blocks[0];
-      if (!best || visitsOf(*block) > visitsOf(*best) ||
-          (closes && visitsOf(*block) == visitsOf(*best)))
-        best = block;
+  const Block* blockAt(int64_t place, int64_t distance) const {
+    for (const Path::Step& step : path_.steps) {
+      if (step.distance != distance) continue;
+      return cache_.find((step.block->gpa & kPageMask) + static_cast<uint64_t>(place - distance),
+                         step.block->key);
     }
-    return best;
+    return std::abs(distance) < kMostPathDistance ? elsewhere_(place) : nullptr;
+  }
+
+  std::optional<Path::Step> stepAt(int64_t place) const {
+    const int64_t distance = place & static_cast<int64_t>(kPageMask);
+    const Block* block = blockAt(place, distance);
+    if (!block || !block->translation || visitsOf(*block) * kLeastShare < visited_)
+      return std::nullopt;
+    return Path::Step{block, distance};
+  }
+
+  // The one with more visits; of equals, the one that closes a loop.
+  std::optional<Path::Step> better(const std::optional<Path::Step>& a,
+                                   const std::optional<Path::Step>& b) const {
+    if (!a || !b) return a ? a : b;
+    const unsigned visitsOfA = visitsOf(*a->block), visitsOfB = visitsOf(*b->block);
+    if (visitsOfA == visitsOfB) return b->block == path_.steps[0].block ? b : a;
+    return visitsOfA > visitsOfB ? a : b;
+  }
+
+  std::optional<Path::Step> nextStep() const {
+    const Path::Step& last = path_.steps.back();
+    const int64_t next = behind(last);
+    const int64_t target = next + static_cast<int64_t>(lastOf(last).immediate);
+    switch (wayOf(last)) {
+      case Way::kJumpIf:
+        return better(stepAt(next), stepAt(target));
+      case Way::kFallThrough:
+        return stepAt(next);
+      case Way::kJump:
+      case Way::kCall:
+        return stepAt(target);
+      case Way::kReturn:
+        if (calls_.empty()) return std::nullopt;
+        return stepAt(behind(path_.steps[calls_.back()]));
+      default:
+        return std::nullopt;
+    }
+  }
+
+  static std::optional<size_t> innermost(const std::vector<size_t>& calls) {
+    return calls.empty() ? std::nullopt : std::optional(calls.back());
+  }
+
+  std::vector<size_t> callsBehindLast() const {
+    std::vector<size_t> calls = calls_;
+    const Way way = wayOf(path_.steps.back());
+    if (way == Way::kCall) calls.push_back(path_.steps.size() - 1);
+    if (way == Way::kReturn) calls.pop_back();
+    return calls;
+  }
+
+  // On this way; not in a call that has returned.
+  bool isKnown(const Path::Step& next, const std::vector<size_t>& calls) const {
+    for (size_t n = 0; n < path_.steps.size(); ++n) {
+      if (path_.steps[n].block != next.block) continue;
+      if (!within_[n] || std::find(calls.begin(), calls.end(), *within_[n]) != calls.end())
+        return true;
+    }
+    return false;
+  }
+
+  bool takes(const Path::Step& next) {
+    instructions_ += next.block->count;
+    return path_.steps.size() < kMostBlocks && instructions_ <= kMostInstructions;
   }
 
   const BlockCache& cache_;
   const BlockTable& table_;
+  const FindBlock& elsewhere_;
   const unsigned visited_;
   Path path_;
+  unsigned instructions_;
+  std::vector<size_t> calls_;                  // steps with calls that have not returned
+  std::vector<std::optional<size_t>> within_;  // of each step, the innermost of them
 };
 
 }  // namespace
 
-Path choosePath(const BlockCache& cache, const BlockTable& table, const Block& first,
-                unsigned visited) {
-  return Chooser(cache, table, first, visited).run();
+Path choosePath(const BlockCache& cache, const BlockTable& table, const FindBlock& elsewhere,
+                const Block& first, unsigned visited) {
+  return Chooser(cache, table, elsewhere, first, visited).run();
 }
 
 }  // namespace nodevm

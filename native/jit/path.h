@@ -1,6 +1,9 @@
 #pragma once
-// Blocks of one page that hot code runs one after the other, for translation as one piece.
+// Blocks that hot code runs one after the other, for translation as one piece.
 
+#include <cstdint>
+#include <functional>
+#include <optional>
 #include <vector>
 
 #include "interpreter/block_cache.h"
@@ -9,16 +12,39 @@
 
 namespace nodevm {
 
+// What a path of several pages compares before anything else: that its first page is at the RIP
+// from which the others are where they were, in the context in which that was found.
+struct PathCheck {
+  const uint8_t *rip = nullptr, *context = nullptr;      // the operands
+  const uint8_t *elsewhere = nullptr, *stale = nullptr;  // the jumps that are taken else
+  const uint8_t* inside = nullptr;                       // what follows
+};
+
 struct Path {
-  std::vector<const Block*> blocks;
+  struct Step {
+    const Block* block;
+    int64_t distance = 0;  // of its page from that of the first, in linear addresses
+    std::optional<size_t> call = std::nullopt;  // the step with it, of a return that goes on behind
+  };
+  // To look at the pages again costs as much as a hundred visits: with so many in vain the path is
+  // of no use.
+  static constexpr unsigned kMostFailures = 64;
+
+  std::vector<Step> steps;
   bool loops = false;  // from the last back to the first
   bool dead = false;   // one of its blocks is
   const uint8_t* code = nullptr;
+  std::optional<PathCheck> check = std::nullopt;  // of several pages
+  unsigned failures = 0;
 };
+
+// The block at a place on another page, counted from the start of the first one's page; nullptr: it
+// is not translated, or its page is not known.
+using FindBlock = std::function<const Block*(int64_t place)>;
 
 // The way that code most often takes from `first`, by the visits of the blocks; of one block where
 // it leads nowhere. `visited`: what the table's counts of visits left began with.
-Path choosePath(const BlockCache& cache, const BlockTable& table, const Block& first,
-                unsigned visited);
+Path choosePath(const BlockCache& cache, const BlockTable& table, const FindBlock& elsewhere,
+                const Block& first, unsigned visited);
 
 }  // namespace nodevm

@@ -418,6 +418,8 @@ uint32_t writtenRegisters(const Instruction& i, const Shape& shape) {
     case Way::kPush:
     case Way::kPushImmediate:
     case Way::kPushFlags:
+    case Way::kCall:
+    case Way::kReturn:
       return rsp;
     case Way::kPop:
       return rsp | reg;
@@ -436,9 +438,10 @@ bool isNearBranch(const Row& row) {
   return row.has(kEndsBlock) && row.has(kForce64) && !moves;
 }
 
-// Displacements are taken from the start of the page: a few bytes more than the guest's 32 bits.
+// Displacements are taken from the start of the first page of a path: more than the guest's 32
+// bits.
 bool reachable(const Instruction& i) {
-  constexpr int64_t kMost = INT32_MAX - int64_t{2 * kPageSize};
+  constexpr int64_t kMost = INT32_MAX - kMostPathDistance - int64_t{2 * kPageSize};
   const auto within = [](int64_t value) { return value >= -kMost && value <= kMost; };
   const Row& row = kRows[i.row];
   const bool relative = row.operands[0] == Operand::Jb || row.operands[0] == Operand::Jz;

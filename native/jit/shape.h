@@ -42,6 +42,9 @@ enum class Way : uint8_t {
   kFallThrough,
 };
 
+// How far the pages of a path may lie from its first one, from where displacements are taken.
+inline constexpr int64_t kMostPathDistance = int64_t{1} << 26;
+
 enum class FlagEffect : uint8_t { kNone, kAll, kSome };
 
 struct Shape {

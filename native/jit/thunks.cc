@@ -145,6 +145,11 @@ const uint8_t* lookUpDirectLink(Cpu& cpu, uint64_t, uint32_t link) {
   return lookUpLink(cpu, cpu.jitState.pageRip + pageOffset, link);
 }
 
+const uint8_t* lookUpPath(Cpu& cpu, uint64_t, uint32_t number) {
+  const ActivityScope scope(cpu.activity, Phase::kDispatcher);
+  return cpu.jit->lookUpPath(number);
+}
+
 const uint8_t* lookUpReturn(Cpu& cpu, uint64_t rip) {
   const ActivityScope scope(cpu.activity, Phase::kDispatcher);
   return cpu.jit->lookUpReturn(rip);
@@ -446,6 +451,7 @@ Thunks emitThunks(Emitter& e, const Layout& layout) {
   thunks.lookUp = emitLookUpInJumpCache(e, layout, thunks.ask);
   thunks.lookUpLink = emitLookUp(e, thunks, addressOf(lookUpLink));
   thunks.lookUpDirectLink = emitLookUp(e, thunks, addressOf(lookUpDirectLink));
+  thunks.lookUpPath = emitLookUp(e, thunks, addressOf(lookUpPath));
   thunks.lookUpReturn = emitLookUp(e, thunks, addressOf(lookUpReturn));
   thunks.restoreFlags = emitRestoreFlags(e, layout, thunks);
   thunks.interpret = emitInterpret(e, thunks);

@@ -105,6 +105,9 @@ struct Thunks {
   // number of a FarLink in R10, and so does lookUpDirectLink, which knows the RIP by it.
   const uint8_t *lookUp = nullptr, *ask = nullptr, *lookUpLink = nullptr,
                 *lookUpDirectLink = nullptr, *lookUpReturn = nullptr;
+  // Called at the beginning of a path with its number in R10: leaves in R11 where it goes on. Keeps
+  // nothing else but guest registers, vector registers among them.
+  const uint8_t* lookUpPath = nullptr;
   // Called: sets the host's arithmetic flags to the guest's. Clobbers R9 and R10.
   const uint8_t* restoreFlags = nullptr;
   // Called before instructions that the bits of simd_state in the index may block: loads the vector

@@ -25,11 +25,11 @@ void Translator::branch(const Instruction& i, const Shape& shape) {
       needHostFlags();
       const unsigned condition = i.reg;
       const Emitter::Fixup taken = e_.jumpIf(condition);
-      goTo(e_.jump(), static_cast<int64_t>(pageOffsetOf(i)) + i.length);
+      goTo(e_.jump(), placeOf(i) + i.length);
       return goTo(taken, targetOf(i));
     }
     case Way::kFallThrough:
-      return goTo(e_.jump(), static_cast<int64_t>(pageOffsetOf(i)));
+      return goTo(e_.jump(), placeOf(i));
     case Way::kJumpIndirect:
       indirectTarget(i, shape);
       return goToTarget();
@@ -41,21 +41,36 @@ void Translator::branch(const Instruction& i, const Shape& shape) {
   }
 }
 
+// At the beginning of a path of several pages: as a far link's, of all of them at once.
+PathCheck Translator::checkPages() {
+  PathCheck check;
+  check.rip = e_.moveOperand(host::kR10);
+  e_.alu(Alu::kCmp, 8, host::kR10, pageRip());
+  check.elsewhere = e_.jumpIf(kNotZero);
+  check.context = e_.moveOperand(host::kR11);
+  e_.alu(Alu::kCmp, 8, host::kR11, layout_.at(layout_.context));
+  check.stale = e_.jumpIf(kNotZero);
+  check.inside = e_.here();
+  return check;
+}
+
 // Where the block of the path goes on.
-int64_t Translator::nextOffset() const {
+int64_t Translator::nextPlace() const {
   const bool last = part_ + 1 == parts_.size();
-  return static_cast<int64_t>(parts_[last ? 0 : part_ + 1].block->gpa & kPageOffset);
+  return startOf(parts_[last ? 0 : part_ + 1]);
 }
 
 // A branch in the middle of a path, or back to its beginning.
 void Translator::continuePath(const Instruction& i, const Shape& shape) {
   if (shape.way == Way::kCall) {
     pushReturn(i);
+  } else if (shape.way == Way::kReturn) {
+    checkReturn(i);
   } else if (shape.way == Way::kJumpIf) {
     needHostFlags();
-    const int64_t taken = targetOf(i), other = static_cast<int64_t>(pageOffsetOf(i)) + i.length;
+    const int64_t taken = targetOf(i), other = placeOf(i) + i.length;
     const unsigned condition = i.reg;
-    if (taken != nextOffset()) {
+    if (taken != nextPlace()) {
       leavePath(e_.jumpIf(condition), taken);
     } else if (other != taken) {
       leavePath(e_.jumpIf(condition ^ 1), other);
@@ -64,9 +79,19 @@ void Translator::continuePath(const Instruction& i, const Shape& shape) {
   if (part_ + 1 == parts_.size()) closeLoop();
 }
 
-void Translator::leavePath(Emitter::Fixup from, int64_t pageOffset) {
+// To where its call, which is in the path, pushed; should the stack say something else, it is left.
+void Translator::checkReturn(const Instruction& i) {
+  const HostMemory top = stackAccess(gpr::kRsp, 0, false);
+  e_.move(8, host::kR11, top);
+  e_.alu(Alu::kSub, 8, host::kR11, pageRip());
+  e_.aluImmediate(Alu::kCmp, 8, host::kR11, static_cast<int32_t>(nextPlace()));
+  leavePath(e_.jumpIf(kNotZero), std::nullopt);
+  e_.lea(kGuestRsp, {.base = kGuestRsp, .displacement = static_cast<int32_t>(8 + i.immediate)});
+}
+
+void Translator::leavePath(Emitter::Fixup from, std::optional<int64_t> place) {
   sideExits_.push_back({.from = from,
-                        .pageOffset = pageOffset,
+                        .place = place,
                         .slot = slot_,
                         .part = part_,
                         .flags = pending_,
@@ -74,36 +99,47 @@ void Translator::leavePath(Emitter::Fixup from, int64_t pageOffset) {
 }
 
 int64_t Translator::targetOf(const Instruction& i) const {
-  return static_cast<int64_t>(pageOffsetOf(i)) + i.length + static_cast<int64_t>(i.immediate);
+  return placeOf(i) + i.length + static_cast<int64_t>(i.immediate);
+}
+
+// On the pages of the path.
+std::optional<uint64_t> Translator::knownGpa(int64_t place) const {
+  for (const Part& part : parts_)
+    if (part.distance == pageOf(place))
+      return (part.block->gpa & kPageMask) | (static_cast<uint64_t>(place) & kPageOffset);
+  return std::nullopt;
 }
 
 // Binds a branch: to the other block, when the page says what it is; else by a look at where the
 // other page is.
-void Translator::goTo(Emitter::Fixup from, int64_t pageOffset) {
-  if (samePage(pageOffset)) return exits_.push_back({from, pageOffset});
+void Translator::goTo(Emitter::Fixup from, int64_t place) {
+  if (pageOf(place) == 0) return exits_.push_back({from, *knownGpa(place)});
   e_.bind(from);
-  goTo(pageOffset);
+  goTo(place);
 }
 
-void Translator::goTo(int64_t pageOffset) {
-  if (samePage(pageOffset)) return exits_.push_back({e_.jump(), pageOffset});
-  if (jit_.links()) return followFarLink(checkFarLink(pageOffset), pageOffset);
-  targetAt(pageOffset);
+void Translator::goTo(int64_t place) {
+  if (const std::optional<uint64_t> gpa = knownGpa(place)) {
+    movePage(pageOf(place));
+    return exits_.push_back({e_.jump(), *gpa});
+  }
+  if (jit_.links()) return followFarLink(checkFarLink(place), place);
+  targetAt(place);
   lookUpTarget();
   enterFound(host::kR11);
 }
 
 // R9: a RIP by its distance from the block's page.
-void Translator::targetAt(int64_t pageOffset) {
+void Translator::targetAt(int64_t place) {
   e_.move(8, host::kR9, layout_.at(layout_.pageRip));
-  e_.lea(host::kR9, {.base = host::kR9, .displacement = static_cast<int32_t>(pageOffset)});
+  e_.lea(host::kR9, {.base = host::kR9, .displacement = static_cast<int32_t>(place)});
 }
 
 // Behind it followFarLink() leads to the target. What such a link leads to depends on where the
 // block's own page is and on what a jump cache hit depends on.
-uint32_t Translator::checkFarLink(int64_t pageOffset) {
+uint32_t Translator::checkFarLink(int64_t place) {
   FarLink link;
-  link.pageOffset = pageOffset;
+  link.pageOffset = place;
   link.rip = e_.moveOperand(host::kR10);
   e_.alu(Alu::kCmp, 8, host::kR10, layout_.at(layout_.pageRip));
   const Emitter::Fixup elsewhere = e_.jumpIf(kNotZero);
@@ -124,9 +160,8 @@ Emitter::Fixup Translator::checkContext(FarLink& link) {
   return e_.jumpIf(kNotZero);
 }
 
-void Translator::followFarLink(uint32_t link, int64_t pageOffset) {
-  const auto distance = static_cast<int32_t>(pageOffset & ~static_cast<int64_t>(kPageOffset));
-  e_.aluImmediate(Alu::kAdd, 8, layout_.at(layout_.pageRip), distance);
+void Translator::followFarLink(uint32_t link, int64_t place) {
+  movePage(pageOf(place));
   jit_.farLink(link).code = e_.jump();
 }
 
@@ -229,10 +264,11 @@ void Translator::pushReturn(const Instruction& i) {
   const HostMemory top = stackAccess(gpr::kRsp, -8, true);
   e_.move(8, host::kR11, layout_.at(layout_.pageRip));
   e_.lea(host::kR11,
-         {.base = host::kR11, .displacement = static_cast<int32_t>(pageOffsetOf(i) + i.length)});
+         {.base = host::kR11, .displacement = static_cast<int32_t>(placeOf(i) + i.length)});
   e_.store(8, top, host::kR11);
   e_.lea(kGuestRsp, {.base = kGuestRsp, .displacement = -8});
-  noteReturnPoint(i);
+  // A call that returns in the path is noted by those who leave that in between.
+  if (!part().returnedBy) noteReturnPoint(placeOf(i) + i.length);
 }
 
 // R10: the newest call's entry of the ring. Makes the next or the previous one the newest.
@@ -241,23 +277,36 @@ void Translator::turnReturnRing(int32_t entries) {
   e_.store(8, layout_.at(layout_.newestReturn), host::kR10);
 }
 
-// R11: the RIP that was pushed.
-void Translator::noteReturnPoint(const Instruction& i) {
-  const int64_t pageOffset = static_cast<int64_t>(pageOffsetOf(i)) + i.length;
-  if (!jit_.links() || !samePage(pageOffset)) return;
+// R11: the RIP that was pushed. Clobbers R10.
+void Translator::noteReturnPoint(int64_t place) {
+  const std::optional<uint64_t> gpa = knownGpa(place);
+  if (!jit_.links() || !gpa) return;
   e_.move(8, host::kR10, layout_.at(layout_.newestReturn));
   turnReturnRing(1);
   e_.store(8, kReturnRip, host::kR11);
   const Emitter::Fixup code = e_.leaRelative(host::kR11);
   e_.store(8, kReturnCode, host::kR11);
-  exits_.push_back({code, pageOffset});
+  exits_.push_back({code, *gpa});
+}
+
+// Those that have not returned where the path is left.
+void Translator::noteOpenCalls() {
+  for (size_t n = 0; n < part_; ++n) {
+    const Part& call = parts_[n];
+    if (!call.returnedBy || *call.returnedBy <= part_) continue;
+    const Instruction& i = instruction(call.end - 1);
+    const int64_t place = startOf(call) + i.offset + i.length;
+    e_.move(8, host::kR11, pageRip());
+    e_.lea(host::kR11, {.base = host::kR11, .displacement = static_cast<int32_t>(place)});
+    noteReturnPoint(place);
+  }
 }
 
 void Translator::call(const Instruction& i, const Shape& shape) {
   const bool direct = shape.way == Way::kCall;
-  if (direct && samePage(targetOf(i))) {
+  if (direct && knownGpa(targetOf(i))) {
     pushReturn(i);
-    return goTo(e_.jump(), targetOf(i));
+    return goTo(targetOf(i));
   }
   if (direct && jit_.links()) {
     const uint32_t link = checkFarLink(targetOf(i));
@@ -294,6 +343,11 @@ void Translator::probeReturnPoint() {
 void Translator::returnNear(const Instruction& i) {
   const HostMemory top = stackAccess(gpr::kRsp, 0, false);
   e_.move(8, host::kR9, top);
+  returnTo(i);
+}
+
+// R9: the target.
+void Translator::returnTo(const Instruction& i) {
   if (jit_.links()) {
     probeReturnPoint();
   } else {

@@ -39,8 +39,19 @@ unsigned Translator::interpretRun(unsigned slot) {
   return end;
 }
 
-// The interpreter is to know exactly how many instructions have been retired.
+// From the path's first page to another one, or back.
+void Translator::movePage(int64_t distance) {
+  if (distance != 0) e_.aluImmediate(Alu::kAdd, 8, pageRip(), static_cast<int32_t>(distance));
+}
+
+// The interpreter is to know exactly how many instructions have been retired, and on which page it
+// is.
 void Translator::giveBack(unsigned part) {
+  giveBackCharge(part);
+  movePage(parts_[part].distance);
+}
+
+void Translator::giveBackCharge(unsigned part) {
   const auto behind = static_cast<int32_t>(parts_[part].behind);
   if (behind != 0) e_.aluImmediate(Alu::kAdd, 8, layout_.at(layout_.remaining), behind);
 }
@@ -48,9 +59,11 @@ void Translator::giveBack(unsigned part) {
 // The next instruction is that of slot `next`.
 void Translator::takeAgain(unsigned part, unsigned next) {
   const auto behind = static_cast<int32_t>(parts_[part].behind);
-  if (behind == 0) return;
-  e_.aluImmediate(Alu::kSub, 8, layout_.at(layout_.remaining), behind);
-  sliceEnds_.push_back({e_.jumpIf(kSign), next, part});
+  if (behind != 0) {
+    e_.aluImmediate(Alu::kSub, 8, layout_.at(layout_.remaining), behind);
+    sliceEnds_.push_back({e_.jumpIf(kSign), next, part});
+  }
+  movePage(-parts_[part].distance);
 }
 
 // Of each part its requests to the interpreter, then the ways to them.
@@ -73,6 +86,7 @@ void Translator::emitDetours() {
     for (const LookUp& lookUp : lookUps_) {
       if (!ofPart(lookUp)) continue;
       emitLookUp(lookUp);
+      movePage(part().distance);
       interpretRest(lookUp.slot);
     }
   }
@@ -116,7 +130,7 @@ void Translator::emitDetour(const Detour& detour) {
   if (detour.touchesFlags) bits |= Request::kTouchesFlags;
   if (detour.kind == Detour::Kind::kInterpretSlot) bits |= Request::kMissed;
   if (shapes_[detour.slot].keepsVectors) bits |= Request::kReloadVectors;
-  const bool chargesAgain = part().behind != 0;
+  const bool chargesAgain = part().behind != 0 || part().distance != 0;
   if (detour.restoreFlags && !chargesAgain) bits |= Request::kRestoreFlags;
   if (!chargesAgain) return request({.slot = slot, .bits = bits}, detour.resume);
   request({.slot = slot, .bits = bits});
@@ -131,32 +145,35 @@ void Translator::emitLeaves() {
     part_ = end.part;
     const Instruction& next = instruction(end.slot);
     const unsigned unused = block().count - next.ordinal + part().behind;
-    e_.moveImmediate(host::kR11, ShortSlice::pack(unused, pageOffsetOf(next)));
+    e_.moveImmediate(host::kR11,
+                     ShortSlice::pack(unused, (block().gpa & kPageOffset) + next.offset));
     e_.jumpTo(jit_.thunks().sliceEnds);
   }
 }
 
-void Translator::emitSideExits() {
-  for (const SideExit& exit : sideExits_) {
-    e_.bind(exit.from);
-    part_ = exit.part;
-    slot_ = exit.slot;
-    word_.reset();
-    if (exit.flags) {
-      savePending(*exit.flags);
-    } else if (!exit.flagsInMemory) {
-      emitPackFlags(e_, layout_);
-      storeForm(FlagSource::kPacked);
-    }
-    giveBack(part_);
-    goTo(exit.pageOffset);
+// Behind the straight line, as they are taken now and then.
+void Translator::emitSideExit(const SideExit& exit) {
+  e_.bind(exit.from);
+  part_ = exit.part;
+  slot_ = exit.slot;
+  if (!exit.place) e_.store(8, layout_.at(layout_.target), host::kR11);
+  word_.reset();
+  if (exit.flags) {
+    savePending(*exit.flags);
+  } else if (!exit.flagsInMemory) {
+    emitPackFlags(e_, layout_);
+    storeForm(FlagSource::kPacked);
   }
+  giveBackCharge(part_);
+  noteOpenCalls();
+  if (exit.place) return goTo(*exit.place);
+  e_.move(8, host::kR9, layout_.at(layout_.target));
+  e_.alu(Alu::kAdd, 8, host::kR9, pageRip());
+  returnTo(instruction(slot_));
 }
 
 void Translator::emitExits() {
-  const uint64_t page = parts_[0].block->gpa & kPageMask;
-  for (const Exit& exit : exits_)
-    jit_.link(*parts_[0].block, exit.from, page + static_cast<uint64_t>(exit.pageOffset));
+  for (const Exit& exit : exits_) jit_.link(*parts_[0].block, exit.from, exit.gpa);
 }
 
 }  // namespace nodevm

@@ -39,7 +39,7 @@ void Translator::address(const AddressRegisters& registers, int32_t displacement
   if (base == gpr::kBlockRip) {
     e_.move(8, to, layout_.at(layout_.pageRip));
     operand.base = to;
-    operand.displacement += static_cast<int32_t>(block().gpa & kPageOffset);
+    operand.displacement += static_cast<int32_t>(startOf(part()));
   } else if (base != gpr::kZero) {
     operand.base = readable(base, to);
   }
@@ -89,7 +89,7 @@ HostMemory Translator::access(const GuestBytes& bytes, const AccessPlan& plan) {
 HostMemory Translator::operandOf(const GuestBytes& bytes, bool grouped) {
   HostMemory operand;
   if (isRipRelative(bytes)) {
-    const int64_t place = pageOffsetOf(bytes);
+    const int64_t place = placeOf(bytes);
     if (grouped) return {.base = host::kR10, .displacement = static_cast<int32_t>(place)};
     return {.base = host::kR9,
             .index = host::kR10,
@@ -121,7 +121,7 @@ Emitter::Fixup Translator::probe(const GuestBytes& bytes) {
     address(bytes.registers, bytes.displacement, host::kR9);
     return probeAt({.base = host::kR9}, bytes.size, bytes.write);
   }
-  const int64_t place = pageOffsetOf(bytes);
+  const int64_t place = placeOf(bytes);
   const auto offset = static_cast<int32_t>(place & kPageOffset);
   const auto page = static_cast<int32_t>(place - offset);
   e_.move(8, host::kR9, pageRip());

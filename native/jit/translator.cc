@@ -17,7 +17,7 @@ std::vector<T>& emptied(std::vector<T>& vector) {
 
 }  // namespace
 
-Translator::Translator(Cpu& cpu, Jit& jit, std::span<const Block* const> blocks, bool loops,
+Translator::Translator(Cpu& cpu, Jit& jit, std::span<const Path::Step> steps, bool loops,
                        Emitter& emitter, TranslatorScratch& scratch)
     : cpu_(cpu),
       jit_(jit),
@@ -34,21 +34,21 @@ Translator::Translator(Cpu& cpu, Jit& jit, std::span<const Block* const> blocks,
       sideExits_(emptied(scratch.sideExits)),
       sliceEnds_(emptied(scratch.sliceEnds)),
       exits_(emptied(scratch.exits)) {
-  for (const Block* block : blocks) {
+  for (const auto& [block, distance, call] : steps) {
+    if (call) parts_[*call].returnedBy = parts_.size();
     const auto first = static_cast<unsigned>(shapes_.size());
     for (unsigned slot = 0; slot < block->slots; ++slot) shapes_.push_back(shapeOf(*block, slot));
-    parts_.push_back({block, first, first + block->slots});
-    for (Part& before : parts_)
-      if (before.block != block) before.behind += block->count;
+    for (Part& before : parts_) before.behind += block->count;
+    parts_.push_back({block, distance, first, first + block->slots});
   }
   for (const Part& part : parts_) {
     // Whoever leaves a path in the middle sees to the flags himself.
     Shape& last = shapes_[part.end - 1];
     if (goesOn(part.end - 1, static_cast<unsigned>(&part - parts_.data())))
-      last.observes = last.way == Way::kCall;
+      last.observes = last.way == Way::kCall || last.way == Way::kReturn;
     for (unsigned slot = part.first; slot < part.end; ++slot)
-      instructions_.push_back({part.block->code + slot - part.first, &shapes_[slot],
-                               static_cast<uint32_t>(part.block->gpa & kPageOffset)});
+      instructions_.push_back(
+          {part.block->code + slot - part.first, &shapes_[slot], startOf(part)});
   }
   live_.resize(shapes_.size());
   planAccesses(instructions_, plans_);
@@ -58,7 +58,7 @@ Translator::Translator(Cpu& cpu, Jit& jit, std::span<const Block* const> blocks,
 const uint8_t* Translator::emitBody(const uint8_t* cold) {
   for (part_ = 0; part_ < parts_.size(); ++part_)
     for (unsigned slot = part().first; slot < part().end;) slot = emitSlot(slot);
-  emitSideExits();
+  for (const SideExit& exit : sideExits_) emitSideExit(exit);
   const uint8_t* end = e_.here();
   e_.moveTo(cold);
   emitDetours();
@@ -91,13 +91,17 @@ std::optional<TranslatedBlock> Translator::translateBlock(const uint8_t* cold) {
 }
 
 // Charged at once; with less left than that, its first block is run alone.
-TranslatedPath Translator::translatePath(const uint8_t* cold) {
+TranslatedPath Translator::translatePath(const uint8_t* cold, uint32_t number) {
   placeVectorChecks();
   analyze();
   const Part& first = parts_[0];
   const auto count = static_cast<int32_t>(first.block->count + first.behind);
   e_.align(32);
   const uint8_t* linked = e_.here();
+  const bool severalPages = std::any_of(parts_.begin(), parts_.end(),
+                                        [](const Part& part) { return part.distance != 0; });
+  std::optional<PathCheck> check;
+  if (severalPages) check = checkPages();
   e_.aluImmediate(Alu::kSub, 8, layout_.at(layout_.remaining), count);
   const Emitter::Fixup tooShort = e_.jumpIf(kSign);
   if (loopBlockers_) checkVectors(loopBlockers_);
@@ -111,7 +115,14 @@ TranslatedPath Translator::translatePath(const uint8_t* cold) {
   e_.bind(tooShort);
   e_.aluImmediate(Alu::kAdd, 8, layout_.at(layout_.remaining), count);
   e_.jumpTo(first.block->plain);
-  return {linked, end, e_.here()};
+  if (check) {
+    e_.bind(check->elsewhere);
+    e_.bind(check->stale);
+    e_.moveImmediate(host::kR10, number);
+    e_.callTo(jit_.thunks().lookUpPath);
+    e_.jump(host::kR11);
+  }
+  return {linked, check, end, e_.here()};
 }
 
 // Back to the beginning.

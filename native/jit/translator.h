@@ -24,6 +24,7 @@ struct TranslatedBlock {
 
 struct TranslatedPath {
   const uint8_t* linked;
+  std::optional<PathCheck> check;
   const uint8_t *end, *coldEnd;
 };
 
@@ -32,15 +33,16 @@ class Translator {
   // Room that any block's code fits in, at either place.
   static constexpr size_t kMostBytes = 96 << 10;
 
-  // A block, or several of one page, each of which may go on to the next.
-  // loops: the last one may go on to the first.
-  Translator(Cpu& cpu, Jit& jit, std::span<const Block* const> blocks, bool loops, Emitter& emitter,
+  // A block, or several, each of which may go on to the next. loops: the last one may go on to the
+  // first.
+  Translator(Cpu& cpu, Jit& jit, std::span<const Path::Step> steps, bool loops, Emitter& emitter,
              TranslatorScratch& scratch);
 
   // At the emitter's place, and at `cold` what is rarely run. nullopt: the block is better off
   // interpreted.
   std::optional<TranslatedBlock> translateBlock(const uint8_t* cold);
-  TranslatedPath translatePath(const uint8_t* cold);
+  // number: the path's, for Jit::lookUpPath().
+  TranslatedPath translatePath(const uint8_t* cold, uint32_t number);
 
  private:
   friend struct TranslatorScratch;
@@ -48,8 +50,10 @@ class Translator {
   // A block of the path.
   struct Part {
     const Block* block;
+    int64_t distance;     // of its page from the path's first one
     unsigned first, end;  // of instructions_
     unsigned behind = 0;  // instructions of the parts that follow, which have been charged as well
+    std::optional<size_t> returnedBy = std::nullopt;  // the part whose return belongs to its call
   };
   // Who still wants the flags that are set before a place.
   struct Liveness {
@@ -121,12 +125,12 @@ class Translator {
   };
   struct Exit {
     Emitter::Fixup from;
-    int64_t pageOffset;  // of the target, from the start of the block's page
+    uint64_t gpa;  // of the target
   };
   // A branch out of the middle of a path.
   struct SideExit {
     Emitter::Fixup from;
-    int64_t pageOffset;
+    std::optional<int64_t> place;  // nullopt: R11 says it, a return's
     unsigned slot, part;
     std::optional<PendingFlags> flags;
     bool flagsInMemory;
@@ -161,7 +165,9 @@ class Translator {
 
   // translate_detours.cc
   unsigned interpretRun(unsigned slot);
+  void movePage(int64_t distance);
   void giveBack(unsigned part);
+  void giveBackCharge(unsigned part);
   void takeAgain(unsigned part, unsigned next);
   void emitDetours();
   void emitDetour(const Detour& detour);
@@ -169,7 +175,7 @@ class Translator {
   void interpretRest(unsigned slot);
   void request(Request request, const uint8_t* resume = nullptr);
   void emitLeaves();
-  void emitSideExits();
+  void emitSideExit(const SideExit& exit);
   void emitExits();
 
   // Operands.
@@ -180,9 +186,12 @@ class Translator {
   uint8_t inRegister(const HostRm& place, uint8_t scratch);
   uint8_t readable(uint8_t slot, uint8_t scratch) { return inRegister(locate(slot), scratch); }
   void writeBack(uint8_t slot, uint8_t from);
-  uint64_t pageOffsetOf(const Instruction& i) const {
-    return (block().gpa & kPageOffset) + i.offset;
+  // Places are counted from the start of the path's first page, whose RIP is pageRip() until
+  // somebody leaves the path: see movePage().
+  int64_t startOf(const Part& part) const {
+    return part.distance + static_cast<int64_t>(part.block->gpa & kPageOffset);
   }
+  int64_t placeOf(const Instruction& i) const { return startOf(part()) + i.offset; }
 
   // translate_memory.cc. The operand of an access may use R9 and R10; R11 is free.
   void address(const AddressRegisters& registers, int32_t displacement, uint8_t to,
@@ -200,10 +209,8 @@ class Translator {
   static bool isRipRelative(const GuestBytes& bytes) {
     return bytes.registers.base == gpr::kBlockRip;
   }
-  // Of their first, from the start of the block's page.
-  int64_t pageOffsetOf(const GuestBytes& bytes) const {
-    return static_cast<int64_t>(block().gpa & kPageOffset) + bytes.displacement;
-  }
+  // Of their first.
+  int64_t placeOf(const GuestBytes& bytes) const { return startOf(part()) + bytes.displacement; }
   HostMemory pageRip() const { return layout_.at(layout_.pageRip); }
   Emitter::Fixup probe(const GuestBytes& bytes);
   Emitter::Fixup probeAt(const HostMemory& first, unsigned size, bool write);
@@ -269,15 +276,19 @@ class Translator {
 
   // translate_branch.cc
   void branch(const Instruction& i, const Shape& shape);
-  int64_t nextOffset() const;
+  PathCheck checkPages();
+  int64_t nextPlace() const;
   void continuePath(const Instruction& i, const Shape& shape);
-  void leavePath(Emitter::Fixup from, int64_t pageOffset);
-  void goTo(Emitter::Fixup from, int64_t pageOffset);
-  void goTo(int64_t pageOffset);
+  void checkReturn(const Instruction& i);
+  void leavePath(Emitter::Fixup from, std::optional<int64_t> place);
+  std::optional<uint64_t> knownGpa(int64_t place) const;
+  static int64_t pageOf(int64_t place) { return place & static_cast<int64_t>(kPageMask); }
+  void goTo(Emitter::Fixup from, int64_t place);
+  void goTo(int64_t place);
   Emitter::Fixup checkContext(FarLink& link);
-  uint32_t checkFarLink(int64_t pageOffset);
-  void followFarLink(uint32_t link, int64_t pageOffset);
-  void targetAt(int64_t pageOffset);
+  uint32_t checkFarLink(int64_t place);
+  void followFarLink(uint32_t link, int64_t place);
+  void targetAt(int64_t place);
   void indirectTarget(const Instruction& i, const Shape& shape);
   void emitLookUp(const LookUp& lookUp);
   void followLookUp(const LookUp& lookUp, const HostRm& code);
@@ -289,13 +300,12 @@ class Translator {
   void enterPage(uint8_t rip);
   void pushReturn(const Instruction& i);
   void turnReturnRing(int32_t entries);
-  void noteReturnPoint(const Instruction& i);
+  void noteReturnPoint(int64_t place);
+  void noteOpenCalls();
   void probeReturnPoint();
   void call(const Instruction& i, const Shape& shape);
   void returnNear(const Instruction& i);
-  bool samePage(int64_t pageOffset) const {
-    return pageOffset >= 0 && pageOffset < int64_t{kPageSize};
-  }
+  void returnTo(const Instruction& i);
   int64_t targetOf(const Instruction& i) const;
 
   Cpu& cpu_;
