@@ -13,33 +13,31 @@ constexpr uint64_t kAddress = ((uint64_t{1} << kPhysicalBits) - 1) & ~uint64_t{4
 constexpr uint64_t kReservedAddress =
     ((uint64_t{1} << 52) - 1) & ~((uint64_t{1} << kPhysicalBits) - 1);
 
-struct Level {
-  uint64_t gpa = 0;
-  uint64_t entry = 0;
-};
-
+// The entries on the way to a page.
 struct Path {
-  Level levels[4];
+  uint8_t* entries[4];  // low byte of each, where A and D are in every format
   unsigned count = 0;
   unsigned leafShift = 12;
+  uint64_t leaf = 0;            // the last entry
+  uint64_t all = ~uint64_t{0};  // bits that all of them have
+  uint64_t any = 0;             // bits that one of them has
   bool present = true, reserved = false;
+
+  // Reads the next one, of a table that maps 2^shift bytes with each. False: it is not present.
+  template <class Entry>
+  bool read(const GuestRam& ram, uint64_t gpa, unsigned shift) {
+    uint8_t* const page = ram.page(gpa);
+    uint8_t* const place = page ? page + (gpa & 4095) : nullptr;
+    Entry entry = 0;
+    if (place) std::memcpy(&entry, place, sizeof entry);
+    entries[count++] = place;
+    leafShift = shift;
+    leaf = entry;
+    all &= entry;
+    any |= entry;
+    return present = (entry & kP) != 0;
+  }
 };
-
-template <class Entry>
-uint64_t readEntry(const GuestRam& ram, uint64_t gpa) {
-  const uint8_t* page = ram.page(gpa);
-  if (!page) return 0;
-  Entry entry;
-  std::memcpy(&entry, page + (gpa & 4095), sizeof entry);
-  return entry;
-}
-
-void setBits(const GuestRam& ram, uint64_t gpa, uint64_t bits) {
-  uint8_t* page = ram.page(gpa);
-  if (!page) return;
-  // A, D are in the low byte of every format.
-  page[gpa & 4095] = static_cast<uint8_t>(page[gpa & 4095] | bits);
-}
 
 uint64_t reservedBits(const PagingMode& mode, unsigned shift, bool leaf) {
   uint64_t bits = kReservedAddress | (mode.nxe ? 0 : kXd);
@@ -55,42 +53,25 @@ Path follow64(const PagingMode& mode, const GuestRam& ram, uint64_t linear, uint
               unsigned shift) {
   Path path;
   for (;; shift -= 9) {
-    Level& level = path.levels[path.count++];
-    level.gpa = (table + ((linear >> shift) & 511) * 8) & mode.addressMask;
-    level.entry = readEntry<uint64_t>(ram, level.gpa);
-    path.leafShift = shift;
-    if (!(level.entry & kP)) {
-      path.present = false;
-      return path;
-    }
-    const bool leaf = shift == 12 || (shift <= 30 && (level.entry & kPs));
-    if (level.entry & reservedBits(mode, shift, leaf)) {
-      path.reserved = true;
-      return path;
-    }
-    if (leaf) return path;
-    table = level.entry & kAddress;
+    const uint64_t gpa = (table + ((linear >> shift) & 511) * 8) & mode.addressMask;
+    if (!path.read<uint64_t>(ram, gpa, shift)) return path;
+    const bool leaf = shift == 12 || (shift <= 30 && (path.leaf & kPs));
+    path.reserved = (path.leaf & reservedBits(mode, shift, leaf)) != 0;
+    if (leaf || path.reserved) return path;
+    table = path.leaf & kAddress;
   }
 }
 
 Path follow32(const PagingMode& mode, const GuestRam& ram, uint64_t linear) {
   Path path;
-  Level& directory = path.levels[path.count++];
-  directory.gpa = ((mode.root & 0xfffff000) + ((linear >> 22) & 1023) * 4) & mode.addressMask;
-  directory.entry = readEntry<uint32_t>(ram, directory.gpa);
-  path.leafShift = 22;
-  path.present = directory.entry & kP;
-  if (!path.present) return path;
-  if ((directory.entry & kPs) && mode.pse) {
-    path.reserved = directory.entry & (1 << 21);  // PSE-36: bits 13..20 are address bits 32..39
+  const uint64_t directory = (mode.root & 0xfffff000) + ((linear >> 22) & 1023) * 4;
+  if (!path.read<uint32_t>(ram, directory & mode.addressMask, 22)) return path;
+  if ((path.leaf & kPs) && mode.pse) {
+    path.reserved = path.leaf & (1 << 21);  // PSE-36: bits 13..20 are address bits 32..39
     return path;
   }
-  directory.entry &= ~kPs;
-  Level& table = path.levels[path.count++];
-  table.gpa = ((directory.entry & 0xfffff000) + ((linear >> 12) & 1023) * 4) & mode.addressMask;
-  table.entry = readEntry<uint32_t>(ram, table.gpa);
-  path.leafShift = 12;
-  path.present = table.entry & kP;
+  const uint64_t table = (path.leaf & 0xfffff000) + ((linear >> 12) & 1023) * 4;
+  path.read<uint32_t>(ram, table & mode.addressMask, 12);
   return path;
 }
 
@@ -111,7 +92,7 @@ Path follow(const PagingMode& mode, const GuestRam& ram, uint64_t linear) {
 }
 
 uint64_t leafAddress(const PagingMode& mode, const Path& path, uint64_t linear) {
-  const uint64_t entry = path.levels[path.count - 1].entry;
+  const uint64_t entry = path.leaf;
   const uint64_t offsetMask = (uint64_t{1} << path.leafShift) - 1;
   if (mode.format == PagingMode::Format::k32Bit) {
     const uint64_t high = path.leafShift == 22 ? ((entry >> 13) & 0xff) << 32 : 0;
@@ -125,16 +106,11 @@ Translation describe(const PagingMode& mode, const Path& path, uint64_t linear) 
   translation.ok = true;
   translation.gpa = leafAddress(mode, path, linear) & mode.addressMask;
   translation.pageShift = static_cast<uint8_t>(path.leafShift);
-  translation.writable = translation.user = true;
-  for (unsigned n = 0; n < path.count; ++n) {
-    const uint64_t entry = path.levels[n].entry;
-    translation.writable &= (entry & kRw) != 0;
-    translation.user &= (entry & kUs) != 0;
-    translation.noExecute |= mode.nxe && (entry & kXd);
-  }
-  const uint64_t leaf = path.levels[path.count - 1].entry;
-  translation.global = mode.pge && (leaf & kG);
-  translation.dirty = leaf & kD;
+  translation.writable = (path.all & kRw) != 0;
+  translation.user = (path.all & kUs) != 0;
+  translation.noExecute = mode.nxe && (path.any & kXd);
+  translation.global = mode.pge && (path.leaf & kG);
+  translation.dirty = path.leaf & kD;
   return translation;
 }
 
@@ -174,11 +150,10 @@ Translation walk(const PagingMode& mode, const GuestRam& ram, uint64_t linear, P
   }
   Translation translation = describe(mode, path, linear);
   if (!permits(mode, translation, access, failure.errorCode)) return failure;
-  for (unsigned n = 0; n < path.count; ++n) {
-    const bool leaf = n + 1 == path.count;
-    const uint64_t wanted = kA | (leaf && access.write ? kD : 0);
-    if ((path.levels[n].entry & wanted) != wanted) setBits(ram, path.levels[n].gpa, wanted);
-  }
+  uint8_t& leaf = *path.entries[path.count - 1];
+  if (access.write && !translation.dirty) leaf |= kD;
+  if (!(path.all & kA))
+    for (unsigned n = 0; n < path.count; ++n) *path.entries[n] |= kA;
   translation.dirty |= access.write;
   return translation;
 }
