@@ -217,13 +217,12 @@ constexpr uint64_t wideNeeds(Feature feature) {
   return static_cast<uint64_t>(feature) << kWideFeatureShift;
 }
 
-struct Row {
-  const char* name;  // identifier of the handler set
+// What a row says in numbers, which can be a template argument.
+struct Form {
   OpcodeMap map;
   uint8_t opcode;
   Mandatory prefix;
   ModRmRule modrm;
-  const char* mnemonic;  // lower case, Intel syntax; condition codes as "j%c"
   uint64_t attributes;
   Operand operands[4];
 
@@ -237,6 +236,11 @@ struct Row {
   constexpr Feature wideFeature() const {
     return static_cast<Feature>(attributes >> kWideFeatureShift & 0xff);
   }
+};
+
+struct Row : Form {
+  const char* name;      // identifier of the handler set
+  const char* mnemonic;  // lower case, Intel syntax; condition codes as "j%c"
 };
 
 // The byte of a mandatory prefix, 0 where there is none.

@@ -11,7 +11,7 @@ using enum Feature;
 
 const Row kRows[] = {
 #define ROW(id, map, opcode, prefix, modrm, mnemonic, attributes, ...) \
-  {#id, map, opcode, prefix, modrm, mnemonic, attributes, {__VA_ARGS__}},
+  {{map, opcode, prefix, modrm, attributes, {__VA_ARGS__}}, #id, mnemonic},
 #include "decoder/opcodes/opcodes.inc"
 #undef ROW
 };

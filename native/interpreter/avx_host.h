@@ -27,8 +27,8 @@ template <Form kForm, bool kVariant>
   constexpr bool kLong = kForm.has(kL1) || (!kForm.has(kL0 | kLig | kWideByW) && kVariant);
   constexpr unsigned kVvvv = kForm.has(Operand::Hx) ? 1 : 0;
   constexpr unsigned kFirst = 0xe0 | static_cast<unsigned>(kForm.map);
-  constexpr unsigned kSecond = kWide << 7 | (~kVvvv & 15) << 3 | kLong << 2 | kForm.pp();
-  constexpr unsigned kModRm = kForm.modRm();
+  constexpr unsigned kSecond = kWide << 7 | (~kVvvv & 15) << 3 | kLong << 2 | ppOf(kForm);
+  constexpr unsigned kModRm = modRmOf(kForm);
   if constexpr (kForm.has(Operand::Ib)) {
     asm("leaq 1f(%%rip), %%r11\n\t"
         "leaq (%%r11, %%r10, 8), %%r11\n\t"

@@ -24,9 +24,9 @@ template <Form kForm, unsigned kVariant>
   constexpr unsigned kLength = kForm.has(kWideByW | kLig | kL0) ? 0 : kVariant;
   constexpr unsigned kVvvv = kForm.has(Operand::Hx) ? 1 : 0;
   constexpr unsigned kFirst = 0xf0 | static_cast<unsigned>(kForm.map);
-  constexpr unsigned kSecond = kWide << 7 | (~kVvvv & 15) << 3 | 4 | kForm.pp();
+  constexpr unsigned kSecond = kWide << 7 | (~kVvvv & 15) << 3 | 4 | ppOf(kForm);
   constexpr unsigned kThird = kLength << 5 | 8 | (kForm.has(kMaskable) ? 1 : 0);
-  constexpr unsigned kModRm = kForm.modRm();
+  constexpr unsigned kModRm = modRmOf(kForm);
   if constexpr (kForm.has(Operand::Ib)) {
     asm("leaq 1f(%%rip), %%r11\n\t"
         "leaq (%%r11, %%r10, 8), %%r11\n\t"

@@ -10,34 +10,19 @@
 
 namespace nodevm {
 
-struct Form {
-  OpcodeMap map;
-  uint8_t opcode;
-  Mandatory prefix;
-  ModRmRule modrm;
-  uint64_t attributes;
-  Operand operands[4];
+// The field that stands for the mandatory prefix.
+constexpr unsigned ppOf(const Form& form) {
+  return form.prefix == Mandatory::k66   ? 1
+         : form.prefix == Mandatory::kF3 ? 2
+         : form.prefix == Mandatory::kF2 ? 3
+                                         : 0;
+}
 
-  constexpr bool has(uint64_t attribute) const { return (attributes & attribute) != 0; }
-  constexpr bool has(Operand wanted) const {
-    for (const Operand operand : operands)
-      if (operand == wanted) return true;
-    return false;
-  }
-
-  // The field that stands for the mandatory prefix.
-  constexpr unsigned pp() const {
-    return prefix == Mandatory::k66   ? 1
-           : prefix == Mandatory::kF3 ? 2
-           : prefix == Mandatory::kF2 ? 3
-                                      : 0;
-  }
-  // With register 0, or the opcode's extension, and register 6 or [RSI].
-  constexpr unsigned modRm() const {
-    const unsigned reg = modrm.reg < 0 ? 0 : static_cast<unsigned>(modrm.reg);
-    return (modrm.form == 1 ? 0x06 : 0xc6) | reg << 3;
-  }
-};
+// With register 0, or the opcode's extension, and register 6 or [RSI].
+constexpr unsigned modRmOf(const Form& form) {
+  const unsigned reg = form.modrm.reg < 0 ? 0 : static_cast<unsigned>(form.modrm.reg);
+  return (form.modrm.form == 1 ? 0x06 : 0xc6) | reg << 3;
+}
 
 // Which lanes of the result may be tiny, by the type that the mnemonic ends with.
 constexpr Tiny tinyOf(const Form& form, std::string_view mnemonic) {
