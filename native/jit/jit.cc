@@ -71,6 +71,14 @@ bool Jit::makeRoom(Area& area) {
   return chunk != nullptr;
 }
 
+// What has been written ends there.
+void Jit::keepCode(const uint8_t* end, const uint8_t* coldEnd) {
+  statistics_.codeBytes +=
+      static_cast<uint64_t>(end - hot_.free) + static_cast<uint64_t>(coldEnd - cold_.free);
+  hot_.free = end;
+  cold_.free = coldEnd;
+}
+
 void Jit::watch(Block& block) {
   // Translated code is for 64-bit mode: no segment limits, no masks. An instruction that crosses
   // pages has to be looked up each time.
@@ -132,10 +140,7 @@ void Jit::translate(Block& block) {
   }
   ++statistics_.blocks;
   statistics_.guestBytes += block.bytes;
-  statistics_.codeBytes += static_cast<uint64_t>(translation->end - hot_.free) +
-                           static_cast<uint64_t>(translation->coldEnd - cold_.free);
-  hot_.free = translation->end;
-  cold_.free = translation->coldEnd;
+  keepCode(translation->end, translation->coldEnd);
   block.hot = true;
   block.counting = translation->counting;
   block.plain = translation->linked;
@@ -192,10 +197,7 @@ void Jit::beginPath(const Block& known) {
       Translator(cpu_, *this, path->steps, path->loops, emitter, *scratch_)
           .translatePath(cold_.free, number);
   ++statistics_.paths;
-  statistics_.codeBytes += static_cast<uint64_t>(translation.end - hot_.free) +
-                           static_cast<uint64_t>(translation.coldEnd - cold_.free);
-  hot_.free = translation.end;
-  cold_.free = translation.coldEnd;
+  keepCode(translation.end, translation.coldEnd);
   first.loops = path->loops;
   path->code = translation.linked;
   path->check = translation.check;

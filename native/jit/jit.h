@@ -122,6 +122,7 @@ class Jit {
   const Block* findTranslated(uint64_t rip, uint64_t gpa);
   // Room for one more block; false: the buffer is used up.
   bool makeRoom(Area& area);
+  void keepCode(const uint8_t* end, const uint8_t* coldEnd);
 
   Cpu& cpu_;
   const JitOptions options_;
