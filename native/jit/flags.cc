@@ -1,6 +1,7 @@
 #include "jit/flags.h"
 
 #include "cpu/cpu.h"
+#include "interpreter/sse_host.h"
 
 namespace nodevm {
 
@@ -30,11 +31,31 @@ Flags unpackFlags(uint64_t packed) {
                        ((packed & 1) != 0 ? eflags::kOf : 0));
 }
 
+// SDM volume 2, "UCOMISD": unordered sets ZF, PF and CF.
+Flags flagsOfOrder(bool atLeast, bool atMost) {
+  return Flags::unpack((atLeast ? 0 : eflags::kCf) | (atLeast == atMost ? eflags::kZf : 0) |
+                       (atLeast || atMost ? 0 : eflags::kPf));
+}
+
+// Comparisons that are repeated set no flag of MXCSR that the first time has not set. Not all
+// compilers know that what is unordered is not at most the other.
+Flags orderOf(const JitState& state, SizeCode size) {
+  const Xmm a = _mm_cvtsi64_si128(static_cast<int64_t>(state.flagA));
+  const Xmm b = _mm_cvtsi64_si128(static_cast<int64_t>(state.flagB));
+  if (size == 3) {
+    const __m128d first = _mm_castsi128_pd(a), second = _mm_castsi128_pd(b);
+    return flagsOfOrder(_mm_ucomige_sd(first, second), _mm_ucomige_sd(second, first));
+  }
+  const __m128 first = _mm_castsi128_ps(a), second = _mm_castsi128_ps(b);
+  return flagsOfOrder(_mm_ucomige_ss(first, second), _mm_ucomige_ss(second, first));
+}
+
 Flags savedFlags(const JitState& state, FlagForm form) {
   const uint64_t a = state.flagA;
   const uint64_t b =
       form.immediate ? state.flagWord >> FlagForm::kImmediateShift : int64_t(state.flagB);
   if (form.source == FlagSource::kPacked) return unpackFlags(a);
+  if (form.source == FlagSource::kOrder) return orderOf(state, form.size);
   switch (form.size) {
     case 0:
       return flagsOf<uint8_t>(form.source, a, b);
@@ -60,7 +81,22 @@ void settleFlags(Cpu& cpu) {
 
 uint64_t packWords(const Cpu& cpu) { return cpu.flags.pack() | eflags::kFixed; }
 
+// A register of the guest lends its lower half. What is below RSP is ours (System V ABI, "red
+// zone").
+void emitOrder(Emitter& e, const Layout& layout, SizeCode size) {
+  constexpr HostOpcode kMovqStore{.map = OpcodeMap::k0F, .byte = 0xd6, .prefix = 0x66},
+      kMovlpd{.map = OpcodeMap::k0F, .byte = 0x12, .prefix = 0x66},
+      kUcomiss{.map = OpcodeMap::k0F, .byte = 0x2e},
+      kUcomisd{.map = OpcodeMap::k0F, .byte = 0x2e, .prefix = 0x66};
+  constexpr HostMemory kSpare{.base = host::kRsp, .displacement = -8};
+  e.instruction(kMovqStore, 16, 0, kSpare);
+  e.instruction(kMovlpd, 16, 0, layout.at(layout.flagA));
+  e.instruction(size == 3 ? kUcomisd : kUcomiss, 16, 0, layout.at(layout.flagB));
+  e.instruction(kMovlpd, 16, 0, kSpare);
+}
+
 void emitSavedOperation(Emitter& e, const Layout& layout, FlagForm form) {
+  if (form.source == FlagSource::kOrder) return emitOrder(e, layout, form.size);
   constexpr unsigned kArithmeticRight = 7;
   constexpr HostOpcode kMovsxd{.byte = 0x63};
   const unsigned size = 1u << form.size;

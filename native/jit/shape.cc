@@ -471,9 +471,10 @@ Shape shapeOf(const Block& block, unsigned slot) {
                    isPrivileged(shape.way) || endsBlock(shape.way) || !shape.native();
   if (!shape.native()) {
     // By the rows' attributes alone one cannot tell; SIMD instructions that leave the flags alone
-    // say so.
+    // say so. LDMXCSR changes what a comparison would be repeated under.
     const Row& row = kRows[i.row];
-    const bool simd = row.has(kSse | kMmx) && !row.has(kWritesFlags | kReadsFlags);
+    const bool control = row.map == OpcodeMap::k0F && row.opcode == 0xae;
+    const bool simd = row.has(kSse | kMmx) && !control && !row.has(kWritesFlags | kReadsFlags);
     if (!simd || i.length == 0) shape.readsFlags = true, shape.flags = FlagEffect::kSome;
   }
   return shape;

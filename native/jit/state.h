@@ -22,8 +22,9 @@ enum class FlagSource : uint8_t {
   kSum,         // the addition of b whose result is flagA
   kDifference,  // the subtraction of b whose result is flagA
   kLogic,       // a logical operation whose result is flagA
+  kOrder,       // UCOMISS or UCOMISD, by size, of flagA and flagB
 };
-inline constexpr unsigned kFlagSources = static_cast<unsigned>(FlagSource::kLogic) + 1;
+inline constexpr unsigned kFlagSources = static_cast<unsigned>(FlagSource::kOrder) + 1;
 
 // b is flagB, or an immediate that is kept beside the form.
 struct FlagForm {

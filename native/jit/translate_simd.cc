@@ -86,8 +86,25 @@ void Translator::simd(const Instruction& i, const Shape& shape) {
   if (shape.reg & Shape::kWrite) writeBack(i.reg, reg);
   if (!shape.memory && shape.rm & Shape::kWrite) writeBack(i.rm, rm.reg);
   if (shape.flags == FlagEffect::kNone) return;
-  if (wanted().inMemory) savePacked();
+  if (wanted().inMemory) shape.isFloat ? saveOrder(i, shape, rm) : savePacked();
   hostFlags_ = true;
+}
+
+// What UCOMISS and the like compare, without changing the host's flags.
+void Translator::saveOrder(const Instruction& i, const Shape& shape, const HostRm& second) {
+  const bool isDouble = shape.opcode.prefix == 0x66;
+  const HostOpcode store{.map = OpcodeMap::k0F,
+                         .byte = 0x11,
+                         .prefix = static_cast<uint8_t>(isDouble ? 0xf2 : 0xf3),
+                         .vex = shape.opcode.vex};
+  e_.instruction(store, 16, i.reg, layout_.at(layout_.flagA));
+  if (second.isMemory) {
+    e_.move(shape.memorySize, host::kR11, second);
+    e_.store(shape.memorySize, layout_.at(layout_.flagB), host::kR11);
+  } else {
+    e_.instruction(store, 16, second.reg, layout_.at(layout_.flagB));
+  }
+  storeForm(FlagSource::kOrder, static_cast<SizeCode>(isDouble ? 3 : 2));
 }
 
 }  // namespace nodevm

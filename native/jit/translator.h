@@ -267,6 +267,7 @@ class Translator {
   void placeVectorChecks();
   void checkVectors(uint8_t blockers);
   void simd(const Instruction& i, const Shape& shape);
+  void saveOrder(const Instruction& i, const Shape& shape, const HostRm& second);
 
   // translate_system.cc
   void requireLevel0();
