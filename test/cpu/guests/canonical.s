@@ -11,9 +11,7 @@ use16
 main:
   enter_long
   # What has no sound stack is handled on another one.
-  .irp vector, V_SS, V_GP, V_PF
-  mov byte ptr [idt + 16 * \vector + 4], 1
-  .endr
+  use_ist1 V_SS, V_GP, V_PF
   set_bits cr4, CR4_OSFXSR
   movabs r8, LIMIT
   call forms

@@ -6,10 +6,7 @@
 use16
 main:
   enter_long
-  # SMEP and SMAP want a runtime in supervisor pages.
-  and dword ptr [PML4 + 0x2000], ~4
-  mov rax, cr3
-  mov cr3, rax
+  supervisor_pages
   call registers
   call xcr0
   finish
@@ -71,17 +68,7 @@ xcr0:
   cpuid
   bt ecx, 26
   jnc 9f
-  mov r12d, 3
-  bt ecx, 28
-  jnc 1f
-  mov r12d, 7
-  mov eax, 7
-  xor ecx, ecx
-  cpuid
-  bt ebx, 16
-  jnc 1f
-  mov r12d, 0xe7
-1:
+  state_components r12d
   set_bits cr4, CR4_OSXSAVE
   xor esi, esi
   xor r13d, r13d

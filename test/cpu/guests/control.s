@@ -66,10 +66,7 @@ cr4_rules:
   mov rax, rbx
   bts rax, 15
   faults "CR4: bit 15 is #GP(0)", V_GP, 0, mov cr4, rax
-  # SMEP and SMAP want a runtime in supervisor pages.
-  and dword ptr [PML4 + 0x2000], ~4
-  mov rax, cr3
-  mov cr3, rax
+  supervisor_pages
   # Each feature bit is taken exactly when CPUID has the feature.
   .macro feature_bit name, bit, leaf, register, number
   mov rbx, cr4

@@ -14,9 +14,7 @@ use16
 main:
   enter_long
   # Both faults can always be handled: their own gates are sound, and on a stack of their own.
-  .irp vector, V_DF, V_NP, V_SS, V_GP, V_PF
-  mov byte ptr [idt + 16 * \vector + 4], 1
-  .endr
+  use_ist1 V_DF, V_NP, V_SS, V_GP, V_PF
   movabs rax, UNMAPPED
   mov [tss + 0x2c], rax                         # IST2
   movabs rax, 0x800000000000

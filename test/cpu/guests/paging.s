@@ -28,14 +28,8 @@
 use16
 main:
   enter_long
-  # Supervisor pages for the runtime; the window of 4 KiB pages has its rights in the last level.
-  mov eax, PML4 + 0x2000
-  mov ecx, 512
-1:
-  and dword ptr [rax], ~U
-  add eax, 8
-  dec ecx
-  jnz 1b
+  supervisor_pages
+  # The window of 4 KiB pages has its rights in the last level.
   mov dword ptr [PML4 + 0x3000], PT + P + W + U
   mov dword ptr [PT + 0x800], USER_CODE_FRAME + P + W + U
   mov dword ptr [PT + 0x808], USER_CODE_FRAME + 0x1000 + P + W + U

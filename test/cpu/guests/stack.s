@@ -16,9 +16,7 @@ use16
 main:
   enter_long
   # What has no sound stack is handled on another one.
-  .irp vector, V_SS, V_PF, V_DB
-  mov byte ptr [idt + 16 * \vector + 4], 1
-  .endr
+  use_ist1 V_SS, V_PF, V_DB
   set_bits cr4, CR4_OSFXSR
   mov dword ptr [PML4 + 0x3000], PT + P + W + U
   mov dword ptr [PT + 8], FRAME2 + P + W
@@ -259,26 +257,23 @@ watched:
   jnz 1b
 .endm
 
+# Four bytes at an offset in the page, and the next four, which lie at \second.
+.macro two_places name, offset, second
+  mov dword ptr [\second], 0
+  lea rbx, [r8 + \offset]
+  passes
+  mov [rbx], ecx
+  add eax, [rbx]
+  add [rbx+4], eax
+  again
+  check "\name", eax, 1830
+  check_memory "\name: the second", \second, 73810
+.endm
+
 loops:
   entry FRAME+P+W
-  mov dword ptr [FRAME + 0x104], 0
-  lea rbx, [r8 + 0x100]
-  passes
-  mov [rbx], ecx
-  add eax, [rbx]
-  add [rbx+4], eax
-  again
-  check "two places", eax, 1830
-  check_memory "the second", FRAME+0x104, 73810
-  mov dword ptr [FRAME2], 0
-  lea rbx, [r8 + 0xffc]
-  passes
-  mov [rbx], ecx
-  add eax, [rbx]
-  add [rbx+4], eax
-  again
-  check "two places on two pages", eax, 1830
-  check_memory "the second page", FRAME2, 73810
+  two_places "two places", 0x100, FRAME+0x104
+  two_places "two places on two pages", 0xffc, FRAME2
   passes
   push rcx
   add eax, [rsp]
@@ -346,15 +341,8 @@ loops:
   entry FRAME+P+W
   ret
 
-# Supervisor pages for the runtime, since SMAP forbids others.
 user_access:
-  mov eax, PML4 + 0x2000
-  mov ecx, 512
-1:
-  and dword ptr [rax], ~U
-  add eax, 8
-  dec ecx
-  jnz 1b
+  supervisor_pages
   mov dword ptr [PT], FRAME + P + W + U
   mov rax, cr3
   mov cr3, rax

@@ -15,14 +15,7 @@ sweep_code 64, r
 use16
 main:
   enter_long
-  # Supervisor pages for the runtime; SMEP and SMAP forbid its use otherwise.
-  mov eax, PML4 + 0x2000
-  mov ecx, 512
-1:
-  and dword ptr [rax], ~U
-  add eax, 8
-  dec ecx
-  jnz 1b
+  supervisor_pages
   mov dword ptr [PML4 + 8], PDPT + P + W + U
   mov dword ptr [PDPT], PD + P + W + U
   mov dword ptr [PD], PT + P + W + U

@@ -19,18 +19,13 @@ main:
   jnc none
   set_bits cr4, CR4_OSXSAVE
   # R12: the components that there are, 3, 7 or E7H. R13, R14: bytes of their area, of the compacted one.
-  mov r12d, 3
+  state_components r12d
   mov r13d, 576
-  bt ecx, 28
-  jnc 1f
-  mov r12d, 7
+  cmp r12d, 3
+  je 1f
   mov r13d, 832
-  mov eax, 7
-  xor ecx, ecx
-  cpuid
-  bt ebx, 16
-  jnc 1f
-  mov r12d, 0xe7
+  cmp r12d, 7
+  je 1f
   mov r13d, 2688
 1:
   mov r14d, r13d
