@@ -90,6 +90,11 @@ struct Shape {
   }
 };
 
+// PCMPESTRM, PCMPESTRI, PCMPISTRM, PCMPISTRI, whose result is in XMM0 or RCX.
+inline bool comparesStrings(const Row& row) {
+  return row.map == OpcodeMap::k0F3A && row.opcode >= 0x60 && row.opcode <= 0x63;
+}
+
 // The shape of code[slot].
 Shape shapeOf(const Block& block, unsigned slot);
 // The shape of an SSE or VEX instruction; of way kInterpret when there is none for it.

@@ -1,5 +1,5 @@
-// SSE instructions whose operands the opcode table names: all but those of MMX and those with
-// implied registers, other than XMM0 and RCX.
+// SSE instructions whose operands the opcode table names, or are registers that the host's
+// instruction implies as well: all but those of MMX.
 
 #include "jit/shape.h"
 
@@ -21,12 +21,9 @@ bool isGeneralRm(Operand operand) {
 
 bool isGeneralReg(Operand operand) { return operand == Operand::Gd || operand == Operand::Gy; }
 
-// PCMPISTRI, whose result is in RCX.
-bool givesIndex(const Row& row) { return row.map == OpcodeMap::k0F3A && row.opcode == 0x63; }
-
-// MOVUPS, MOVUPD, MOVDQU, LDDQU, PCMPISTRI: SDM volume 1, "Memory Alignment" of SSE.
+// MOVUPS, MOVUPD, MOVDQU, LDDQU, PCMPISTRI and the like: SDM volume 1, "Memory Alignment" of SSE.
 bool allowsMisalignment(const Row& row) {
-  if (givesIndex(row)) return true;
+  if (comparesStrings(row)) return true;
   if (row.map != OpcodeMap::k0F) return false;
   switch (row.opcode) {
     case 0x10:
@@ -65,11 +62,9 @@ bool isFloat(const Row& row) {
   }
 }
 
-// Other than RCX of PCMPISTRI, and XMM0.
-bool hasImpliedOperands(const Row& row) {
-  if (row.map == OpcodeMap::k0F)
-    return row.opcode == 0xf7 || row.opcode == 0xae;  // MASKMOVDQU, LDMXCSR
-  return row.map == OpcodeMap::k0F3A && row.opcode >= 0x60 && row.opcode <= 0x62;
+// MASKMOVDQU, LDMXCSR
+bool isSpecial(const Row& row) {
+  return row.map == OpcodeMap::k0F && (row.opcode == 0xf7 || row.opcode == 0xae);
 }
 
 // A hint to bypass the cache is not worth taking: what translated code stores in between defeats
@@ -89,7 +84,7 @@ uint8_t temporal(const Row& row) {
 }  // namespace
 
 Shape simdShapeOf(const Instruction& i, const Row& row) {
-  if (!row.has(kSse) || row.has(kMmx) || hasImpliedOperands(row)) return {};
+  if (!row.has(kSse) || row.has(kMmx) || isSpecial(row)) return {};
   Shape shape;
   shape.opcode = {.map = row.map, .byte = temporal(row), .prefix = prefixByte(row.prefix)};
   const unsigned wide = row.has(kWideByW) && i.operandSize() == 3 ? 8 : 4;
@@ -124,7 +119,7 @@ Shape simdShapeOf(const Instruction& i, const Row& row) {
     }
   }
   shape.way = Way::kSimd;
-  shape.writesRcx = givesIndex(row);
+  shape.writesRcx = comparesStrings(row);
   shape.isFloat = isFloat(row);
   shape.flags = comparesOnly ? FlagEffect::kAll : FlagEffect::kNone;
   return shape;

@@ -14,11 +14,11 @@ bool isGeneralRm(Operand operand) {
   return operand == Ey || operand == Ed || operand == Rd;
 }
 
-// Element by element, or with implied operands: for the interpreter.
+// Element by element, or with addresses in implied registers: for the interpreter.
 bool isPlain(const Row& row) {
   const uint8_t opcode = row.opcode;
   if (row.map == OpcodeMap::k0F) return opcode != 0x77 && opcode != 0xf7 && opcode != 0xae;
-  if (row.map == OpcodeMap::k0F3A) return opcode < 0x60 || opcode > 0x63;
+  if (row.map == OpcodeMap::k0F3A) return true;
   const bool masked = (opcode >= 0x2c && opcode <= 0x2f) || opcode == 0x8c || opcode == 0x8e;
   return !masked && !(opcode >= 0x90 && opcode <= 0x93);
 }
@@ -53,6 +53,7 @@ class VexDescriber {
   Shape vector() {
     shape_.way = Way::kSimd;
     shape_.isFloat = row_.has(kFloat);
+    shape_.writesRcx = comparesStrings(row_);
     for (unsigned n = 0; n < 4; ++n)
       if (!vectorOperand(row_.operands[n], n == 0)) return {};
     return shape_;
