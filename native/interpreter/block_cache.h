@@ -39,7 +39,8 @@ struct alignas(64) Block {
   const uint8_t *counting = nullptr, *plain = nullptr;
   uint32_t number = 0;  // in the translator's table
   bool loops = false;   // its translation is a path that comes back to it
-  bool onPath = false;  // of another block
+  // Among the blocks that paths were made of, the first ones first; 0: no path has it.
+  uint32_t pathRank = 0;
 
   // Where the jump cache may know it from: one RIP, or several.
   static constexpr uint64_t kNoRip = uint64_t{1} << 63;  // not canonical

@@ -90,7 +90,8 @@ void Jit::watch(Block& block) {
 void Jit::watchAgain(Block& block) {
   if (!block.translation && block.code[0].handler != countVisit) return;
   block.translation = block.counting = block.plain = nullptr;
-  block.loops = block.onPath = false;
+  block.loops = false;
+  block.pathRank = 0;
   countVisits(block);
 }
 
@@ -205,9 +206,9 @@ void Jit::beginPath(const Block& known) {
   for (const Path::Step& step : path->steps) {
     paths_[step.block].push_back(path);
     Block& block = *cpu_.blocks->find(step.block->gpa, step.block->key);
+    if (block.pathRank == 0) block.pathRank = static_cast<uint32_t>(statistics_.paths);
     if (&block == &first || block.translation != block.counting) continue;
     // From now on it counts those who come another way.
-    block.onPath = true;
     table_.visitsLeft(block.number) = pathVisits(block);
   }
   enterAt(first, translation.linked);

@@ -54,7 +54,7 @@ class Chooser {
 
  private:
   unsigned visitsOf(const Block& block) const {
-    if (block.onPath) return visited_;
+    if (block.pathRank != 0) return visited_;
     const auto visited = static_cast<int32_t>(visited_);
     return static_cast<unsigned>(visited - std::clamp(table_.visitsLeft(block.number), 0, visited));
   }
@@ -76,13 +76,17 @@ class Chooser {
     return Path::Step{block, distance};
   }
 
-  // The one with more visits; of equals, the one that closes a loop.
+  // The one with more visits; of equals, which may have had more since they were hot, the one that
+  // closes a loop, or that a path had first.
   std::optional<Path::Step> better(const std::optional<Path::Step>& a,
                                    const std::optional<Path::Step>& b) const {
     if (!a || !b) return a ? a : b;
     const unsigned visitsOfA = visitsOf(*a->block), visitsOfB = visitsOf(*b->block);
-    if (visitsOfA == visitsOfB) return b->block == path_.steps[0].block ? b : a;
-    return visitsOfA > visitsOfB ? a : b;
+    if (visitsOfA != visitsOfB) return visitsOfA > visitsOfB ? a : b;
+    if (a->block == path_.steps[0].block) return a;
+    if (b->block == path_.steps[0].block) return b;
+    const uint32_t rankOfA = a->block->pathRank, rankOfB = b->block->pathRank;
+    return rankOfB != 0 && (rankOfA == 0 || rankOfB < rankOfA) ? b : a;
   }
 
   std::optional<Path::Step> nextStep() const {
