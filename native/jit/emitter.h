@@ -176,6 +176,18 @@ class Emitter {
     bind(relative(), static_cast<const uint8_t*>(place));
   }
 
+  // opcode reg, [rip + rel32], 64 bits: a place in memory that code reaches.
+  void instructionAt(uint8_t opcode, uint8_t reg, const void* place) {
+    byte(reg >= 8 ? 0x4c : 0x48);
+    byte(opcode);
+    byte((reg & 7u) << 3 | 5);
+    bind(relative(), static_cast<const uint8_t*>(place));
+  }
+  void moveFrom(uint8_t to, const void* place) { instructionAt(0x8b, to, place); }
+  void compareWith(uint8_t reg, const void* place) { instructionAt(0x3b, reg, place); }
+  void subtractAt(uint8_t reg, const void* place) { instructionAt(0x2b, reg, place); }
+  void leaPlace(uint8_t reg, const void* place) { instructionAt(0x8d, reg, place); }
+
   // Elsewhere, without moving there.
   void write(const uint8_t* place, const void* bytes, size_t count) {
     std::memcpy(buffer_.writable(place), bytes, count);

@@ -29,7 +29,8 @@ Jit::Jit(Cpu& cpu, const JitOptions& options)
       options_(options),
       buffer_(options.bufferBytes, kLeastChunk),
       table_(reinterpret_cast<int32_t*>(buffer_.nearData()),
-             buffer_.nearDataBytes() / sizeof(int32_t)),
+             buffer_.nearDataBytes() / 2 / sizeof(int32_t)),
+      cells_(buffer_.nearData() + buffer_.nearDataBytes() / 2, buffer_.nearDataBytes() / 2),
       layout_(cpu),
       scratch_(std::make_unique<TranslatorScratch>()) {
   // A block has some 200 bytes of code, two or three jumps within its page and half a far one.
@@ -44,6 +45,7 @@ Jit::~Jit() = default;
 void Jit::dropAll() {
   ++statistics_.drops;
   table_.clear();
+  cells_.clear();
   sites_.clear();
   farLinks_.clear();
   paths_.clear();

@@ -15,6 +15,7 @@
 #include "jit/code_buffer.h"
 #include "jit/emitter.h"
 #include "jit/link_sites.h"
+#include "jit/page_cells.h"
 #include "jit/path.h"
 #include "jit/profile.h"
 #include "jit/thunks.h"
@@ -73,6 +74,7 @@ class Jit {
   // The block, which counts its visits, has had enough of them.
   void beginPath(const Block& block);
   const BlockTable& table() const { return table_; }
+  CellPool& cells() { return cells_; }
   // A rel32 in the code of `from` that leads to the block at gpa when there is a translation of it,
   // else to where it is looked up.
   void link(const Block& from, Emitter::Fixup site, uint64_t gpa);
@@ -128,6 +130,7 @@ class Jit {
   const JitOptions options_;
   CodeBuffer buffer_;
   BlockTable table_;
+  CellPool cells_;
   const Layout layout_;
   const std::unique_ptr<TranslatorScratch> scratch_;
   Thunks thunks_;

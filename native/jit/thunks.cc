@@ -407,6 +407,9 @@ Layout::Layout(const Cpu& cpu)
       kernelGsBase(distance(cpu, &cpu.msr.kernelGsBase)),
       windowInTlb(static_cast<int32_t>(reinterpret_cast<const uint8_t*>(&cpu.flatTlb->window) -
                                        reinterpret_cast<const uint8_t*>(cpu.flatTlb))),
+      generationInTlb(
+          static_cast<int32_t>(reinterpret_cast<const uint8_t*>(&cpu.flatTlb->generation) -
+                               reinterpret_cast<const uint8_t*>(cpu.flatTlb))),
       pageRip(distance(cpu, &cpu.jitState.pageRip)),
       flagA(distance(cpu, &cpu.jitState.flagA)),
       flagB(distance(cpu, &cpu.jitState.flagB)),

@@ -23,7 +23,7 @@ struct Layout {
 
   int32_t rip, block, remaining, context, segmentBase, flatTlb, stackWindow, vector;
   int32_t cpl, eflagsRest, gsBase, kernelGsBase;
-  int32_t windowInTlb;  // from the TLB
+  int32_t windowInTlb, generationInTlb;  // from the TLB
   int32_t pageRip, flagA, flagB, flagWord, simd, simdSaved, target, targetCode, addends, jumpCache,
       newestReturn, phase;
 };
@@ -123,6 +123,12 @@ struct Thunks {
   std::array<const uint8_t*, kProbeSizes> probeRead{}, probeWrite{};
   // The same for an access to the stack of as many bytes as R11 says, which opens the window there.
   const uint8_t *probeStackRead = nullptr, *probeStackWrite = nullptr;
+
+  // The same with a PageCell in R10, which knows the page then.
+  const uint8_t *fillReadCell = nullptr, *fillWriteCell = nullptr;
+  // Called with PathCells in R10: empties them unless they are of the generation of the TLB in use.
+  // Clobbers R9 and R11.
+  const uint8_t* renewCells = nullptr;
 
   static constexpr unsigned kUnlinkedBytes = 8;
   const uint8_t* firstUnlinked = nullptr;

@@ -8,7 +8,7 @@ namespace nodevm {
 
 namespace {
 
-constexpr unsigned kNotCarry = 3, kNotZero = 5;  // condition codes
+constexpr unsigned kNotCarry = 3, kZero = 4, kNotZero = 5;  // condition codes
 constexpr unsigned kShiftRight = 5;
 constexpr unsigned kEntryShift = 5;  // log2 sizeof(TlbEntry)
 static_assert(sizeof(TlbEntry) == 1 << kEntryShift);
@@ -51,6 +51,65 @@ const uint8_t* emitProbe(Emitter& e, const Layout& layout, unsigned size, bool w
   const auto last = static_cast<int32_t>(size) - 1;
   e.bind(emitTlbProbe(e, layout, {.base = host::kR9}, {.base = host::kR9, .displacement = last},
                       write));
+  e.ret();
+  return start;
+}
+
+// Of a PageCell, or of PathCells.
+HostMemory cellField(size_t offset) {
+  return {.base = host::kR10, .displacement = static_cast<int32_t>(offset)};
+}
+
+// R11 bytes at R9, the cell at R10.
+const uint8_t* emitFillCell(Emitter& e, const Layout& layout, bool write) {
+  const uint8_t* start = e.here();
+  const auto entry = [](size_t offset) {
+    return HostMemory{.base = host::kR9, .displacement = static_cast<int32_t>(offset)};
+  };
+  e.push(host::kR11);
+  e.push(host::kR9);
+  e.lea(host::kR11, {.base = host::kR9, .index = host::kR11, .displacement = -1});
+  e.aluImmediate(Alu::kAnd, 8, host::kR11, static_cast<int32_t>(kPageMask));
+  e.shiftImmediate(kShiftRight, 8, host::kR9, 12 - kEntryShift);
+  e.aluImmediate(Alu::kAnd, 4, host::kR9, (Tlb::kEntries - 1) << kEntryShift);
+  e.alu(Alu::kAdd, 8, host::kR9, layout.at(layout.flatTlb));
+  e.alu(Alu::kCmp, 8, host::kR11,
+        entry(write ? offsetof(TlbEntry, writeTag) : offsetof(TlbEntry, readTag)));
+  const Emitter::Fixup miss = e.jumpIf(kNotZero);
+  e.store(8, cellField(offsetof(PageCell, page)), host::kR11);
+  e.move(8, host::kR9, entry(offsetof(TlbEntry, addend)));
+  e.store(8, cellField(offsetof(PageCell, addend)), host::kR9);
+  e.moveImmediate(host::kR11, kPageSize + 1);
+  e.alu(Alu::kSub, 8, host::kR11, HostMemory{.base = host::kRsp, .displacement = 8});
+  e.store(8, cellField(offsetof(PageCell, limit)), host::kR11);
+  e.move(8, host::kR10, host::kR9);
+  e.alu(Alu::kCmp, 8, host::kR9, host::kR9);
+  e.bind(miss);
+  e.pop(host::kR9);
+  e.pop(host::kR11);
+  e.ret();
+  return start;
+}
+
+// R9: the next cell, R11: how many are left.
+const uint8_t* emitRenewCells(Emitter& e, const Layout& layout) {
+  const uint8_t* start = e.here();
+  e.move(8, host::kR11, layout.at(layout.flatTlb));
+  e.move(8, host::kR11, HostMemory{.base = host::kR11, .displacement = layout.generationInTlb});
+  e.alu(Alu::kCmp, 8, host::kR11, cellField(offsetof(PathCells, generation)));
+  const Emitter::Fixup same = e.jumpIf(kZero);
+  e.store(8, cellField(offsetof(PathCells, generation)), host::kR11);
+  e.move(8, host::kR11, cellField(offsetof(PathCells, count)));
+  e.test(8, host::kR11, host::kR11);
+  const Emitter::Fixup none = e.jumpIf(kZero);
+  e.lea(host::kR9, cellField(offsetof(PathCells, cells)));
+  const uint8_t* next = e.here();
+  e.storeImmediate(8, {.base = host::kR9, .displacement = offsetof(PageCell, limit)}, 0);
+  e.aluImmediate(Alu::kAdd, 8, host::kR9, sizeof(PageCell));
+  e.aluImmediate(Alu::kSub, 8, host::kR11, 1);
+  e.bind(e.jumpIf(kNotZero), next);
+  e.bind(none);
+  e.bind(same);
   e.ret();
   return start;
 }
@@ -122,11 +181,30 @@ Emitter::Fixup emitWindowCheck(Emitter& e, const Layout& layout, const HostMemor
   return outside;
 }
 
+Emitter::Fixup emitCellCheck(Emitter& e, const PageCell& cell, const HostMemory& first) {
+  copyAddress(e, host::kR10, first);
+  e.subtractAt(host::kR10, &cell.page);
+  e.compareWith(host::kR10, &cell.limit);
+  const Emitter::Fixup outside = e.jumpIf(kNotCarry);
+  e.moveFrom(host::kR10, &cell.addend);
+  return outside;
+}
+
+Emitter::Fixup emitGenerationCheck(Emitter& e, const Layout& layout, const PathCells& cells) {
+  e.move(8, host::kR11, layout.at(layout.flatTlb));
+  e.move(8, host::kR11, HostMemory{.base = host::kR11, .displacement = layout.generationInTlb});
+  e.compareWith(host::kR11, &cells.generation);
+  return e.jumpIf(kNotZero);
+}
+
 void emitProbeThunks(Emitter& e, const Layout& layout, Thunks& thunks) {
   for (unsigned n = 0; n < Thunks::kProbeSizes; ++n) {
     thunks.probeRead[n] = emitProbe(e, layout, 1u << n, false);
     thunks.probeWrite[n] = emitProbe(e, layout, 1u << n, true);
   }
+  thunks.fillReadCell = emitFillCell(e, layout, false);
+  thunks.fillWriteCell = emitFillCell(e, layout, true);
+  thunks.renewCells = emitRenewCells(e, layout);
   thunks.probeStackRead = emitStackProbe(e, layout, false);
   thunks.probeStackWrite = emitStackProbe(e, layout, true);
 }

@@ -2,6 +2,7 @@
 // The look into the TLB as host code: in line, and as thunks for accesses that are rarely made.
 
 #include "jit/emitter.h"
+#include "jit/page_cells.h"
 #include "jit/thunks.h"
 
 namespace nodevm {
@@ -15,6 +16,10 @@ Emitter::Fixup emitPageProbe(Emitter& e, const Layout& layout, uint8_t page, boo
 // The same for `span` bytes, by the stack window alone.
 Emitter::Fixup emitWindowCheck(Emitter& e, const Layout& layout, const HostMemory& first,
                                unsigned span);
+// The same by a cell alone.
+Emitter::Fixup emitCellCheck(Emitter& e, const PageCell& cell, const HostMemory& first);
+// Jumps to the fixup when the cells are not of the generation of the TLB in use. Clobbers R11.
+Emitter::Fixup emitGenerationCheck(Emitter& e, const Layout& layout, const PathCells& cells);
 void emitProbeThunks(Emitter& e, const Layout& layout, Thunks& thunks);
 
 }  // namespace nodevm

@@ -130,11 +130,12 @@ void Translator::emitDetour(const Detour& detour) {
   if (detour.touchesFlags) bits |= Request::kTouchesFlags;
   if (detour.kind == Detour::Kind::kInterpretSlot) bits |= Request::kMissed;
   if (shapes_[detour.slot].keepsVectors) bits |= Request::kReloadVectors;
-  const bool chargesAgain = part().behind != 0 || part().distance != 0;
+  const bool chargesAgain = part().behind != 0 || part().distance != 0 || cells_;
   if (detour.restoreFlags && !chargesAgain) bits |= Request::kRestoreFlags;
   if (!chargesAgain) return request({.slot = slot, .bits = bits}, detour.resume);
   request({.slot = slot, .bits = bits});
   takeAgain(part_, detour.slot + detour.count);
+  if (cells_) renewCells();
   if (detour.restoreFlags) e_.callTo(jit_.thunks().restoreFlags);
   e_.jumpTo(detour.resume);
 }

@@ -1,6 +1,9 @@
 // Memory operands: the TLB probe of Cpu::load() and Cpu::writableHost() in line, everything else by
 // the interpreter, which executes the whole instruction.
 
+#include <algorithm>
+#include <new>
+
 #include "jit/tlb_probe.h"
 #include "jit/translator.h"
 
@@ -75,8 +78,9 @@ HostMemory Translator::access(const GuestBytes& bytes, const AccessPlan& plan) {
   } else {
     GuestBytes all = bytes;
     if (plan.first) all = {bytes.registers, plan.low, plan.span, plan.written};
-    detour(Detour::Kind::kInterpretSlot, probe(all));
-    if (isStack(all)) slow.window = SlowAccess::Window{all, e_.here()};
+    PageCell* cell = takeCell(all);
+    detour(Detour::Kind::kInterpretSlot, cell ? probeByCell(all, *cell) : probe(all));
+    if (isStack(all) || cell) slow.window = SlowAccess::Window{all, e_.here(), cell};
     if (plan.first && isRipRelative(all)) e_.alu(Alu::kAdd, 8, host::kR10, pageRip());
     if (plan.first) e_.store(8, addendOf(plan), host::kR10);
   }
@@ -130,6 +134,63 @@ Emitter::Fixup Translator::probe(const GuestBytes& bytes) {
   return probeAt({.base = host::kR9, .displacement = offset}, bytes.size, bytes.write);
 }
 
+// nullptr: by the TLB, or by the stack window.
+PageCell* Translator::takeCell(const GuestBytes& bytes) {
+  if (!cells_ || cells_->count == shapes_.size()) return nullptr;
+  if (isStack(bytes) || isRipRelative(bytes)) return nullptr;
+  const auto& [base, index, scale] = bytes.registers;
+  if ((loaded_ >> (base >> 3) | loaded_ >> (index >> 3)) & 1) return nullptr;
+  return new (&cells_->cells[cells_->count++]) PageCell;
+}
+
+// As probe().
+Emitter::Fixup Translator::probeByCell(const GuestBytes& bytes, const PageCell& cell) {
+  HostMemory first;
+  if (!behindOneRegister(bytes, first)) {
+    address(bytes.registers, bytes.displacement, host::kR9);
+    first = {.base = host::kR9};
+  }
+  return emitCellCheck(e_, cell, first);
+}
+
+// General registers, by number, of which the path loads what later addresses may be made of.
+uint32_t Translator::loadedRegisters() const {
+  constexpr uint32_t kGeneral = 0xffff & ~(1u << (gpr::kRsp >> 3));
+  uint32_t loaded = 0, before = 0;
+  do {
+    before = loaded;
+    for (const auto& [code, shape, start] : instructions_) {
+      const bool loads = shape->memory || shape->way == Way::kPop || shape->way == Way::kLeave;
+      const uint32_t operands = 1u << (code->reg >> 3) | 1u << (code->rm >> 3) |
+                                1u << (code->base >> 3) | 1u << (code->index >> 3);
+      if (loads || (operands & loaded)) loaded |= shape->writes & kGeneral;
+    }
+  } while (loaded != before);
+  return loaded;
+}
+
+// Addresses of a loop that it counts up mostly stay on their page; those that follow pointers do
+// not, and a miss costs more than what ten hits gain. Between instructions without a translation,
+// which may change rights, there are too few.
+void Translator::openCells() {
+  const auto allNative = std::all_of(shapes_.begin(), shapes_.end(),
+                                     [](const Shape& shape) { return shape.native(); });
+  const auto accesses = std::any_of(
+      instructions_.begin(), instructions_.end(), [](const PlannedInstruction& planned) {
+        const Instruction& i = *planned.code;
+        return planned.shape->memory && i.segment < kFs && i.base != gpr::kBlockRip &&
+               (i.base != gpr::kRsp || i.index != gpr::kZero);
+      });
+  if (!loops_ || !allNative || !accesses) return;
+  cells_ = jit_.cells().open(shapes_.size());
+  loaded_ = loadedRegisters();
+}
+
+void Translator::renewCells() {
+  e_.leaPlace(host::kR10, cells_);
+  e_.callTo(jit_.thunks().renewCells);
+}
+
 Emitter::Fixup Translator::probeAt(const HostMemory& first, unsigned size, bool write) {
   HostMemory last = first;
   last.displacement += static_cast<int32_t>(size) - 1;
@@ -144,7 +205,12 @@ void Translator::slowAccess(const SlowAccess& slow) {
     const GuestBytes& all = slow.window->bytes;
     address(all.registers, all.displacement, host::kR9);
     e_.moveImmediate(host::kR11, all.size);
-    e_.callTo(all.write ? thunks.probeStackWrite : thunks.probeStackRead);
+    if (slow.window->cell) {
+      e_.leaPlace(host::kR10, slow.window->cell);
+      e_.callTo(all.write ? thunks.fillWriteCell : thunks.fillReadCell);
+    } else {
+      e_.callTo(all.write ? thunks.probeStackWrite : thunks.probeStackRead);
+    }
     e_.bind(e_.jumpIf(kZero), slow.window->resume);
   }
   if (!slow.plan) return;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cassert>
 
+#include "jit/tlb_probe.h"
+
 namespace nodevm {
 
 namespace {
@@ -96,6 +98,7 @@ TranslatedPath Translator::translatePath(const uint8_t* cold, uint32_t number) {
   analyze();
   const Part& first = parts_[0];
   const auto count = static_cast<int32_t>(first.block->count + first.behind);
+  openCells();
   e_.align(32);
   const uint8_t* linked = e_.here();
   const bool severalPages = std::any_of(parts_.begin(), parts_.end(),
@@ -104,9 +107,17 @@ TranslatedPath Translator::translatePath(const uint8_t* cold, uint32_t number) {
   if (severalPages) check = checkPages();
   e_.aluImmediate(Alu::kSub, 8, layout_.at(layout_.remaining), count);
   const Emitter::Fixup tooShort = e_.jumpIf(kSign);
+  const Emitter::Fixup stale = cells_ ? emitGenerationCheck(e_, layout_, *cells_) : nullptr;
+  const uint8_t* renewed = e_.here();
   if (loopBlockers_) checkVectors(loopBlockers_);
   start_ = e_.here();
   const uint8_t* end = emitBody(cold);
+  if (cells_) {
+    e_.bind(stale);
+    renewCells();
+    e_.jumpTo(renewed);
+    jit_.cells().close(*cells_);
+  }
   if (again_) {
     e_.bind(again_->tooShort);
     word_.reset();

@@ -88,6 +88,7 @@ class Translator {
     struct Window {
       GuestBytes bytes;
       const uint8_t* resume;
+      PageCell* cell = nullptr;  // instead of the stack window
     };
     GuestBytes bytes;
     const AccessPlan* plan;  // nullptr: in no group
@@ -213,6 +214,11 @@ class Translator {
   int64_t placeOf(const GuestBytes& bytes) const { return startOf(part()) + bytes.displacement; }
   HostMemory pageRip() const { return layout_.at(layout_.pageRip); }
   Emitter::Fixup probe(const GuestBytes& bytes);
+  PageCell* takeCell(const GuestBytes& bytes);
+  Emitter::Fixup probeByCell(const GuestBytes& bytes, const PageCell& cell);
+  uint32_t loadedRegisters() const;
+  void openCells();
+  void renewCells();
   Emitter::Fixup probeAt(const HostMemory& first, unsigned size, bool write);
   void slowAccess(const SlowAccess& slow);
   void forgetGroups(const Detour& detour);
@@ -327,6 +333,8 @@ class Translator {
   uint8_t loopBlockers_ = 0;             // of vector instructions, asked for before the loop
   bool flagsInMemory_ = true;
   const uint8_t* start_ = nullptr;  // of a path, charged
+  PathCells* cells_ = nullptr;      // nullptr: its accesses have none
+  uint32_t loaded_ = 0;             // general registers; addresses made of them have none
   std::optional<Again> again_;
   std::vector<Detour>& detours_;
   Requests requests_;

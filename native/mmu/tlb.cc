@@ -26,10 +26,10 @@ void Tlb::flushLocal() {
   if (!isGlobal(window.page)) window = {};
   if (locals_.isComplete()) {
     for (const uint16_t slot : locals_)
-      if (!global_[slot]) entries[slot] = TlbEntry{};
+      if (!global_[slot]) empty(slot);
   } else {
     for (unsigned n = 0; n < kEntries; ++n)
-      if (!global_[n]) entries[n] = TlbEntry{};
+      if (!global_[n]) empty(n);
   }
   locals_.clear();
 }
@@ -38,9 +38,9 @@ void Tlb::flushAll() {
   window = {};
   flushLocal();
   if (globals_.isComplete()) {
-    for (const uint16_t slot : globals_) entries[slot] = TlbEntry{};
+    for (const uint16_t slot : globals_) empty(slot);
   } else {
-    for (TlbEntry& entry : entries) entry = TlbEntry{};
+    for (unsigned n = 0; n < kEntries; ++n) empty(n);
   }
   globals_.clear();
 }
@@ -49,6 +49,7 @@ void Tlb::forbidWrites(uint64_t linear, const uint8_t* host) {
   TlbEntry& entry = at(linear);
   if (entry.writeTag == TlbEntry::kInvalid || entry.host(entry.writeTag) != host) return;
   entry.writeTag = TlbEntry::kInvalid;
+  renew();
   closeWindow(indexOf(linear));
 }
 
@@ -65,6 +66,10 @@ constexpr uint64_t keyOf(uint64_t linear, unsigned shift) {
 
 TlbSet::TlbSet(uint64_t pages)
     : writers_(static_cast<Writers*>(std::calloc(pages, sizeof(Writers))), &std::free) {
+  static_assert(kUserSpaces + std::size(decltype(supervisor_){}) < Tlb::kGenerationStep);
+  uint64_t number = 0;
+  for (Tlb& tlb : supervisor_) tlb.generation = ++number;
+  for (UserSpace& space : spaces_) space.tlb.generation = ++number;
   current_->lastUse = ++uses_;
   forgetJumps();
 }

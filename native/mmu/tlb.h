@@ -21,6 +21,15 @@ struct TlbEntry {
   uintptr_t addend = 0;  // host address minus linear address
 
   uint8_t* host(uint64_t linear) const { return reinterpret_cast<uint8_t*>(addend + linear); }
+  bool hasData() const { return readTag != kInvalid || writeTag != kInvalid; }
+  // Whatever data accesses this one lets pass, `other` does too, to the same place.
+  bool isWithin(const TlbEntry& other) const {
+    return !hasData() || (addend == other.addend && isTagWithin(readTag, other.readTag) &&
+                          isTagWithin(writeTag, other.writeTag));
+  }
+
+ private:
+  static bool isTagWithin(uint64_t tag, uint64_t other) { return tag == kInvalid || tag == other; }
 };
 static_assert(sizeof(TlbEntry) == 32);
 
@@ -58,8 +67,13 @@ struct StackWindow {
 // A flush costs as much as was filled since the last one.
 struct Tlb {
   static constexpr unsigned kEntries = 8192;
+  // More than there are TLBs, so that generations are unique over all of them.
+  static constexpr uint64_t kGenerationStep = 16;
+
   TlbEntry entries[kEntries];
   StackWindow window;  // opened by translated code
+  // Another one whenever an entry goes or allows less: a copy of an entry is valid in its own.
+  uint64_t generation = 0;
 
   static unsigned indexOf(uint64_t linear) { return (linear >> 12) & (kEntries - 1); }
   TlbEntry& at(uint64_t linear) { return entries[indexOf(linear)]; }
@@ -68,6 +82,7 @@ struct Tlb {
     const unsigned slot = indexOf(linear);
     if (!recent_.empty()) makeRoom(slot);
     closeWindow(slot);
+    if (!entries[slot].isWithin(entry)) renew();
     entries[slot] = entry;
     global_[slot] = global;
     (global ? globals_ : locals_).add(slot);
@@ -87,8 +102,13 @@ struct Tlb {
   void makeRoom(unsigned slot);
   void dropSlot(unsigned slot) {
     closeWindow(slot);
+    empty(slot);
+  }
+  void empty(unsigned slot) {
+    if (entries[slot].hasData()) renew();
     entries[slot] = TlbEntry{};
   }
+  void renew() { generation += kGenerationStep; }
   // Its page may have this slot.
   void closeWindow(unsigned slot) {
     if (indexOf(window.page) == slot) window = {};

@@ -39,6 +39,7 @@ main:
   call becomes_code
   call not_canonical
   call user_access
+  call invpcid_ways
   finish
 
 # EAX: ROUNDS times what is at RBX.
@@ -111,10 +112,6 @@ mapped_elsewhere:
   elsewhere "INVLPG", invlpg [rbx]
   mov rdx, cr3
   elsewhere "MOV to CR3", mov cr3, rdx
-  elsewhere "INVPCID by address", invalidate 0
-  elsewhere "INVPCID by context", invalidate 1
-  elsewhere "INVPCID of all", invalidate 2
-  elsewhere "INVPCID of all but global", invalidate 3
   entry FRAME+P+W
   call reads
   push_out
@@ -132,6 +129,13 @@ mapped_elsewhere:
   entry FRAME+P+W
   call reads
   check "mapped back", eax, ROUNDS
+  ret
+
+invpcid_ways:
+  elsewhere "INVPCID by address", invalidate 0
+  elsewhere "INVPCID by context", invalidate 1
+  elsewhere "INVPCID of all", invalidate 2
+  elsewhere "INVPCID of all but global", invalidate 3
   ret
 
 # By any of its addresses.
