@@ -360,6 +360,7 @@ class Cpu : public GeneralRegisters, public HotState, public CpuState {
   void fillTlb(Rights rights, uint64_t linear, const Translation& translation);
   [[nodiscard]] bool translate(uint64_t linear, Rights rights, bool write, bool execute,
                                uint64_t& gpa);
+  [[nodiscard]] bool translateData(uint64_t linear, Rights rights, bool write, uint64_t& gpa);
   [[nodiscard]] bool translateSpan(uint64_t linear, unsigned size, Rights rights, bool write,
                                    Span& span);
   [[nodiscard]] bool spanFor(uint8_t seg, uint64_t ea, unsigned size, bool write, Span& span);

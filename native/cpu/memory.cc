@@ -98,14 +98,24 @@ bool Cpu::translate(uint64_t linear, Rights rights, bool write, bool execute, ui
   return true;
 }
 
+// The TLB may know the pages of an access that took the slow path since it crosses from one to the
+// other.
+bool Cpu::translateData(uint64_t linear, Rights rights, bool write, uint64_t& gpa) {
+  const TlbEntry& entry = tlbs.of(rights).at(linear);
+  if ((write ? entry.writeTag : entry.readTag) != (linear & kPageMask))
+    return translate(linear, rights, write, false, gpa);
+  gpa = ram.gpaOf(entry.host(linear)) | (linear & kPageOffset);
+  return true;
+}
+
 bool Cpu::translateSpan(uint64_t linear, unsigned size, Rights rights, bool write, Span& span) {
   const uint64_t room = kPageSize - (linear & kPageOffset);
   span.size[0] = static_cast<unsigned>(std::min<uint64_t>(size, room));
   span.size[1] = size - span.size[0];
-  return translate(linear, rights, write, false, span.gpa[0]) &&
+  return translateData(linear, rights, write, span.gpa[0]) &&
          (span.size[1] == 0 ||
-          translate((linear + span.size[0]) & (longMode() ? ~uint64_t{0} : 0xffffffff), rights,
-                    write, false, span.gpa[1]));
+          translateData((linear + span.size[0]) & (longMode() ? ~uint64_t{0} : 0xffffffff), rights,
+                        write, span.gpa[1]));
 }
 
 // --- physical accesses
