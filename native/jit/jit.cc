@@ -160,7 +160,9 @@ void Jit::noteJump(const Block& block) {
 
 void Jit::noteTranslation(uint64_t rip) {
   JumpCacheEntry& entry = cpu_.blocks->jumpCache(rip);
-  if (entry.rip == rip && entry.block->translation) entry.code = entry.block->translation;
+  // In another context it may have no block, or one that is dead.
+  if (entry.rip != rip || entry.context != cpu_.context) return;
+  if (entry.block->translation) entry.code = entry.block->translation;
 }
 
 // Leads everything that knows the block there.
