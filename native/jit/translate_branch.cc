@@ -44,12 +44,8 @@ void Translator::branch(const Instruction& i, const Shape& shape) {
 // At the beginning of a path of several pages: as a far link's, of all of them at once.
 PathCheck Translator::checkPages() {
   PathCheck check;
-  check.rip = e_.moveOperand(host::kR10);
-  e_.alu(Alu::kCmp, 8, host::kR10, pageRip());
-  check.elsewhere = e_.jumpIf(kNotZero);
-  check.context = e_.moveOperand(host::kR11);
-  e_.alu(Alu::kCmp, 8, host::kR11, layout_.at(layout_.context));
-  check.stale = e_.jumpIf(kNotZero);
+  check.elsewhere = checkPage(check.rip);
+  check.stale = checkContext(check.context);
   check.inside = e_.here();
   return check;
 }
@@ -140,10 +136,8 @@ void Translator::targetAt(int64_t place) {
 uint32_t Translator::checkFarLink(int64_t place) {
   FarLink link;
   link.pageOffset = place;
-  link.rip = e_.moveOperand(host::kR10);
-  e_.alu(Alu::kCmp, 8, host::kR10, layout_.at(layout_.pageRip));
-  const Emitter::Fixup elsewhere = e_.jumpIf(kNotZero);
-  const Emitter::Fixup stale = checkContext(link);
+  const Emitter::Fixup elsewhere = checkPage(link.rip);
+  const Emitter::Fixup stale = checkContext(link.context);
   const uint32_t number = jit_.addFarLink(link);
   lookUps_.push_back({.from = {elsewhere, stale},
                       .thunk = jit_.thunks().lookUpDirectLink,
@@ -153,10 +147,17 @@ uint32_t Translator::checkFarLink(int64_t place) {
   return number;
 }
 
-// Returns the jump that is taken in another context.
-Emitter::Fixup Translator::checkContext(FarLink& link) {
-  link.context = e_.moveOperand(host::kR11);
+// Returns the jump that is taken in another context. operand: place of the one that is compared.
+Emitter::Fixup Translator::checkContext(const uint8_t*& operand) {
+  operand = e_.moveOperand(host::kR11);
   e_.alu(Alu::kCmp, 8, host::kR11, layout_.at(layout_.context));
+  return e_.jumpIf(kNotZero);
+}
+
+// The same where the page that runs is elsewhere.
+Emitter::Fixup Translator::checkPage(const uint8_t*& operand) {
+  operand = e_.moveOperand(host::kR10);
+  e_.alu(Alu::kCmp, 8, host::kR10, pageRip());
   return e_.jumpIf(kNotZero);
 }
 
@@ -180,7 +181,7 @@ Translator::LookUp Translator::checkTarget(FarLink& link) {
   link.rip = e_.moveOperand(host::kR10);
   e_.alu(Alu::kCmp, 8, host::kR9, host::kR10);
   link.changed = e_.jumpIf(kNotZero);
-  return {.from = {link.changed, checkContext(link)},
+  return {.from = {link.changed, checkContext(link.context)},
           .thunk = jit_.thunks().lookUpLink,
           .slot = slot_,
           .mayGiveUp = true};

@@ -292,7 +292,8 @@ class Translator {
   static int64_t pageOf(int64_t place) { return place & static_cast<int64_t>(kPageMask); }
   void goTo(Emitter::Fixup from, int64_t place);
   void goTo(int64_t place);
-  Emitter::Fixup checkContext(FarLink& link);
+  Emitter::Fixup checkContext(const uint8_t*& operand);
+  Emitter::Fixup checkPage(const uint8_t*& operand);
   uint32_t checkFarLink(int64_t place);
   void followFarLink(uint32_t link, int64_t place);
   void targetAt(int64_t place);

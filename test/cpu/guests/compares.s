@@ -25,11 +25,7 @@ main:
   call sticky
   bt r12d, 28
   jnc 1f
-  set_bits cr4, CR4_OSXSAVE
-  mov eax, 7
-  xor edx, edx
-  xor ecx, ecx
-  xsetbv
+  enable_avx
   call wide
 1:
   finish
@@ -77,32 +73,29 @@ main:
   order "\instruction: NaN in memory", "\instruction xmm1, [\kind + 16]", UNORDERED
 .endm
 
-doubles:
-  movsd xmm0, [double]
-  movsd xmm1, [double + 8]
-  movsd xmm2, [double + 16]
+# Less, greater, NaN, and the two zeros.
+.macro numbers move, kind
+  \move xmm0, [\kind]
+  \move xmm1, [\kind + 8]
+  \move xmm2, [\kind + 16]
   pxor xmm4, xmm4
-  movsd xmm5, [double + 24]
+  \move xmm5, [\kind + 24]
+.endm
+
+doubles:
+  numbers movsd, double
   orders ucomisd, double
   orders comisd, double
   ret
 
 singles:
-  movss xmm0, [single]
-  movss xmm1, [single + 8]
-  movss xmm2, [single + 16]
-  pxor xmm4, xmm4
-  movss xmm5, [single + 24]
+  numbers movss, single
   orders ucomiss, single
   orders comiss, single
   ret
 
 wide:
-  movsd xmm0, [double]
-  movsd xmm1, [double + 8]
-  movsd xmm2, [double + 16]
-  movsd xmm5, [double + 24]
-  pxor xmm4, xmm4
+  numbers movsd, double
   orders vucomisd, double
   ret
 

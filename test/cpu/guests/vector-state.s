@@ -29,11 +29,7 @@ main:
   bt ecx, 28
   setc byte ptr [HAS_AVX]
   jnc 1f
-  set_bits cr4, CR4_OSXSAVE
-  mov eax, 7
-  xor edx, edx
-  xor ecx, ecx
-  xsetbv
+  enable_avx
 1:
   call left_to_others
   call branches
