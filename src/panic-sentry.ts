@@ -1,3 +1,4 @@
+import { phaseAtCode } from './debug/boot-phase.js';
 import { panicInLog } from './debug/verdict-linux.js';
 import type { GuestView } from './debug/guest-view.js';
 import type { Symbols } from './debug/symbols.js';
@@ -63,8 +64,10 @@ export class PanicSentry {
       this.hasPrinted = true;
       this.nextLook = instructions + FIRST_LOOK;
     } else if (instructions >= this.nextLook) {
-      this.nextLook = 2 * instructions;
-      this.look();
+      // A kernel that unpacks itself works long in silence, and has no log before it is done.
+      const unpacks = phaseAtCode(this.options.view) === 'decompressor';
+      this.nextLook = unpacks ? instructions + FIRST_LOOK : 2 * instructions;
+      if (!unpacks) this.look();
     }
     if (this.message !== undefined) this.since ??= instructions;
   }
