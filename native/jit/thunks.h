@@ -30,10 +30,11 @@ struct Layout {
 
 // Which host register holds a guest register while translated code runs; kNone: it stays in memory.
 // R9, R10 and R11 are free for each instruction, R14 points into the Cpu, RSP is the host's.
-inline constexpr std::array<uint8_t, 16> kHostOf = {
-    host::kRax, host::kRcx, host::kRdx,  host::kRbx,  host::kR15,  host::kRbp,
-    host::kRsi, host::kRdi, host::kR8,   host::kNone, host::kNone, host::kNone,
-    host::kR12, host::kR13, host::kNone, host::kNone};
+using HomeRegisters = std::array<uint8_t, 16>;
+inline constexpr HomeRegisters kHostOf = {host::kRax, host::kRcx,  host::kRdx,  host::kRbx,
+                                          host::kR15, host::kRbp,  host::kRsi,  host::kRdi,
+                                          host::kR8,  host::kNone, host::kNone, host::kNone,
+                                          host::kR12, host::kR13,  host::kNone, host::kNone};
 inline constexpr uint8_t kCpuRegister = host::kR14;
 // How far into the Cpu it points: displacements of 8 bits reach from R9 far into HotState.
 inline constexpr int32_t kCpuBias = gpr::kR9 + 128;

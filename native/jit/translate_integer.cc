@@ -167,9 +167,7 @@ void Translator::renamed(const Instruction& i, const Shape& shape) {
   uint8_t reg = shape.digit;
   if (shape.reg) {
     const bool load = (shape.reg & Shape::kRead) || shape.size < 4;
-    reg = shape.bytes.high  ? byteRegister(i.reg)
-          : isPinned(i.reg) ? kHostOf[i.reg >> 3]
-                            : host::kR11;
+    reg = shape.bytes.high ? byteRegister(i.reg) : isPinned(i.reg) ? hostOf(i.reg) : host::kR11;
     if (load && !isPinned(i.reg)) e_.move(8, reg, slotOf(i.reg));
   }
   e_.instruction(shape.opcode, shape.size, reg, rm, shape.bytes);
@@ -219,7 +217,7 @@ void Translator::implied(const Instruction&, const Shape& shape) {
 }
 
 void Translator::moveImmediate(const Instruction& i, const Shape& shape) {
-  const uint8_t to = isPinned(i.reg) ? kHostOf[i.reg >> 3] : host::kR11;
+  const uint8_t to = isPinned(i.reg) ? hostOf(i.reg) : host::kR11;
   if (shape.size >= 4) {
     e_.moveImmediate(to, shape.size == 4 ? static_cast<uint32_t>(i.immediate) : i.immediate);
     return writeBack(i.reg, to);
@@ -234,10 +232,10 @@ void Translator::loadAddress(const Instruction& i, const Shape& shape) {
   HostMemory operand;
   const AddressRegisters registers{i.base, i.index, i.scale};
   if (isPinned(i.reg) && plainAddress(registers, i.displacement, operand))
-    return e_.instruction({.byte = 0x8d}, shape.size, kHostOf[i.reg >> 3], operand);
+    return e_.instruction({.byte = 0x8d}, shape.size, hostOf(i.reg), operand);
   address(registers, i.displacement, host::kR9);
   if (shape.size == 2) return e_.instruction({.byte = 0x89}, 2, host::kR9, locate(i.reg));
-  if (isPinned(i.reg)) return e_.move(shape.size, kHostOf[i.reg >> 3], host::kR9);
+  if (isPinned(i.reg)) return e_.move(shape.size, hostOf(i.reg), host::kR9);
   if (shape.size == 4) e_.move(4, host::kR9, host::kR9);
   e_.store(8, slotOf(i.reg), host::kR9);
 }
@@ -266,10 +264,10 @@ void Translator::vexGeneral(const Instruction& i, const Shape& shape) {
   if (shape.vvvv & Shape::kRead) {
     opcode.vvvv = readable(vvvvSlot, host::kR11);
   } else if (shape.vvvv) {
-    opcode.vvvv = isPinned(vvvvSlot) ? kHostOf[vvvvSlot >> 3] : host::kR9;
+    opcode.vvvv = isPinned(vvvvSlot) ? hostOf(vvvvSlot) : host::kR9;
   }
   uint8_t reg = shape.digit;
-  if (shape.reg) reg = isPinned(i.reg) ? kHostOf[i.reg >> 3] : host::kR11;
+  if (shape.reg) reg = isPinned(i.reg) ? hostOf(i.reg) : host::kR11;
   e_.instruction(opcode, shape.size, reg, rm);
   if (shape.immediateBytes) e_.immediate(shape.immediate, shape.immediateBytes);
   if (shape.vvvv & Shape::kWrite) writeBack(vvvvSlot, opcode.vvvv);

@@ -23,11 +23,11 @@ bool Translator::plainAddress(const AddressRegisters& registers, int32_t displac
   operand = {.scale = scale, .displacement = displacement};
   if (base != gpr::kZero) {
     if (!isPinned(base)) return false;
-    operand.base = kHostOf[base >> 3];
+    operand.base = hostOf(base);
   }
   if (index != gpr::kZero) {
     if (!isPinned(index)) return false;
-    operand.index = kHostOf[index >> 3];
+    operand.index = hostOf(index);
   }
   return true;
 }
@@ -245,7 +245,7 @@ void Translator::detour(Detour::Kind kind, Emitter::Fixup from) {
 }
 
 void Translator::push(const Instruction& i, const Shape& shape) {
-  const uint8_t rsp = kHostOf[gpr::kRsp >> 3];
+  const uint8_t rsp = hostOf(gpr::kRsp);
   if (shape.memory) {
     const HostMemory operand = access(i, shape);
     e_.move(8, host::kR11, operand);
@@ -265,16 +265,16 @@ void Translator::push(const Instruction& i, const Shape& shape) {
 }
 
 void Translator::pop(const Instruction& i) {
-  const uint8_t rsp = kHostOf[gpr::kRsp >> 3];
+  const uint8_t rsp = hostOf(gpr::kRsp);
   const HostMemory top = stackAccess(gpr::kRsp, 0, false);
-  const uint8_t to = isPinned(i.reg) ? kHostOf[i.reg >> 3] : host::kR11;
+  const uint8_t to = isPinned(i.reg) ? hostOf(i.reg) : host::kR11;
   e_.move(8, to, top);
   writeBack(i.reg, to);
   if (i.reg != gpr::kRsp) e_.lea(rsp, {.base = rsp, .displacement = 8});
 }
 
 void Translator::leave() {
-  const uint8_t rsp = kHostOf[gpr::kRsp >> 3], rbp = kHostOf[gpr::kRbp >> 3];
+  const uint8_t rsp = hostOf(gpr::kRsp), rbp = hostOf(gpr::kRbp);
   const HostMemory frame = stackAccess(gpr::kRbp, 0, false);
   e_.lea(rsp, {.base = rbp, .displacement = 8});
   e_.move(8, rbp, frame);

@@ -70,7 +70,7 @@ void Translator::simd(const Instruction& i, const Shape& shape) {
   } else if (shape.vectorRm) {
     rm = i.rm;
   } else if (shape.rm & Shape::kWrite) {
-    rm = isPinned(i.rm) ? kHostOf[i.rm >> 3] : host::kR10;
+    rm = isPinned(i.rm) ? hostOf(i.rm) : host::kR10;
   } else if (shape.rm) {
     rm = locate(i.rm);
   }
@@ -79,7 +79,7 @@ void Translator::simd(const Instruction& i, const Shape& shape) {
   if (shape.vectorReg) {
     reg = i.reg;
   } else if (shape.reg) {
-    reg = isPinned(i.reg) ? kHostOf[i.reg >> 3] : host::kR11;
+    reg = isPinned(i.reg) ? hostOf(i.reg) : host::kR11;
   }
   e_.instruction(opcode, shape.size, reg, rm);
   if (shape.immediateBytes) e_.immediate(shape.immediate, shape.immediateBytes);

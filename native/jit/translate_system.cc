@@ -29,7 +29,7 @@ void Translator::pushFlags() {
   // SDM volume 2, "PUSHF/PUSHFD/PUSHFQ": the image has VM and RF clear.
   e_.aluImmediate(Alu::kAnd, 8, host::kR11, static_cast<int32_t>(~(eflags::kVm | eflags::kRf)));
   e_.store(8, top, host::kR11);
-  const uint8_t rsp = kHostOf[gpr::kRsp >> 3];
+  const uint8_t rsp = hostOf(gpr::kRsp);
   e_.lea(rsp, {.base = rsp, .displacement = -8});
 }
 

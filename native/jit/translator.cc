@@ -283,7 +283,7 @@ void Translator::translate(const Instruction& i, const Shape& shape) {
 }
 
 HostRm Translator::locate(uint8_t slot) const {
-  return isPinned(slot) ? HostRm(kHostOf[slot >> 3]) : HostRm(slotOf(slot));
+  return isPinned(slot) ? HostRm(hostOf(slot)) : HostRm(slotOf(slot));
 }
 
 uint8_t Translator::inRegister(const HostRm& place, uint8_t scratch) {

@@ -182,7 +182,8 @@ class Translator {
   // Operands.
   HostRm locate(uint8_t slot) const;
   HostMemory slotOf(uint8_t slot) const { return registerInMemory(slot); }
-  bool isPinned(uint8_t slot) const { return kHostOf[slot >> 3] != host::kNone; }
+  uint8_t hostOf(uint8_t slot) const { return homes_[slot >> 3]; }
+  bool isPinned(uint8_t slot) const { return hostOf(slot) != host::kNone; }
   // Its host register, or `scratch` loaded with it.
   uint8_t inRegister(const HostRm& place, uint8_t scratch);
   uint8_t readable(uint8_t slot, uint8_t scratch) { return inRegister(locate(slot), scratch); }
@@ -326,8 +327,9 @@ class Translator {
   std::vector<Shape>& shapes_;
   std::vector<PlannedInstruction>& instructions_;  // of all parts
   AccessPlans& plans_;
-  std::vector<Liveness>& live_;          // after each slot
-  unsigned slot_ = 0, part_ = 0;         // being translated
+  std::vector<Liveness>& live_;   // after each slot
+  unsigned slot_ = 0, part_ = 0;  // being translated
+  HomeRegisters homes_ = kHostOf;
   bool hostFlags_ = false;               // the host's flags are the guest's
   std::optional<int32_t> word_;          // JitState::flagWord, where it is known
   std::optional<PendingFlags> pending_;  // the flags, which are not in memory then
