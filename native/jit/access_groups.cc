@@ -18,12 +18,26 @@ constexpr int64_t kMostDisplacement = 1 << 30;
 // More that are open at the same time are not worth it.
 constexpr unsigned kMostOpen = 16;
 
+// What a register holds: something unknown that has a name, and a constant.
+struct Value {
+  uint32_t name = 0;
+  int64_t offset = 0;
+};
+
+// Of a group: what its addresses have in common.
+struct Root {
+  uint32_t base, index;
+  uint8_t scale;
+  bool operator==(const Root&) const = default;
+};
+
 struct Group {
-  AddressRegisters registers;
-  int64_t low, high;  // displacements from the address at the beginning of the block
+  Root root;
+  int64_t low, high;  // displacements from the root
   bool written;
   AccessPlan *first, *last;
-  int64_t position;  // of the first, as low
+  int64_t position;  // of the first's registers, as low
+  unsigned firstSlot, lastSlot;
 };
 
 class Planner {
@@ -32,27 +46,34 @@ class Planner {
       : instructions_(instructions), plans_(plans) {
     plans_.operands.assign(instructions.size(), {});
     plans_.stack.assign(instructions.size(), {});
+    for (Value& value : values_) value = unknown();
   }
 
   void run() {
-    for (unsigned slot = 0; slot < instructions_.size(); ++slot) {
-      const Instruction& i = *instructions_[slot].code;
-      const Shape& shape = *instructions_[slot].shape;
-      moved_[gpr::kBlockRip >> 3] = instructions_[slot].start;
+    for (slot_ = 0; slot_ < instructions_.size(); ++slot_) {
+      const Instruction& i = *instructions_[slot_].code;
+      const Shape& shape = *instructions_[slot_].shape;
+      valueOf(gpr::kBlockRip).offset = instructions_[slot_].start;
       if (!shape.native()) {  // may change rights, and anything else
         endAll();
+        for (unsigned reg = 0; reg < kGeneral; ++reg) values_[reg] = unknown();
         continue;
       }
       if (shape.memory && i.segment < kFs && std::abs(int64_t{i.displacement}) < kMostDisplacement)
-        note(plans_.operands[slot], {i.base, i.index, i.scale}, i.displacement, shape.memorySize,
+        note(plans_.operands[slot_], {i.base, i.index, i.scale}, i.displacement, shape.memorySize,
              shape.memoryWritten);
-      stackAccess(plans_.stack[slot], shape.way);
+      stackAccess(plans_.stack[slot_], shape.way);
       follow(i, shape);
     }
     endAll();
   }
 
  private:
+  static constexpr unsigned kGeneral = 16;
+
+  Value& valueOf(uint8_t reg) { return values_[reg >> 3]; }
+  Value unknown() { return {names_++, 0}; }
+
   void stackAccess(AccessPlan& plan, Way way) {
     switch (way) {
       case Way::kPush:
@@ -73,25 +94,38 @@ class Planner {
 
   void note(AccessPlan& plan, AddressRegisters registers, int64_t displacement, unsigned size,
             bool written) {
-    const int64_t low = displacement + moved_[registers.base >> 3], high = low + size;
+    const Value base = valueOf(registers.base), index = valueOf(registers.index);
+    const Root root{base.name, index.name, registers.scale};
+    const int64_t position = base.offset + (index.offset << registers.scale);
+    const int64_t low = displacement + position, high = low + size;
     Group* const opened = open_.data() + openCount_;
     Group* const same = std::find_if(open_.data(), opened, [&](const Group& group) {
       const int64_t first = std::min(group.low, low), end = std::max(group.high, high);
-      if (!(group.registers == registers)) return false;
+      if (!(group.root == root)) return false;
       return registers.base == gpr::kBlockRip ? onOnePage(first, end - 1)
                                               : end - first <= kMostSpan;
     });
-    if (same == opened) {
-      if (openCount_ == kMostOpen) return;
-      ++openCount_;
-      *same = {registers, low, high, written, &plan, &plan, moved_[registers.base >> 3]};
-      return;
-    }
+    if (same == opened)
+      return open({root, low, high, written, &plan, &plan, position, slot_, slot_});
     same->low = std::min(same->low, low);
     same->high = std::max(same->high, high);
     same->written |= written;
     same->last->next = &plan;
     same->last = &plan;
+    same->lastSlot = slot_;
+  }
+
+  // In the place of the one that has not been used for the longest time, where there are too many.
+  void open(const Group& group) {
+    if (openCount_ < kMostOpen) {
+      open_[openCount_++] = group;
+      return;
+    }
+    Group& oldest =
+        *std::min_element(open_.begin(), open_.end(),
+                          [](const Group& a, const Group& b) { return a.lastSlot < b.lastSlot; });
+    close(oldest);
+    oldest = group;
   }
 
   // Displacements from RIP are taken from the start of a page.
@@ -99,71 +133,65 @@ class Planner {
     return ((first ^ last) & static_cast<int64_t>(kPageMask)) == 0;
   }
 
-  // What the instruction does to registers: groups end where theirs are written, but for constants
-  // added to a base.
+  // What the instruction does to registers.
   void follow(const Instruction& i, const Shape& shape) {
-    uint32_t written = shape.writes;
-    if (const std::optional<int64_t> step = stepOf(i, shape)) {
-      const unsigned reg = steppedRegister(i, shape);
-      moved_[reg] += *step;
-      written &= ~(1u << reg);
-      endWhere([&](const Group& group) { return group.registers.index >> 3 == int(reg); });
-    }
-    if (written == 0) return;
-    endWhere([&](const Group& group) {
-      return (written >> (group.registers.base >> 3) | written >> (group.registers.index >> 3)) & 1;
-    });
-    for (written &= 0xffff; written != 0; written &= written - 1)
-      moved_[static_cast<unsigned>(__builtin_ctz(written))] = 0;
+    const std::optional<Move> move = moveOf(i, shape);
+    const Value from = move ? valueOf(move->from) : Value{};
+    for (uint32_t written = shape.writes & 0xffff; written != 0; written &= written - 1)
+      values_[static_cast<unsigned>(__builtin_ctz(written))] = unknown();
+    if (move) valueOf(move->to) = {from.name, from.offset + move->distance};
   }
 
-  static unsigned steppedRegister(const Instruction& i, const Shape& shape) {
-    if (shape.way == Way::kAlu) return i.rm >> 3;
-    return shape.way == Way::kLea ? i.reg >> 3 : gpr::kRsp >> 3;
-  }
-
-  // By how much the instruction moves steppedRegister().
-  static std::optional<int64_t> stepOf(const Instruction& i, const Shape& shape) {
+  // to = from + distance
+  struct Move {
+    uint8_t to, from;
+    int64_t distance;
+  };
+  static std::optional<Move> moveOf(const Instruction& i, const Shape& shape) {
     switch (shape.way) {
       case Way::kPush:
       case Way::kPushImmediate:
       case Way::kPushFlags:
       case Way::kCall:
-        return -8;
+        return Move{gpr::kRsp, gpr::kRsp, -8};
       case Way::kReturn:
-        return 8 + static_cast<int64_t>(i.immediate);
+        return Move{gpr::kRsp, gpr::kRsp, 8 + static_cast<int64_t>(i.immediate)};
       case Way::kPop:
         if (i.reg == gpr::kRsp) return std::nullopt;
-        return 8;
+        return Move{gpr::kRsp, gpr::kRsp, 8};
+      case Way::kLeave:
+        return Move{gpr::kRsp, gpr::kRbp, 8};
       case Way::kLea:
-        if (shape.size != 8 || i.base != i.reg || i.index != gpr::kZero) return std::nullopt;
-        return i.displacement;
+        if (shape.size != 8 || i.base >> 3 >= kGeneral || i.index != gpr::kZero)
+          return std::nullopt;
+        return Move{i.reg, i.base, i.displacement};
       case Way::kAlu: {
         const bool constant = shape.fromImmediate && shape.toRm && !shape.accumulator;
         if (!constant || shape.memory || shape.size != 8 || shape.isTest) return std::nullopt;
-        if (shape.operation == Alu::kAdd) return shape.immediate;
-        if (shape.operation == Alu::kSub) return -shape.immediate;
+        if (shape.operation == Alu::kAdd) return Move{i.rm, i.rm, shape.immediate};
+        if (shape.operation == Alu::kSub) return Move{i.rm, i.rm, -shape.immediate};
         return std::nullopt;
       }
+      case Way::kRenamed:
+        return renamedMove(i, shape);
       default:
         return std::nullopt;
     }
   }
 
-  template <class Predicate>
-  void endWhere(Predicate ends) {
-    unsigned kept = 0;
-    for (unsigned n = 0; n < openCount_; ++n) {
-      if (ends(open_[n])) {
-        close(open_[n]);
-      } else {
-        open_[kept++] = open_[n];
-      }
-    }
-    openCount_ = kept;
+  // MOV, INC and DEC.
+  static std::optional<Move> renamedMove(const Instruction& i, const Shape& shape) {
+    if (shape.memory || shape.size != 8 || shape.opcode.map != OpcodeMap::kOneByte)
+      return std::nullopt;
+    if (shape.opcode.byte == 0x89) return Move{i.rm, i.reg, 0};
+    if (shape.opcode.byte == 0x8b) return Move{i.reg, i.rm, 0};
+    if (shape.opcode.byte == 0xff) return Move{i.rm, i.rm, shape.digit == 0 ? 1 : -1};
+    return std::nullopt;
   }
+
   void endAll() {
-    endWhere([](const Group&) { return true; });
+    for (unsigned n = 0; n < openCount_; ++n) close(open_[n]);
+    openCount_ = 0;
   }
 
   // Groups of one are not worth it.
@@ -182,7 +210,9 @@ class Planner {
   AccessPlans& plans_;
   std::array<Group, kMostOpen> open_;
   unsigned openCount_ = 0;
-  std::array<int64_t, gpr::kSlots> moved_{};  // by constants, since the register was last written
+  uint32_t names_ = 0;
+  std::array<Value, gpr::kSlots> values_;
+  unsigned slot_ = 0;
   unsigned used_ = 0;
 };
 

@@ -20,6 +20,8 @@ main:
   call stack
   call structure
   call moving_base
+  call copies
+  call frames
   call chain
   call last_page
   finish
@@ -113,6 +115,71 @@ moving_base:
   check_memory "second", FRAMES + 0x5ff8, 2
   check_memory "third", FRAMES + 4, 3
   check_memory "fourth", FRAMES + 0x5ffc, 4
+  ret
+
+# Copies of the base, some of them with a constant added, while others are overwritten; an index too.
+copies:
+  mov r9d, EDGE - 44
+  xor esi, esi
+1:
+  mov rbx, r9
+  mov dword ptr [rbx + 4], ebx
+  mov rdx, rbx
+  mov ebx, 4
+  lea rdi, [rdx + 8]
+  mov dword ptr [rdi + 12], edx
+  mov r10, rdi
+  inc rdi
+  mov byte ptr [rdi + 15], 7
+  mov eax, [rdx + 4]
+  sub eax, [r10 + 12]
+  or esi, eax
+  dec rdi
+  movzx eax, byte ptr [rdi + 16]
+  sub eax, 7
+  or esi, eax
+  xchg rdx, r10
+  mov eax, [rdx + 12]
+  sub eax, r9d
+  or esi, eax
+  mov dword ptr [r9 + rbx*4 + 24], 9
+  inc rbx
+  mov rcx, rbx
+  mov eax, [r9 + rcx*4 + 20]
+  mov cl, 6
+  add eax, [r9 + rcx*4 + 16]
+  sub eax, 18
+  or esi, eax
+  inc r9d
+  cmp r9d, EDGE + 8
+  jne 1b
+  check "by copies", esi, 0
+  ret
+
+# A frame pointer and what it was made of.
+frames:
+  mov r12, rsp
+  mov r13d, 40
+1:
+  mov esp, EDGE + 24
+  push r13
+  mov rbp, rsp
+  sub rsp, 32
+  mov [rbp - 8], rbp
+  mov [rbp - 24], r13
+  mov rax, [rsp + 24]
+  sub rax, rbp
+  mov rdi, [rsp + 8]
+  sub rdi, [rbp]
+  leave
+  mov [rsp - 40], rax
+  mov rsi, [rsp - 40]
+  or rsi, rdi
+  dec r13d
+  jnz 1b
+  mov rsp, r12
+  check "in the frame", esi, 0
+  check "behind the frame", edi, 0
   ret
 
 # The base is loaded through itself.
