@@ -29,13 +29,13 @@ Jit::Jit(Cpu& cpu, const JitOptions& options)
       options_(options),
       buffer_(options.bufferBytes, kLeastChunk),
       table_(reinterpret_cast<int32_t*>(buffer_.nearData()),
-             buffer_.nearDataBytes() / 2 / sizeof(int32_t)),
+             buffer_.nearDataBytes() / 4 / sizeof(int32_t)),
+      checks_(buffer_.nearData() + buffer_.nearDataBytes() / 4, buffer_.nearDataBytes() / 4),
       cells_(buffer_.nearData() + buffer_.nearDataBytes() / 2, buffer_.nearDataBytes() / 2),
       layout_(cpu),
       scratch_(std::make_unique<TranslatorScratch>()) {
-  // A block has some 200 bytes of code, two or three jumps within its page and half a far one.
+  // A block has some 200 bytes of code and three jumps.
   sites_.reserve(options.bufferBytes / 64);
-  farLinks_.reserve(options.bufferBytes / 256);
   if (buffer_.ok()) dropAll();
   if (options.profile) hostProfile = std::make_unique<HostProfile>(cpu.activity, kRowCount);
 }
@@ -45,9 +45,11 @@ Jit::~Jit() = default;
 void Jit::dropAll() {
   ++statistics_.drops;
   table_.clear();
+  checks_.clear();
   cells_.clear();
   sites_.clear();
   farLinks_.clear();
+  pageLinks_.clear();
   paths_.clear();
   farPaths_.clear();
   full_ = false;
@@ -64,6 +66,10 @@ void Jit::dropAll() {
     ring.leave = thunks_.exit;
     ring.clear();
   }
+}
+
+bool Jit::makeRoom() {
+  return makeRoom(hot_) && makeRoom(cold_) && !table_.full() && !checks_.full();
 }
 
 bool Jit::makeRoom(Area& area) {
@@ -125,7 +131,7 @@ void Jit::leave(Block& block) { block.code[0].handler = hostProfile ? interpretL
 
 void Jit::translate(Block& block) {
   const ActivityScope scope(cpu_.activity, Phase::kTranslation);
-  if (!makeRoom(hot_) || !makeRoom(cold_) || table_.full()) {
+  if (!makeRoom()) {
     full_ = true;
     block.visitsLeft = 1;  // asks again
     return;
@@ -194,7 +200,7 @@ void Jit::beginPath(const Block& known) {
   };
   const auto path = std::make_shared<Path>(
       choosePath(*cpu_.blocks, table_, elsewhere, first, options_.pathThreshold));
-  if (!makeRoom(hot_) || !makeRoom(cold_)) full_ = true;
+  if (!makeRoom()) full_ = true;
   if (full_ || (path->steps.size() == 1 && !path->loops)) return enterAt(first, first.plain);
   Emitter emitter(buffer_, hot_.free);
   const auto number = static_cast<uint32_t>(farPaths_.size());
@@ -248,6 +254,34 @@ void Jit::link(const Block& from, Emitter::Fixup site, uint64_t gpa) {
     if (block && block->translation) target = block->translation;
   }
   Emitter::patch(buffer_, site, target);
+}
+
+// Before the page has been looked for, nothing comes by there.
+void Jit::linkPage(const Block& from, Emitter::Fixup site, uint64_t offset, uint32_t number) {
+  PageLink& pageLink = pageLinks_[number];
+  pageLink.sites.push_back({site, &from, offset});
+  if (pageLink.target != PageLink::kNone) link(from, site, pageLink.target | offset);
+}
+
+void Jit::retarget(PageLink& pageLink, uint64_t page) {
+  std::erase_if(pageLink.sites, [](const auto& site) { return !site.from->translation; });
+  for (const auto& [site, from, offset] : pageLink.sites) {
+    if (pageLink.target != PageLink::kNone) sites_.remove(pageLink.target | offset, site);
+    link(*from, site, page | offset);
+  }
+  pageLink.target = page;
+  ++pageLink.changes;
+}
+
+bool Jit::lookUpPage(uint32_t number) {
+  PageLink& pageLink = pageLinks_[number];
+  const uint64_t rip = cpu_.jitState.pageRip + static_cast<uint64_t>(pageLink.distance);
+  const std::optional<uint64_t> gpa = translateRip(rip);
+  if (!gpa || pageLink.changes == PageLink::kMostChanges) return false;
+  if (pageLink.target != *gpa) retarget(pageLink, *gpa);
+  cpu_.tlbs.noteJump(cpu_.cpl == 3, rip);
+  *pageLink.check = {cpu_.jitState.pageRip, cpu_.context};
+  return true;
 }
 
 void Jit::forget(Block& block) {
@@ -309,8 +343,7 @@ const uint8_t* Jit::lookUpLink(uint64_t rip, uint32_t number) {
   const std::optional<uint64_t> gpa = translateRip(rip);
   if (!gpa) return nullptr;
   FarLink& link = farLinks_[number];
-  const uint64_t condition = link.changed ? rip : cpu_.jitState.pageRip;
-  const bool same = Emitter::operand(link.rip) == condition;
+  const bool same = Emitter::operand(link.rip) == rip;
   const uint8_t* code = nullptr;
   if (same && link.target == *gpa && Emitter::operand(link.context) != kNoContext) {
     // Another context, that of a new process, is all that differs.
@@ -323,14 +356,14 @@ const uint8_t* Jit::lookUpLink(uint64_t rip, uint32_t number) {
     code = block->translation;
     Emitter::patch(buffer_, link.code, code);
   }
-  if (link.changed && !same) ++link.changes;
+  if (!same) ++link.changes;
   if (link.changes >= FarLink::kMostChanges) {
     Emitter::patchOperand(buffer_, link.rip, kRareRip);
     Emitter::patchOperand(buffer_, link.context, kNoContext);
     Emitter::patch(buffer_, link.changed, link.giveUp);
     return code;
   }
-  if (!same) Emitter::patchOperand(buffer_, link.rip, condition);
+  if (!same) Emitter::patchOperand(buffer_, link.rip, rip);
   Emitter::patchOperand(buffer_, link.context, cpu_.context);
   return code;
 }
@@ -365,8 +398,7 @@ const uint8_t* Jit::lookUpPath(uint32_t number) {
     if (++path.failures == Path::kMostFailures) endPath(path);
     return path.steps[0].block->plain;
   }
-  Emitter::patchOperand(buffer_, path.check->rip, cpu_.jitState.pageRip);
-  Emitter::patchOperand(buffer_, path.check->context, cpu_.context);
+  *path.check->pages = {cpu_.jitState.pageRip, cpu_.context};
   return path.check->inside;
 }
 

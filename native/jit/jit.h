@@ -16,6 +16,7 @@
 #include "jit/emitter.h"
 #include "jit/link_sites.h"
 #include "jit/page_cells.h"
+#include "jit/page_links.h"
 #include "jit/path.h"
 #include "jit/profile.h"
 #include "jit/thunks.h"
@@ -82,6 +83,14 @@ class Jit {
   // Its number. It leads nowhere yet.
   uint32_t addFarLink(const FarLink& link) { return farLinks_.add(link); }
   FarLink& farLink(uint32_t number) { return farLinks_[number]; }
+  // From the block's page to the one at that distance. What is compared before a branch there.
+  uint32_t pageLink(const Block& from, int64_t distance) {
+    return pageLinks_.find(from.gpa & kPageMask, distance, checks_);
+  }
+  const PageCheck& pageCheck(uint32_t link) { return *pageLinks_[link].check; }
+  // As link(), behind such a comparison, to an offset on that page.
+  void linkPage(const Block& from, Emitter::Fixup site, uint64_t offset, uint32_t link);
+  PageCheck* takeCheck() { return checks_.take(); }
 
   // Translated code has been left at `rip`, perhaps because the jump cache knows the block there
   // from the time before it was translated.
@@ -90,7 +99,9 @@ class Jit {
   // For translated code, at a branch to `rip`: the translation there, as the running code may enter
   // it; nullptr: none is at hand, the interpreter executes the branch.
   const uint8_t* lookUp(uint64_t rip);
-  // The same, by a link, which leads there from then on.
+  // Whether the page of the link is where its branches lead, now that they do.
+  bool lookUpPage(uint32_t link);
+  // As lookUp(), by a link, which leads there from then on.
   const uint8_t* lookUpLink(uint64_t rip, uint32_t link);
   // The same for a return whose address is not that of the newest call.
   const uint8_t* lookUpReturn(uint64_t rip);
@@ -108,6 +119,7 @@ class Jit {
   void translate(Block& block);
   void noteJump(const Block& block);
   void enterAt(Block& block, const uint8_t* translation);
+  void retarget(PageLink& pageLink, uint64_t page);
   bool isMapped(const Path& path);
   void endPath(Path& path);
   void leaveSlots();
@@ -122,7 +134,8 @@ class Jit {
   };
   std::optional<uint64_t> translateRip(uint64_t rip);
   const Block* findTranslated(uint64_t rip, uint64_t gpa);
-  // Room for one more block; false: the buffer is used up.
+  // Room for one more translation; false: something is used up.
+  bool makeRoom();
   bool makeRoom(Area& area);
   void keepCode(const uint8_t* end, const uint8_t* coldEnd);
 
@@ -130,6 +143,7 @@ class Jit {
   const JitOptions options_;
   CodeBuffer buffer_;
   BlockTable table_;
+  CheckPool checks_;
   CellPool cells_;
   const Layout layout_;
   const std::unique_ptr<TranslatorScratch> scratch_;
@@ -139,6 +153,7 @@ class Jit {
   LinkSites sites_;
   VolatilePages volatilePages_;
   FarLinks farLinks_;
+  PageLinks pageLinks_;
   // Of each block, the paths that it lies on, dead ones among them.
   std::unordered_map<const Block*, std::vector<std::shared_ptr<Path>>> paths_;
   std::vector<std::shared_ptr<Path>> farPaths_;  // of several pages, by number

@@ -33,16 +33,18 @@ class LinkSites {
     sites_[number - 1] = {site, gpa, newest};
     newest = number;
   }
+  // It leads elsewhere from now on.
+  void remove(uint64_t gpa, Emitter::Fixup fixup) {
+    for (uint32_t* link = &newest_[bucketOf(gpa)]; *link != 0; link = &sites_[*link - 1].older)
+      if (sites_[*link - 1].site.fixup == fixup) return free(*link);
+  }
   // Not while a block is being translated, which looks like a dead one.
   template <class Function>
   void each(uint64_t gpa, const Function& function) {
     for (uint32_t* link = &newest_[bucketOf(gpa)]; *link != 0;) {
       Listed& listed = sites_[*link - 1];
       if (listed.gpa == gpa && !listed.site.from->translation) {
-        const uint32_t number = *link;
-        *link = listed.older;
-        listed.older = free_;
-        free_ = number;
+        free(*link);
         continue;
       }
       if (listed.gpa == gpa) function(listed.site);
@@ -64,6 +66,13 @@ class LinkSites {
     uint64_t gpa;
     uint32_t older;  // in the same bucket: number in sites_ from 1, 0: none
   };
+  // link: to the number, from its bucket.
+  void free(uint32_t& link) {
+    const uint32_t number = link;
+    link = sites_[number - 1].older;
+    sites_[number - 1].older = free_;
+    free_ = number;
+  }
   uint32_t takeNumber() {
     if (free_ == 0) {
       sites_.emplace_back();
@@ -80,14 +89,13 @@ class LinkSites {
   std::vector<uint32_t> newest_ = std::vector<uint32_t>(kBuckets);
 };
 
-// A branch to another page, or an indirect one: it compares where it is, or what its target is, and
-// the context with immediate operands before it goes on to the block at `target`.
+// An indirect branch: it compares its target and the context with immediate operands before it goes
+// on to the block at `target`.
 struct FarLink {
   const uint8_t *rip = nullptr, *context = nullptr;  // the operands
   Emitter::Fixup code = nullptr;                     // the relative address of the block's code
-  int64_t pageOffset = 0;  // of a direct branch's target, from the start of the block's page
-  // Of an indirect branch: the jump that is taken when its target is another one, and where that
-  // leads instead of asking once the target has changed too often.
+  // The jump that is taken when the target is another one, and where that leads instead of asking
+  // once the target has changed too often.
   Emitter::Fixup changed = nullptr;
   const uint8_t* giveUp = nullptr;
   uint64_t target = kNone;  // guest physical

@@ -8,16 +8,15 @@
 
 #include "interpreter/block_cache.h"
 #include "jit/block_table.h"
+#include "jit/page_links.h"
 #include "jit/shape.h"
 
 namespace nodevm {
 
-// What a path of several pages compares before anything else: that its first page is at the RIP
-// from which the others are where they were, in the context in which that was found.
+// What a path of several pages compares before anything else.
 struct PathCheck {
-  const uint8_t *rip = nullptr, *context = nullptr;      // the operands
-  const uint8_t *elsewhere = nullptr, *stale = nullptr;  // the jumps that are taken else
-  const uint8_t* inside = nullptr;                       // what follows
+  PageCheck* pages;
+  const uint8_t* inside;  // what follows
 };
 
 struct Path {

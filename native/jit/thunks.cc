@@ -139,10 +139,10 @@ const uint8_t* lookUpLink(Cpu& cpu, uint64_t rip, uint32_t link) {
   return cpu.jit->lookUpLink(rip, link);
 }
 
-// R9 is not looked at.
-const uint8_t* lookUpDirectLink(Cpu& cpu, uint64_t, uint32_t link) {
-  const auto pageOffset = static_cast<uint64_t>(cpu.jit->farLink(link).pageOffset);
-  return lookUpLink(cpu, cpu.jitState.pageRip + pageOffset, link);
+// R9 is not looked at by these.
+uint64_t lookUpPage(Cpu& cpu, uint64_t, uint32_t link) {
+  const ActivityScope scope(cpu.activity, Phase::kDispatcher);
+  return cpu.jit->lookUpPage(link);
 }
 
 const uint8_t* lookUpPath(Cpu& cpu, uint64_t, uint32_t number) {
@@ -453,7 +453,7 @@ Thunks emitThunks(Emitter& e, const Layout& layout) {
   thunks.ask = emitLookUp(e, thunks, addressOf(lookUp));
   thunks.lookUp = emitLookUpInJumpCache(e, layout, thunks.ask);
   thunks.lookUpLink = emitLookUp(e, thunks, addressOf(lookUpLink));
-  thunks.lookUpDirectLink = emitLookUp(e, thunks, addressOf(lookUpDirectLink));
+  thunks.lookUpPage = emitLookUp(e, thunks, addressOf(lookUpPage));
   thunks.lookUpPath = emitLookUp(e, thunks, addressOf(lookUpPath));
   thunks.lookUpReturn = emitLookUp(e, thunks, addressOf(lookUpReturn));
   thunks.restoreFlags = emitRestoreFlags(e, layout, thunks);

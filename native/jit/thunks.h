@@ -103,9 +103,10 @@ struct Thunks {
   // Called with a RIP in R9, which stays: leaves its translation in R11, or `exit`, and NZ; or 0
   // and Z. At the end of a block only: keeps nothing else but guest registers, vector registers
   // among them. `ask` is for who has looked into the jump cache already. lookUpLink takes the
-  // number of a FarLink in R10, and so does lookUpDirectLink, which knows the RIP by it.
-  const uint8_t *lookUp = nullptr, *ask = nullptr, *lookUpLink = nullptr,
-                *lookUpDirectLink = nullptr, *lookUpReturn = nullptr;
+  // number of a FarLink in R10.
+  const uint8_t *lookUp = nullptr, *ask = nullptr, *lookUpLink = nullptr, *lookUpReturn = nullptr;
+  // Called likewise with the number of a PageLink in R10: NZ where the page is at hand, Z.
+  const uint8_t* lookUpPage = nullptr;
   // Called at the beginning of a path with its number in R10: leaves in R11 where it goes on. Keeps
   // nothing else but guest registers, vector registers among them.
   const uint8_t* lookUpPath = nullptr;

@@ -41,15 +41,6 @@ void Translator::branch(const Instruction& i, const Shape& shape) {
   }
 }
 
-// At the beginning of a path of several pages: as a far link's, of all of them at once.
-PathCheck Translator::checkPages() {
-  PathCheck check;
-  check.elsewhere = checkPage(check.rip);
-  check.stale = checkContext(check.context);
-  check.inside = e_.here();
-  return check;
-}
-
 // Where the block of the path goes on.
 int64_t Translator::nextPlace() const {
   const bool last = part_ + 1 == parts_.size();
@@ -119,7 +110,7 @@ void Translator::goTo(int64_t place) {
     movePage(pageOf(place));
     return exits_.push_back({e_.jump(), *gpa});
   }
-  if (jit_.links()) return followFarLink(checkFarLink(place), place);
+  if (jit_.links()) return followPageLink(checkPageLink(place), place);
   targetAt(place);
   lookUpTarget();
   enterFound(host::kR11);
@@ -131,39 +122,31 @@ void Translator::targetAt(int64_t place) {
   e_.lea(host::kR9, {.base = host::kR9, .displacement = static_cast<int32_t>(place)});
 }
 
-// Behind it followFarLink() leads to the target. What such a link leads to depends on where the
-// block's own page is and on what a jump cache hit depends on.
-uint32_t Translator::checkFarLink(int64_t place) {
-  FarLink link;
-  link.pageOffset = place;
-  const Emitter::Fixup elsewhere = checkPage(link.rip);
-  const Emitter::Fixup stale = checkContext(link.context);
-  const uint32_t number = jit_.addFarLink(link);
-  lookUps_.push_back({.from = {elsewhere, stale},
-                      .thunk = jit_.thunks().lookUpDirectLink,
+// Returns the jumps that are taken where the page that runs is elsewhere, or in another context.
+std::array<Emitter::Fixup, 2> Translator::checkPages(const PageCheck& check) {
+  e_.move(8, host::kR10, pageRip());
+  e_.compareWith(host::kR10, &check.rip);
+  const Emitter::Fixup elsewhere = e_.jumpIf(kNotZero);
+  e_.move(8, host::kR11, layout_.at(layout_.context));
+  e_.compareWith(host::kR11, &check.context);
+  return {elsewhere, e_.jumpIf(kNotZero)};
+}
+
+// That the page of the place is where it was. Behind it followPageLink() leads there.
+uint32_t Translator::checkPageLink(int64_t place) {
+  const uint32_t number = jit_.pageLink(*parts_[0].block, pageOf(place));
+  const std::array<Emitter::Fixup, 2> elsewhere = checkPages(jit_.pageCheck(number));
+  lookUps_.push_back({.from = elsewhere,
+                      .thunk = jit_.thunks().lookUpPage,
                       .slot = slot_,
                       .resume = e_.here(),
                       .link = number});
   return number;
 }
 
-// Returns the jump that is taken in another context. operand: place of the one that is compared.
-Emitter::Fixup Translator::checkContext(const uint8_t*& operand) {
-  operand = e_.moveOperand(host::kR11);
-  e_.alu(Alu::kCmp, 8, host::kR11, layout_.at(layout_.context));
-  return e_.jumpIf(kNotZero);
-}
-
-// The same where the page that runs is elsewhere.
-Emitter::Fixup Translator::checkPage(const uint8_t*& operand) {
-  operand = e_.moveOperand(host::kR10);
-  e_.alu(Alu::kCmp, 8, host::kR10, pageRip());
-  return e_.jumpIf(kNotZero);
-}
-
-void Translator::followFarLink(uint32_t link, int64_t place) {
+void Translator::followPageLink(uint32_t number, int64_t place) {
   movePage(pageOf(place));
-  jit_.farLink(link).code = e_.jump();
+  exits_.push_back({e_.jump(), static_cast<uint64_t>(place) & kPageOffset, number});
 }
 
 // The target in R9.
@@ -181,7 +164,9 @@ Translator::LookUp Translator::checkTarget(FarLink& link) {
   link.rip = e_.moveOperand(host::kR10);
   e_.alu(Alu::kCmp, 8, host::kR9, host::kR10);
   link.changed = e_.jumpIf(kNotZero);
-  return {.from = {link.changed, checkContext(link.context)},
+  link.context = e_.moveOperand(host::kR11);
+  e_.alu(Alu::kCmp, 8, host::kR11, layout_.at(layout_.context));
+  return {.from = {link.changed, e_.jumpIf(kNotZero)},
           .thunk = jit_.thunks().lookUpLink,
           .slot = slot_,
           .mayGiveUp = true};
@@ -310,9 +295,9 @@ void Translator::call(const Instruction& i, const Shape& shape) {
     return goTo(targetOf(i));
   }
   if (direct && jit_.links()) {
-    const uint32_t link = checkFarLink(targetOf(i));
+    const uint32_t link = checkPageLink(targetOf(i));
     pushReturn(i);
-    return followFarLink(link, targetOf(i));
+    return followPageLink(link, targetOf(i));
   }
   if (direct) {
     targetAt(targetOf(i));

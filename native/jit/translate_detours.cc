@@ -174,7 +174,9 @@ void Translator::emitSideExit(const SideExit& exit) {
 }
 
 void Translator::emitExits() {
-  for (const Exit& exit : exits_) jit_.link(*parts_[0].block, exit.from, exit.gpa);
+  const Block& first = *parts_[0].block;
+  for (const auto& [from, gpa, pageLink] : exits_)
+    pageLink ? jit_.linkPage(first, from, gpa, *pageLink) : jit_.link(first, from, gpa);
 }
 
 }  // namespace nodevm

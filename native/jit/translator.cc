@@ -104,7 +104,12 @@ TranslatedPath Translator::translatePath(const uint8_t* cold, uint32_t number) {
   const bool severalPages = std::any_of(parts_.begin(), parts_.end(),
                                         [](const Part& part) { return part.distance != 0; });
   std::optional<PathCheck> check;
-  if (severalPages) check = checkPages();
+  std::array<Emitter::Fixup, 2> elsewhere;
+  if (severalPages) {
+    PageCheck* const pages = jit_.takeCheck();
+    elsewhere = checkPages(*pages);
+    check = {pages, e_.here()};
+  }
   e_.aluImmediate(Alu::kSub, 8, layout_.at(layout_.remaining), count);
   const Emitter::Fixup tooShort = e_.jumpIf(kSign);
   const Emitter::Fixup stale = cells_ ? emitGenerationCheck(e_, layout_, *cells_) : nullptr;
@@ -127,8 +132,7 @@ TranslatedPath Translator::translatePath(const uint8_t* cold, uint32_t number) {
   e_.aluImmediate(Alu::kAdd, 8, layout_.at(layout_.remaining), count);
   e_.jumpTo(first.block->plain);
   if (check) {
-    e_.bind(check->elsewhere);
-    e_.bind(check->stale);
+    for (const Emitter::Fixup from : elsewhere) e_.bind(from);
     e_.moveImmediate(host::kR10, number);
     e_.callTo(jit_.thunks().lookUpPath);
     e_.jump(host::kR11);

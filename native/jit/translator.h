@@ -121,12 +121,14 @@ class Translator {
     const uint8_t* thunk;
     unsigned slot;
     const uint8_t* resume = nullptr;  // R11: the target's translation; nullptr: goes there at once
-    std::optional<uint32_t> link = std::nullopt;  // number of a FarLink
+    std::optional<uint32_t> link = std::nullopt;  // what the thunk takes
     bool mayGiveUp = false;                       // the link
   };
   struct Exit {
     Emitter::Fixup from;
     uint64_t gpa;  // of the target
+    // The page that it is on; gpa is an offset there.
+    std::optional<uint32_t> pageLink = std::nullopt;
   };
   // A branch out of the middle of a path.
   struct SideExit {
@@ -284,7 +286,6 @@ class Translator {
 
   // translate_branch.cc
   void branch(const Instruction& i, const Shape& shape);
-  PathCheck checkPages();
   int64_t nextPlace() const;
   void continuePath(const Instruction& i, const Shape& shape);
   void checkReturn(const Instruction& i);
@@ -293,10 +294,9 @@ class Translator {
   static int64_t pageOf(int64_t place) { return place & static_cast<int64_t>(kPageMask); }
   void goTo(Emitter::Fixup from, int64_t place);
   void goTo(int64_t place);
-  Emitter::Fixup checkContext(const uint8_t*& operand);
-  Emitter::Fixup checkPage(const uint8_t*& operand);
-  uint32_t checkFarLink(int64_t place);
-  void followFarLink(uint32_t link, int64_t place);
+  std::array<Emitter::Fixup, 2> checkPages(const PageCheck& check);
+  uint32_t checkPageLink(int64_t place);
+  void followPageLink(uint32_t number, int64_t place);
   void targetAt(int64_t place);
   void indirectTarget(const Instruction& i, const Shape& shape);
   void emitLookUp(const LookUp& lookUp);
