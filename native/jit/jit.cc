@@ -88,9 +88,10 @@ void Jit::keepCode(const uint8_t* end, const uint8_t* coldEnd) {
 }
 
 void Jit::watch(Block& block) {
-  // Translated code is for 64-bit mode: no segment limits, no masks. An instruction that crosses
-  // pages has to be looked up each time.
-  if (!cpu_.code64() || block.secondPage != Block::kNoPage || cpu_.trace.everyBlock()) return;
+  // Translated code is for 64-bit mode: no segment limits, no masks. Nobody says when what is not
+  // RAM changes.
+  const bool inRam = block.secondPage == Block::kNoPage || cpu_.ram.page(block.secondPage);
+  if (!cpu_.code64() || !inRam || cpu_.trace.everyBlock()) return;
   block.first = block.code[0].handler;
   countVisits(block);
 }
@@ -139,8 +140,10 @@ void Jit::translate(Block& block) {
   block.number = table_.add(block);
   Emitter emitter(buffer_, hot_.free);
   const Path::Step only{&block};
+  const auto number = static_cast<uint32_t>(farPaths_.size());
   const std::optional<TranslatedBlock> translation =
-      Translator(cpu_, *this, {&only, 1}, false, emitter, *scratch_).translateBlock(cold_.free);
+      Translator(cpu_, *this, {&only, 1}, false, emitter, *scratch_)
+          .translateBlock(cold_.free, number);
   if (!translation) {
     table_.remove(block.number);
     leave(block);
@@ -151,6 +154,8 @@ void Jit::translate(Block& block) {
   statistics_.guestBytes += block.bytes;
   keepCode(translation->end, translation->coldEnd);
   block.hot = true;
+  if (translation->check)
+    farPaths_.push_back(std::make_shared<Path>(Path{.steps = {only}, .check = translation->check}));
   block.counting = translation->counting;
   block.plain = translation->linked;
   table_.visitsLeft(block.number) = pathVisits(block);
@@ -318,7 +323,7 @@ std::optional<uint64_t> Jit::translateRip(uint64_t rip) {
 
 const Block* Jit::findTranslated(uint64_t rip, uint64_t gpa) {
   const Block* block = cpu_.blocks->find(gpa, cpu_.blockKey);
-  if (!block || block->secondPage != Block::kNoPage) return nullptr;
+  if (!block || !isTailMapped(*block, rip & kPageMask)) return nullptr;
   cpu_.tlbs.noteJump(cpu_.cpl == 3, rip);
   if (block->translation) return block;
   // The dispatcher is about to look for it.
@@ -381,25 +386,39 @@ const uint8_t* Jit::lookUpReturn(uint64_t rip) {
   return lookUp(rip);
 }
 
+// Where its last instruction crosses into, seen from its page.
+bool Jit::isTailMapped(const Block& block, uint64_t pageRip) {
+  if (block.secondPage == Block::kNoPage) return true;
+  // The dispatcher has looked at both pages.
+  const uint64_t rip = pageRip | (block.gpa & kPageOffset);
+  const JumpCacheEntry& known = cpu_.blocks->jumpCache(rip);
+  if (known.rip == rip && known.context == cpu_.context && known.block == &block) return true;
+  const uint64_t next = pageRip + kPageSize;
+  if (translateRip(next) != block.secondPage) return false;
+  cpu_.tlbs.noteJump(cpu_.cpl == 3, next);
+  return true;
+}
+
 // From where the first page is now.
 bool Jit::isMapped(const Path& path) {
-  for (const Path::Step& step : path.steps) {
-    if (step.distance == 0) continue;
-    const uint64_t rip = cpu_.jitState.pageRip + static_cast<uint64_t>(step.distance);
-    if (translateRip(rip) != (step.block->gpa & kPageMask)) return false;
+  for (const auto& [block, distance, call] : path.steps) {
+    const uint64_t rip = cpu_.jitState.pageRip + static_cast<uint64_t>(distance);
+    if (!isTailMapped(*block, rip)) return false;
+    if (distance == 0) continue;
+    if (translateRip(rip) != (block->gpa & kPageMask)) return false;
     cpu_.tlbs.noteJump(cpu_.cpl == 3, rip);
   }
   return true;
 }
 
-const uint8_t* Jit::lookUpPath(uint32_t number) {
+bool Jit::lookUpPath(uint32_t number) {
   Path& path = *farPaths_[number];
-  if (!isMapped(path)) {
-    if (++path.failures == Path::kMostFailures) endPath(path);
-    return path.steps[0].block->plain;
+  if (isMapped(path)) {
+    *path.check = {cpu_.jitState.pageRip, cpu_.context};
+    return true;
   }
-  *path.check->pages = {cpu_.jitState.pageRip, cpu_.context};
-  return path.check->inside;
+  if (++path.failures == Path::kMostFailures && path.code) endPath(path);
+  return false;
 }
 
 }  // namespace nodevm

@@ -99,15 +99,15 @@ class Jit {
   // For translated code, at a branch to `rip`: the translation there, as the running code may enter
   // it; nullptr: none is at hand, the interpreter executes the branch.
   const uint8_t* lookUp(uint64_t rip);
-  // Whether the page of the link is where its branches lead, now that they do.
-  bool lookUpPage(uint32_t link);
   // As lookUp(), by a link, which leads there from then on.
   const uint8_t* lookUpLink(uint64_t rip, uint32_t link);
   // The same for a return whose address is not that of the newest call.
   const uint8_t* lookUpReturn(uint64_t rip);
-  // For the path of this number, which finds itself elsewhere or in another context: where it goes
-  // on.
-  const uint8_t* lookUpPath(uint32_t number);
+  // Whether the page of the link is where its branches lead, now that they do.
+  bool lookUpPage(uint32_t link);
+  // The same of all pages of the path of this number, which finds itself elsewhere or in another
+  // context.
+  bool lookUpPath(uint32_t number);
 
  private:
   Jit(Cpu& cpu, const JitOptions& options);
@@ -120,6 +120,7 @@ class Jit {
   void noteJump(const Block& block);
   void enterAt(Block& block, const uint8_t* translation);
   void retarget(PageLink& pageLink, uint64_t page);
+  bool isTailMapped(const Block& block, uint64_t pageRip);
   bool isMapped(const Path& path);
   void endPath(Path& path);
   void leaveSlots();

@@ -13,12 +13,6 @@
 
 namespace nodevm {
 
-// What a path of several pages compares before anything else.
-struct PathCheck {
-  PageCheck* pages;
-  const uint8_t* inside;  // what follows
-};
-
 struct Path {
   struct Step {
     const Block* block;
@@ -30,10 +24,10 @@ struct Path {
   static constexpr unsigned kMostFailures = 64;
 
   std::vector<Step> steps;
-  bool loops = false;  // from the last back to the first
-  bool dead = false;   // one of its blocks is
-  const uint8_t* code = nullptr;
-  std::optional<PathCheck> check = std::nullopt;  // of several pages
+  bool loops = false;             // from the last back to the first
+  bool dead = false;              // one of its blocks is
+  const uint8_t* code = nullptr;  // nullptr: one block as it is
+  PageCheck* check = nullptr;     // of several pages
   unsigned failures = 0;
 };
 

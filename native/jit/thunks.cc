@@ -145,7 +145,7 @@ uint64_t lookUpPage(Cpu& cpu, uint64_t, uint32_t link) {
   return cpu.jit->lookUpPage(link);
 }
 
-const uint8_t* lookUpPath(Cpu& cpu, uint64_t, uint32_t number) {
+uint64_t lookUpPath(Cpu& cpu, uint64_t, uint32_t number) {
   const ActivityScope scope(cpu.activity, Phase::kDispatcher);
   return cpu.jit->lookUpPath(number);
 }

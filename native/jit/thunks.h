@@ -62,7 +62,7 @@ static_assert(JitSlots::kMost <= Request::kCount);
 
 // A block that has more instructions than are left: how many, and where on its page it is.
 struct ShortSlice {
-  static constexpr unsigned kOffsetBits = 12;
+  static constexpr unsigned kOffsetBits = 13;  // behind an instruction that crosses pages, too
   static constexpr uint32_t pack(unsigned count, uint64_t pageOffset) {
     return count << kOffsetBits | static_cast<uint32_t>(pageOffset);
   }
@@ -105,11 +105,9 @@ struct Thunks {
   // among them. `ask` is for who has looked into the jump cache already. lookUpLink takes the
   // number of a FarLink in R10.
   const uint8_t *lookUp = nullptr, *ask = nullptr, *lookUpLink = nullptr, *lookUpReturn = nullptr;
-  // Called likewise with the number of a PageLink in R10: NZ where the page is at hand, Z.
-  const uint8_t* lookUpPage = nullptr;
-  // Called at the beginning of a path with its number in R10: leaves in R11 where it goes on. Keeps
-  // nothing else but guest registers, vector registers among them.
-  const uint8_t* lookUpPath = nullptr;
+  // Called likewise with the number of a PageLink, or at the beginning of a path with its number,
+  // in R10: NZ where the pages are at hand, or Z.
+  const uint8_t *lookUpPage = nullptr, *lookUpPath = nullptr;
   // Called: sets the host's arithmetic flags to the guest's. Clobbers R9 and R10.
   const uint8_t* restoreFlags = nullptr;
   // Called before instructions that the bits of simd_state in the index may block: loads the vector

@@ -1,6 +1,8 @@
 // Near branches, which end the block. Nothing is committed before the target is known to be
 // translated; where it is not, the interpreter executes the branch from its start.
 
+#include <algorithm>
+
 #include "jit/translator.h"
 
 namespace nodevm {
@@ -91,9 +93,13 @@ int64_t Translator::targetOf(const Instruction& i) const {
 
 // On the pages of the path.
 std::optional<uint64_t> Translator::knownGpa(int64_t place) const {
-  for (const Part& part : parts_)
-    if (part.distance == pageOf(place))
-      return (part.block->gpa & kPageMask) | (static_cast<uint64_t>(place) & kPageOffset);
+  const uint64_t offset = static_cast<uint64_t>(place) & kPageOffset;
+  for (const auto& [block, distance, first, end, behind, returnedBy] : parts_) {
+    if (distance == pageOf(place)) return (block->gpa & kPageMask) | offset;
+    const bool crosses = block->secondPage != Block::kNoPage;
+    if (crosses && distance + int64_t{kPageSize} == pageOf(place))
+      return block->secondPage | offset;
+  }
   return std::nullopt;
 }
 
@@ -130,6 +136,27 @@ std::array<Emitter::Fixup, 2> Translator::checkPages(const PageCheck& check) {
   e_.move(8, host::kR11, layout_.at(layout_.context));
   e_.compareWith(host::kR11, &check.context);
   return {elsewhere, e_.jumpIf(kNotZero)};
+}
+
+// Of all parts at once; nullopt: they are on one page.
+std::optional<Translator::CheckedPages> Translator::checkPages() {
+  const bool one = std::all_of(parts_.begin(), parts_.end(), [](const Part& part) {
+    return part.distance == 0 && part.block->secondPage == Block::kNoPage;
+  });
+  if (one) return std::nullopt;
+  PageCheck* const check = jit_.takeCheck();
+  const std::array<Emitter::Fixup, 2> elsewhere = checkPages(*check);
+  return CheckedPages{check, elsewhere, e_.here()};
+}
+
+// Goes on inside, or returns the jump that is taken where they are not at hand.
+Emitter::Fixup Translator::lookForPages(const CheckedPages& pages, uint32_t number) {
+  for (const Emitter::Fixup from : pages.elsewhere) e_.bind(from);
+  e_.moveImmediate(host::kR10, number);
+  e_.callTo(jit_.thunks().lookUpPath);
+  const Emitter::Fixup absent = e_.jumpIf(kZero);
+  e_.jumpTo(pages.inside);
+  return absent;
 }
 
 // That the page of the place is where it was. Behind it followPageLink() leads there.

@@ -69,7 +69,7 @@ const uint8_t* Translator::emitBody(const uint8_t* cold) {
   return end;
 }
 
-std::optional<TranslatedBlock> Translator::translateBlock(const uint8_t* cold) {
+std::optional<TranslatedBlock> Translator::translateBlock(const uint8_t* cold, uint32_t number) {
   if (!worthwhile()) return std::nullopt;
   placeVectorChecks();
   analyze();
@@ -88,8 +88,16 @@ std::optional<TranslatedBlock> Translator::translateBlock(const uint8_t* cold) {
   e_.aluImmediate(Alu::kSub, 8, layout_.at(layout_.remaining), only.count);
   e_.shortJumpIf(kSign, stop);
   assert(e_.here() - linked == BlockHead::kChargeBytes);
+  const std::optional<CheckedPages> pages = checkPages();
   const uint8_t* end = emitBody(cold);
-  return TranslatedBlock{counts ? counting : linked, linked, end, e_.here()};
+  if (pages) {
+    e_.bind(lookForPages(*pages, number));
+    e_.aluImmediate(Alu::kAdd, 8, layout_.at(layout_.remaining), only.count);
+    targetAt(startOf(parts_[0]));
+    e_.jumpTo(jit_.thunks().exit);
+  }
+  return TranslatedBlock{counts ? counting : linked, linked, pages ? pages->check : nullptr, end,
+                         e_.here()};
 }
 
 // Charged at once; with less left than that, its first block is run alone.
@@ -101,15 +109,7 @@ TranslatedPath Translator::translatePath(const uint8_t* cold, uint32_t number) {
   openCells();
   e_.align(32);
   const uint8_t* linked = e_.here();
-  const bool severalPages = std::any_of(parts_.begin(), parts_.end(),
-                                        [](const Part& part) { return part.distance != 0; });
-  std::optional<PathCheck> check;
-  std::array<Emitter::Fixup, 2> elsewhere;
-  if (severalPages) {
-    PageCheck* const pages = jit_.takeCheck();
-    elsewhere = checkPages(*pages);
-    check = {pages, e_.here()};
-  }
+  const std::optional<CheckedPages> pages = checkPages();
   e_.aluImmediate(Alu::kSub, 8, layout_.at(layout_.remaining), count);
   const Emitter::Fixup tooShort = e_.jumpIf(kSign);
   const Emitter::Fixup stale = cells_ ? emitGenerationCheck(e_, layout_, *cells_) : nullptr;
@@ -131,13 +131,8 @@ TranslatedPath Translator::translatePath(const uint8_t* cold, uint32_t number) {
   e_.bind(tooShort);
   e_.aluImmediate(Alu::kAdd, 8, layout_.at(layout_.remaining), count);
   e_.jumpTo(first.block->plain);
-  if (check) {
-    for (const Emitter::Fixup from : elsewhere) e_.bind(from);
-    e_.moveImmediate(host::kR10, number);
-    e_.callTo(jit_.thunks().lookUpPath);
-    e_.jump(host::kR11);
-  }
-  return {linked, check, end, e_.here()};
+  if (pages) e_.bind(lookForPages(*pages, number), first.block->plain);
+  return {linked, pages ? pages->check : nullptr, end, e_.here()};
 }
 
 // Back to the beginning.

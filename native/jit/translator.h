@@ -19,12 +19,13 @@ namespace nodevm {
 struct TranslatedBlock {
   const uint8_t* counting;  // entered from translated code: counts the visit
   const uint8_t* linked;    // the same without counting; charges the block
+  PageCheck* check;         // nullptr: it is on one page
   const uint8_t *end, *coldEnd;
 };
 
 struct TranslatedPath {
   const uint8_t* linked;
-  std::optional<PathCheck> check;
+  PageCheck* check;  // nullptr: it is on one page
   const uint8_t *end, *coldEnd;
 };
 
@@ -39,9 +40,8 @@ class Translator {
              TranslatorScratch& scratch);
 
   // At the emitter's place, and at `cold` what is rarely run. nullopt: the block is better off
-  // interpreted.
-  std::optional<TranslatedBlock> translateBlock(const uint8_t* cold);
-  // number: the path's, for Jit::lookUpPath().
+  // interpreted. number: the path's, for Jit::lookUpPath().
+  std::optional<TranslatedBlock> translateBlock(const uint8_t* cold, uint32_t number);
   TranslatedPath translatePath(const uint8_t* cold, uint32_t number);
 
  private:
@@ -142,6 +142,12 @@ class Translator {
   struct Again {
     Emitter::Fixup tooShort;
     std::optional<PendingFlags> flags;
+  };
+  // All pages of a path, or of a block whose last instruction crosses into another one.
+  struct CheckedPages {
+    PageCheck* check;
+    std::array<Emitter::Fixup, 2> elsewhere;
+    const uint8_t* inside;  // what follows
   };
   // A way out of the path before an instruction.
   struct Leave {
@@ -295,6 +301,8 @@ class Translator {
   void goTo(Emitter::Fixup from, int64_t place);
   void goTo(int64_t place);
   std::array<Emitter::Fixup, 2> checkPages(const PageCheck& check);
+  std::optional<CheckedPages> checkPages();
+  Emitter::Fixup lookForPages(const CheckedPages& pages, uint32_t number);
   uint32_t checkPageLink(int64_t place);
   void followPageLink(uint32_t number, int64_t place);
   void targetAt(int64_t place);

@@ -99,7 +99,17 @@ it('makes little code of a block: what is rarely needed is shared, or said in da
 
 describe('in lockstep', () => {
   const paths = jit({ pathThreshold: 1 });
-  const guests = ['long', 'exceptions', 'smc', 'paging', 'paths', 'links', 'calls', 'vector-state'];
+  const guests = [
+    'long',
+    'exceptions',
+    'smc',
+    'paging',
+    'paths',
+    'links',
+    'crossing',
+    'calls',
+    'vector-state',
+  ];
   it.each(
     guests.flatMap((name) => [[name, 97, TRANSLATOR[1]] as const, [name, 1009, paths] as const]),
   )('%s has the same registers at each stop, every %d instructions', (name, slice, engine) => {
