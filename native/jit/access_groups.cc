@@ -59,7 +59,8 @@ class Planner {
         for (unsigned reg = 0; reg < kGeneral; ++reg) values_[reg] = unknown();
         continue;
       }
-      if (shape.memory && i.segment < kFs && std::abs(int64_t{i.displacement}) < kMostDisplacement)
+      const bool near = std::abs(int64_t{i.displacement}) < kMostDisplacement;
+      if (shape.accessesOperand() && i.segment < kFs && near)
         note(plans_.operands[slot_], {i.base, i.index, i.scale}, i.displacement, shape.memorySize,
              shape.memoryWritten);
       stackAccess(plans_.stack[slot_], shape.way);

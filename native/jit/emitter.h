@@ -116,6 +116,13 @@ class Emitter {
     instruction({.byte = 0xc1}, size, static_cast<uint8_t>(digit), reg);
     byte(count);
   }
+  // bswap; of 16 bits, which it does not know, a rotation. Spoils flags then.
+  void swapBytes(unsigned size, uint8_t reg) {
+    if (size == 2) return shiftImmediate(0, 2, reg, 8);
+    if (size == 8 || reg >= 8) byte(0x40 | (size == 8 ? 8 : 0) | (reg >= 8 ? 1 : 0));
+    byte(0x0f);
+    byte(0xc8 | (reg & 7));
+  }
   // imul r, r, imm32
   void multiplyImmediate(unsigned size, uint8_t to, uint8_t from, uint32_t value) {
     instruction({.byte = 0x69}, size, to, from);

@@ -10,7 +10,9 @@ namespace nodevm {
 
 namespace {
 
-constexpr int kSwapGsByte = 0xf8;  // ModRM
+constexpr int kSwapGsByte = 0xf8;         // ModRM
+constexpr int kCompareExchangeDigit = 1;  // of 0F C7
+constexpr uint8_t kLoadBigEndian = 0xf0;  // 0F 38: the load of MOVBE
 constexpr uint8_t kRead = Shape::kRead, kWrite = Shape::kWrite, kBoth = kRead | kWrite;
 
 // AH..BH by their byte offset in the register file.
@@ -30,6 +32,7 @@ class Describer {
     if (row_.has(kSse | kMmx | kX87)) return simdShapeOf(i_, row_);
     const bool known = row_.map == OpcodeMap::kOneByte ? oneByte()
                        : row_.map == OpcodeMap::k0F    ? twoByte()
+                       : row_.map == OpcodeMap::k0F38  ? threeByte()
                                                        : false;
     return known ? shape_ : Shape{};
   }
@@ -44,21 +47,23 @@ class Describer {
     shape_.digit = static_cast<uint8_t>(row_.modrm.reg);
     shape_.rm = use;
     if (shape_.memory) shape_.memoryWritten = use & kWrite;
-    if (shape_.size == 1) {
-      shape_.bytes.rm = true;
-      if (!i_.isMemory() && isHighByte(i_.rm)) return false;
-    }
-    return is(Way::kRenamed);
+    return (shape_.size != 1 || byteOperands(false)) && is(Way::kRenamed);
   }
   bool renamed(uint8_t reg, uint8_t rm) {
     shape_.reg = reg;
     shape_.rm = rm;
     if (shape_.memory) shape_.memoryWritten = rm & kWrite;
-    if (shape_.size == 1) {
-      shape_.bytes = {.reg = true, .rm = true};
-      if (isHighByte(i_.reg) || (!i_.isMemory() && isHighByte(i_.rm))) return false;
-    }
-    return is(Way::kRenamed);
+    return (shape_.size != 1 || byteOperands(true)) && is(Way::kRenamed);
+  }
+  // AH..BH and AL..BL have the same numbers on the host. Where there is one of the former, the
+  // guest's instruction has no REX prefix, and the host's needs one for a memory operand only.
+  bool byteOperands(bool hasReg) {
+    const bool high = hasHighByte(hasReg);
+    shape_.bytes = {.reg = hasReg && !high, .rm = !high, .high = high};
+    return !high || !i_.isMemory();
+  }
+  bool hasHighByte(bool hasReg) const {
+    return (hasReg && isHighByte(i_.reg)) || (!i_.isMemory() && isHighByte(i_.rm));
   }
   bool withImmediate(unsigned bytes, bool known) {
     shape_.immediateBytes = static_cast<uint8_t>(bytes);
@@ -79,30 +84,19 @@ class Describer {
     shape_.immediate = static_cast<int64_t>(i_.immediate);
     const bool writes = !test && operation != Alu::kCmp;
     shape_.memoryWritten = shape_.memory && shape_.toRm && writes;
-    if (shape_.size == 1) {
-      if (!i_.isMemory() && !shape_.accumulator && isHighByte(i_.rm))
-        return shape_.fromImmediate && !shape_.readsFlags && highByteByImmediate(writes);
-      if (!shape_.accumulator && !shape_.fromImmediate && isHighByte(i_.reg)) return false;
-    }
-    return is(Way::kAlu);
+    const bool high = shape_.size == 1 && !shape_.accumulator && hasHighByte(!shape_.fromImmediate);
+    return high ? highBytes(writes) : is(Way::kAlu);
   }
-
-  // AH..BH and AL..BL have the same numbers on the host, as long as there is no REX prefix.
-  bool highByteByImmediate(bool writes) {
-    shape_.digit = static_cast<uint8_t>(row_.modrm.reg);
-    shape_.rm = writes ? kBoth : kRead;
-    shape_.immediateBytes = 1;
-    shape_.bytes.high = true;
-    return is(Way::kRenamed);
+  bool highBytes(bool writes) {
+    const uint8_t changed = writes ? kBoth : kRead;
+    if (shape_.fromImmediate) return withImmediate(1, renamedRm(changed));
+    return renamed(shape_.toRm ? kRead : changed, shape_.toRm ? changed : kRead);
   }
   bool moveBytes(uint8_t reg, uint8_t rm) {
-    const bool high = isHighByte(i_.reg) || (!i_.isMemory() && isHighByte(i_.rm));
-    if (!high) return renamed(reg, rm);
-    if (i_.isMemory() || (i_.reg | i_.rm) >= 4 * 8) return false;
+    if (!i_.isMemory() || !isHighByte(i_.reg)) return renamed(reg, rm);
     shape_.reg = reg;
-    shape_.rm = rm;
-    shape_.bytes.high = true;
-    return is(Way::kRenamed);
+    shape_.memoryWritten = rm & kWrite;
+    return is(Way::kMoveHighByte);
   }
 
   bool shift(unsigned digit, bool immediate, bool one) {
@@ -152,7 +146,7 @@ class Describer {
       case 0x86:
       case 0x87:
         shape_.rmInRegister = true;
-        return renamed(kBoth, kBoth);
+        return renamed(kBoth, kBoth) && (!shape_.memory || is(Way::kExchange));
       case 0x88:
         return moveBytes(kRead, kWrite);
       case 0x89:
@@ -177,7 +171,6 @@ class Describer {
         shape_.accumulator = shape_.fromImmediate = true;
         return alu(Alu::kAnd, true);
       case 0xb0:
-        return !isHighByte(i_.reg) && is(Way::kMoveImmediate);
       case 0xb8:
         return is(Way::kMoveImmediate);
       case 0xc0:
@@ -287,13 +280,11 @@ class Describer {
         shape_.opcode.byte = static_cast<uint8_t>(0x90 | i_.reg);
         return setCondition();
       case 0xa3:
-        shape_.rmInRegister = true;
-        return !shape_.memory && flags(FlagEffect::kSome, renamed(kRead, kRead));
+        return bitString(kRead);
       case 0xab:
       case 0xb3:
       case 0xbb:
-        shape_.rmInRegister = true;
-        return !shape_.memory && flags(FlagEffect::kSome, renamed(kRead, kBoth));
+        return bitString(kBoth);
       case 0xba:
         return withImmediate(
             1, flags(FlagEffect::kSome, renamedRm(row_.modrm.reg == 4 ? kRead : kBoth)));
@@ -329,6 +320,8 @@ class Describer {
       case 0xc0:
       case 0xc1:  // of two destinations in one register, the sum wins: left to the interpreter
         return (shape_.memory || i_.reg != i_.rm) && flags(FlagEffect::kAll, renamed(kBoth, kBoth));
+      case 0xc7:
+        return row_.modrm.reg == kCompareExchangeDigit && compareExchangeWide();
       case 0xc8:
         return shape_.size != 2 && is(Way::kByteSwap);
       default:
@@ -336,20 +329,43 @@ class Describer {
     }
   }
 
+  bool threeByte() {
+    if (row_.feature() != Feature::kMovbe) return false;
+    const bool loads = row_.opcode == kLoadBigEndian;
+    shape_.reg = loads ? kWrite : kRead;
+    shape_.memoryWritten = !loads;
+    return is(Way::kMoveBigEndian);
+  }
+
+  bool bitString(uint8_t rm) {
+    shape_.rmInRegister = true;
+    return flags(FlagEffect::kSome, renamed(kRead, rm)) && (!shape_.memory || is(Way::kBitString));
+  }
+
+  bool compareExchangeWide() {
+    shape_.memorySize = 2 * shape_.size;
+    shape_.memoryWritten = true;
+    return flags(FlagEffect::kSome, is(Way::kCompareExchangeWide));
+  }
+
   bool setCondition() {
     shape_.size = shape_.memorySize = 1;
     shape_.rm = kWrite;
     shape_.memoryWritten = shape_.memory;
-    shape_.bytes.rm = true;
-    return (i_.isMemory() || !isHighByte(i_.rm)) && is(Way::kRenamed);
+    return byteOperands(false) && is(Way::kRenamed);
   }
 
   bool extend(unsigned from) {
     shape_.reg = kWrite;
     shape_.rm = kRead;
     shape_.memorySize = static_cast<uint8_t>(from);
-    shape_.bytes.rm = from == 1;
-    return (i_.isMemory() || from != 1 || !isHighByte(i_.rm)) && is(Way::kRenamed);
+    if (from == 1) {
+      // The destination has its own number on the host, but for RSP.
+      shape_.bytes.rm = !hasHighByte(false);
+      shape_.bytes.high = !shape_.bytes.rm;
+      if (shape_.bytes.high && i_.reg == gpr::kRsp) return false;
+    }
+    return is(Way::kRenamed);
   }
 
   const Instruction& i_;
@@ -387,7 +403,12 @@ uint32_t writtenRegisters(const Instruction& i, const Shape& shape) {
     case Way::kJumpIf:
     case Way::kJumpIndirect:
     case Way::kFallThrough:
+    case Way::kBitString:
       return 0;
+    case Way::kMoveHighByte:
+    case Way::kExchange:
+    case Way::kMoveBigEndian:
+      return shape.reg & kWrite ? reg : 0;
     case Way::kVexGeneral:
       return (shape.reg & kWrite ? reg : 0) | (shape.vvvv & kWrite ? 1u << i.vvvv() : 0);
     case Way::kAlu:
@@ -408,6 +429,7 @@ uint32_t writtenRegisters(const Instruction& i, const Shape& shape) {
     }
     case Way::kDivide:
     case Way::kImplied:
+    case Way::kCompareExchangeWide:
       return rax | rdx;
     case Way::kMoveImmediate:
     case Way::kLea:
@@ -439,13 +461,14 @@ bool isNearBranch(const Row& row) {
 }
 
 // Displacements are taken from the start of the first page of a path: more than the guest's 32
-// bits.
+// bits. Those in FS and GS are added by themselves, since a kernel's per-CPU variables are that far
+// away.
 bool reachable(const Instruction& i) {
   constexpr int64_t kMost = INT32_MAX - kMostPathDistance - int64_t{2 * kPageSize};
   const auto within = [](int64_t value) { return value >= -kMost && value <= kMost; };
   const Row& row = kRows[i.row];
   const bool relative = row.operands[0] == Operand::Jb || row.operands[0] == Operand::Jz;
-  return (i.base != gpr::kBlockRip || within(i.displacement)) &&
+  return (i.base != gpr::kBlockRip || i.segment >= kFs || within(i.displacement)) &&
          (!relative || within(static_cast<int64_t>(i.immediate)));
 }
 

@@ -23,9 +23,14 @@ enum class Way : uint8_t {
   kLea,
   kByteSwap,
   kExchangeAccumulator,
-  kSimd,        // with XMM or YMM registers
-  kZeroUpper,   // VZEROUPPER
-  kVexGeneral,  // BMI: a third operand in VEX.vvvv
+  kMoveHighByte,         // AH..BH from memory or to it
+  kMoveBigEndian,        // MOVBE
+  kExchange,             // XCHG with memory
+  kCompareExchangeWide,  // CMPXCHG8B and CMPXCHG16B
+  kBitString,            // BT, BTS, BTR, BTC in memory, with the offset in a register
+  kSimd,                 // with XMM or YMM registers
+  kZeroUpper,            // VZEROUPPER
+  kVexGeneral,           // BMI: a third operand in VEX.vvvv
   kPush,
   kPushImmediate,
   kPop,
@@ -83,6 +88,8 @@ struct Shape {
   bool readsFlags = false;
   bool observes = false;  // may fault, or somebody else sees the state: flags must be in memory
 
+  // The operand lies where its registers and its displacement say.
+  bool accessesOperand() const { return memory && way != Way::kBitString; }
   bool isVector() const { return way == Way::kSimd || way == Way::kZeroUpper; }
   bool touchesFlags() const { return readsFlags || flags != FlagEffect::kNone; }
   bool native() const {

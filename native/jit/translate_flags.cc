@@ -151,4 +151,18 @@ void Translator::needHostFlags() {
   e_.callTo(jit_.thunks().restoreFlags);
 }
 
+// Flags spoil R9 and R10, of which the operand may be made. R11 goes, too.
+HostMemory Translator::withHostFlags(const HostMemory& operand) {
+  e_.lea(host::kR11, operand);
+  needHostFlags();
+  e_.move(8, host::kR9, host::kR11);
+  return {.base = host::kR9};
+}
+
+// Those that an operation has left on the host.
+void Translator::keepFlags(bool onHost) {
+  if (wanted().inMemory) savePacked();
+  hostFlags_ = onHost;
+}
+
 }  // namespace nodevm

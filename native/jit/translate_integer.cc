@@ -26,24 +26,16 @@ void Translator::alu(const Instruction& i, const Shape& shape) {
 
   const bool carries = shape.readsFlags;  // ADC and SBB
   if (carries) {
-    // The probe is over: keep the address in one register, so that the flags can be fetched with
-    // the others.
     HostRm folded = guest;
     if (shape.memory) {
-      e_.lea(host::kR11, guest.memory);
-      folded = HostMemory{.base = host::kR11};
-    }
-    needHostFlags();
-    if (shape.memory) {
-      e_.move(8, host::kR9, host::kR11);  // R11 is scratch below
-      folded = HostMemory{.base = host::kR9};
+      folded = withHostFlags(guest.memory);
+    } else {
+      needHostFlags();
     }
     const HostRm foldedFrom = fromMemory ? folded : from;
     combine(shape, toMemory ? folded : to, toMemory, source ? &foldedFrom : nullptr);
     pending_.reset();
-    if (wanted().inMemory) savePacked();
-    hostFlags_ = true;
-    return;
+    return keepFlags(true);
   }
 
   pending_ = pendingAfter(i, shape);
@@ -146,12 +138,7 @@ void Translator::renamed(const Instruction& i, const Shape& shape) {
   constexpr uint8_t rmScratch = host::kR10;
   if (shape.memory) {
     rm = access(i, shape);
-    if (needsFlags) {
-      e_.lea(host::kR11, rm.memory);
-      needHostFlags();
-      e_.move(8, host::kR9, host::kR11);
-      rm = HostMemory{.base = host::kR9};
-    }
+    if (needsFlags) rm = withHostFlags(rm.memory);
   } else {
     if (needsFlags) needHostFlags();
     if (shape.rm) rm = shape.bytes.high ? HostRm(byteRegister(i.rm)) : locate(i.rm);
@@ -174,9 +161,7 @@ void Translator::renamed(const Instruction& i, const Shape& shape) {
   if (shape.immediateBytes) e_.immediate(shape.immediate, shape.immediateBytes);
   if (shape.reg & Shape::kWrite) writeBack(i.reg, reg);
   if (rmTemporary && rmWritten) e_.store(8, rmSlot.memory, rmScratch);
-  if (shape.flags == FlagEffect::kNone) return;
-  if (wanted().inMemory) savePacked();
-  hostFlags_ = shape.flags == FlagEffect::kAll || exact;
+  if (shape.flags != FlagEffect::kNone) keepFlags(shape.flags == FlagEffect::kAll || exact);
 }
 
 // The checks leave out what raises #DE, and whatever else is rare.
@@ -205,8 +190,7 @@ void Translator::divide(const Instruction& i, const Shape& shape) {
   const bool exact = wanted().any();
   if (exact) needHostFlags();
   e_.instruction({.byte = 0xf7}, shape.size, shape.digit, host::kR11);
-  if (wanted().inMemory) savePacked();
-  hostFlags_ = exact;
+  keepFlags(exact);
 }
 
 // CBW, CWD and their wider forms.
@@ -222,9 +206,9 @@ void Translator::moveImmediate(const Instruction& i, const Shape& shape) {
     e_.moveImmediate(to, shape.size == 4 ? static_cast<uint32_t>(i.immediate) : i.immediate);
     return writeBack(i.reg, to);
   }
-  const bool byte = shape.size == 1;
-  e_.instruction({.byte = static_cast<uint8_t>(byte ? 0xc6 : 0xc7)}, shape.size, 0, locate(i.reg),
-                 {.rm = byte});
+  const bool byte = shape.size == 1, high = (i.reg & 7) != 0;
+  e_.instruction({.byte = static_cast<uint8_t>(byte ? 0xc6 : 0xc7)}, shape.size, 0,
+                 high ? HostRm(byteRegister(i.reg)) : locate(i.reg), {.rm = byte, .high = high});
   e_.immediate(static_cast<int64_t>(i.immediate), shape.size);
 }
 
@@ -242,10 +226,7 @@ void Translator::loadAddress(const Instruction& i, const Shape& shape) {
 
 void Translator::byteSwap(const Instruction& i, const Shape& shape) {
   const uint8_t reg = readable(i.reg, host::kR11);
-  const unsigned rex = (shape.size == 8 ? 8 : 0) | (reg >= 8 ? 1 : 0);
-  if (rex) e_.byte(0x40 | rex);
-  e_.byte(0x0f);
-  e_.byte(0xc8 | (reg & 7));
+  e_.swapBytes(shape.size, reg);
   writeBack(i.reg, reg);
 }
 
@@ -272,9 +253,7 @@ void Translator::vexGeneral(const Instruction& i, const Shape& shape) {
   if (shape.immediateBytes) e_.immediate(shape.immediate, shape.immediateBytes);
   if (shape.vvvv & Shape::kWrite) writeBack(vvvvSlot, opcode.vvvv);
   if (shape.reg) writeBack(i.reg, reg);
-  if (shape.flags == FlagEffect::kNone) return;
-  if (wanted().inMemory) savePacked();
-  hostFlags_ = true;
+  if (shape.flags != FlagEffect::kNone) keepFlags(true);
 }
 
 }  // namespace nodevm

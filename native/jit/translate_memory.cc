@@ -42,7 +42,12 @@ void Translator::address(const AddressRegisters& registers, int32_t displacement
   if (base == gpr::kBlockRip) {
     e_.move(8, to, layout_.at(layout_.pageRip));
     operand.base = to;
-    operand.displacement += static_cast<int32_t>(startOf(part()));
+    const int64_t start = startOf(part()), place = start + displacement;
+    operand.displacement = static_cast<int32_t>(place);
+    if (operand.displacement != place) {
+      e_.lea(to, {.base = to, .displacement = static_cast<int32_t>(start)});
+      operand.displacement = displacement;
+    }
   } else if (base != gpr::kZero) {
     operand.base = readable(base, to);
   }
@@ -50,13 +55,19 @@ void Translator::address(const AddressRegisters& registers, int32_t displacement
   e_.lea(to, operand);
 }
 
+// The linear address, in R9.
+void Translator::operandAddress(const Instruction& i) {
+  address({i.base, i.index, i.scale}, i.displacement, host::kR9);
+  if (i.segment < kFs) return;
+  e_.alu(Alu::kAdd, 8, host::kR9, layout_.at(layout_.segmentBase + 8 * i.segment));
+}
+
 HostMemory Translator::access(const Instruction& i, const Shape& shape) {
   const GuestBytes bytes{
       {i.base, i.index, i.scale}, i.displacement, shape.memorySize, shape.memoryWritten};
   if (i.segment < kFs) return access(bytes, plans_.operands[slot_]);
   hostFlags_ = false;
-  address(bytes.registers, bytes.displacement, host::kR9);
-  e_.alu(Alu::kAdd, 8, host::kR9, layout_.at(layout_.segmentBase + 8 * i.segment));
+  operandAddress(i);
   detour(Detour::Kind::kInterpretSlot, probeAt({.base = host::kR9}, bytes.size, bytes.write));
   return {.base = host::kR9, .index = host::kR10};
 }

@@ -246,6 +246,21 @@ void Translator::translate(const Instruction& i, const Shape& shape) {
     case Way::kExchangeAccumulator:
       exchangeAccumulator(i, shape);
       break;
+    case Way::kMoveHighByte:
+      moveHighByte(i, shape);
+      break;
+    case Way::kMoveBigEndian:
+      moveBigEndian(i, shape);
+      break;
+    case Way::kExchange:
+      exchange(i, shape);
+      break;
+    case Way::kCompareExchangeWide:
+      compareExchangeWide(i, shape);
+      break;
+    case Way::kBitString:
+      bitString(i, shape);
+      break;
     case Way::kSimd:
       simd(i, shape);
       break;
@@ -293,6 +308,16 @@ uint8_t Translator::inRegister(const HostRm& place, uint8_t scratch) {
 
 void Translator::writeBack(uint8_t slot, uint8_t from) {
   if (!isPinned(slot)) e_.store(8, slotOf(slot), from);
+}
+
+// As the guest's instruction would: of 32 bits the upper half is cleared. `from` is zero-extended.
+void Translator::setRegister(unsigned size, uint8_t slot, uint8_t from) {
+  if (isPinned(slot)) {
+    const HostOpcode opcode{.byte = static_cast<uint8_t>(size == 1 ? 0x88 : 0x89)};
+    return e_.instruction(opcode, size, from, kHostOf[slot >> 3],
+                          {.reg = size == 1, .rm = size == 1});
+  }
+  e_.store(size == 4 ? 8 : size, slotOf(slot), from);
 }
 
 }  // namespace nodevm

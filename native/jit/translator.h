@@ -196,6 +196,7 @@ class Translator {
   uint8_t inRegister(const HostRm& place, uint8_t scratch);
   uint8_t readable(uint8_t slot, uint8_t scratch) { return inRegister(locate(slot), scratch); }
   void writeBack(uint8_t slot, uint8_t from);
+  void setRegister(unsigned size, uint8_t slot, uint8_t from);
   // Places are counted from the start of the path's first page, whose RIP is pageRip() until
   // somebody leaves the path: see movePage().
   int64_t startOf(const Part& part) const {
@@ -208,6 +209,7 @@ class Translator {
                uint8_t scratch = host::kR10);
   bool plainAddress(const AddressRegisters& registers, int32_t displacement,
                     HostMemory& operand) const;
+  void operandAddress(const Instruction& i);
   HostMemory access(const Instruction& i, const Shape& shape);
   HostMemory stackAccess(uint8_t base, int32_t displacement, bool write);
   HostMemory access(const GuestBytes& bytes, const AccessPlan& plan);
@@ -263,6 +265,8 @@ class Translator {
   void settleBefore(const Shape& shape);
   void repeatOperation(const PendingFlags& pending);
   void needHostFlags();
+  HostMemory withHostFlags(const HostMemory& operand);
+  void keepFlags(bool onHost);
 
   // translate_integer.cc
   void alu(const Instruction& i, const Shape& shape);
@@ -277,6 +281,14 @@ class Translator {
   void byteSwap(const Instruction& i, const Shape& shape);
   void exchangeAccumulator(const Instruction& i, const Shape& shape);
   void vexGeneral(const Instruction& i, const Shape& shape);
+
+  // translate_exchange.cc
+  void moveHighByte(const Instruction& i, const Shape& shape);
+  void moveBigEndian(const Instruction& i, const Shape& shape);
+  void exchange(const Instruction& i, const Shape& shape);
+  void compareExchangeWide(const Instruction& i, const Shape& shape);
+  void bitString(const Instruction& i, const Shape& shape);
+  HostMemory bitStringElement(const Instruction& i, const Shape& shape);
 
   // translate_simd.cc
   void placeVectorChecks();
