@@ -44,6 +44,24 @@ void Translator::movePage(int64_t distance) {
   if (distance != 0) e_.aluImmediate(Alu::kAdd, 8, pageRip(), static_cast<int32_t>(distance));
 }
 
+// Into the loop. None of it changes the host's flags.
+void Translator::swapHomes() {
+  homes_ = swaps_.homes();
+  for (const auto& [in, out] : swaps_) {
+    e_.store(8, slotOf(out), hostOf(in));
+    e_.move(8, hostOf(in), slotOf(in));
+  }
+}
+
+// Out of it: everybody else expects registers where they are elsewhere.
+void Translator::restoreHomes() {
+  homes_ = kHostOf;
+  for (const auto& [in, out] : swaps_) {
+    e_.store(8, slotOf(in), hostOf(out));
+    e_.move(8, hostOf(out), slotOf(out));
+  }
+}
+
 // The interpreter is to know exactly how many instructions have been retired, and on which page it
 // is.
 void Translator::giveBack(unsigned part) {
@@ -115,11 +133,13 @@ void Translator::request(Request request, const uint8_t* resume) {
 void Translator::emitDetour(const Detour& detour) {
   e_.bind(detour.from);
   word_.reset();
+  homes_ = swaps_.homes();
   if (detour.blockers) {
     e_.callTo(jit_.thunks().needVectors[detour.blockers]);
     e_.bind(e_.jumpIf(kZero), detour.checked);
   }
   if (detour.access) slowAccess(*detour.access);
+  restoreHomes();
   if (detour.flags) savePending(*detour.flags);
   giveBack(part_);
   if (detour.kind == Detour::Kind::kInterpretRest) return interpretRest(detour.slot);
@@ -130,13 +150,14 @@ void Translator::emitDetour(const Detour& detour) {
   if (detour.touchesFlags) bits |= Request::kTouchesFlags;
   if (detour.kind == Detour::Kind::kInterpretSlot) bits |= Request::kMissed;
   if (shapes_[detour.slot].keepsVectors) bits |= Request::kReloadVectors;
-  const bool chargesAgain = part().behind != 0 || part().distance != 0 || cells_;
+  const bool chargesAgain = part().behind != 0 || part().distance != 0 || cells_ || !swaps_.empty();
   if (detour.restoreFlags && !chargesAgain) bits |= Request::kRestoreFlags;
   if (!chargesAgain) return request({.slot = slot, .bits = bits}, detour.resume);
   request({.slot = slot, .bits = bits});
   takeAgain(part_, detour.slot + detour.count);
   if (cells_) renewCells();
   if (detour.restoreFlags) e_.callTo(jit_.thunks().restoreFlags);
+  swapHomes();
   e_.jumpTo(detour.resume);
 }
 
@@ -155,6 +176,7 @@ void Translator::emitLeaves() {
 // Behind the straight line, as they are taken now and then.
 void Translator::emitSideExit(const SideExit& exit) {
   e_.bind(exit.from);
+  restoreHomes();
   part_ = exit.part;
   slot_ = exit.slot;
   if (!exit.place) e_.store(8, layout_.at(layout_.target), host::kR11);

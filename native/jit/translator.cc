@@ -106,6 +106,7 @@ TranslatedPath Translator::translatePath(const uint8_t* cold, uint32_t number) {
   analyze();
   const Part& first = parts_[0];
   const auto count = static_cast<int32_t>(first.block->count + first.behind);
+  if (loops_) swaps_ = HomeSwaps(instructions_);
   openCells();
   e_.align(32);
   const uint8_t* linked = e_.here();
@@ -114,6 +115,7 @@ TranslatedPath Translator::translatePath(const uint8_t* cold, uint32_t number) {
   const Emitter::Fixup tooShort = e_.jumpIf(kSign);
   const Emitter::Fixup stale = cells_ ? emitGenerationCheck(e_, layout_, *cells_) : nullptr;
   const uint8_t* renewed = e_.here();
+  swapHomes();
   if (loopBlockers_) checkVectors(loopBlockers_);
   start_ = e_.here();
   const uint8_t* end = emitBody(cold);
@@ -125,6 +127,7 @@ TranslatedPath Translator::translatePath(const uint8_t* cold, uint32_t number) {
   }
   if (again_) {
     e_.bind(again_->tooShort);
+    restoreHomes();
     word_.reset();
     if (again_->flags) savePending(*again_->flags);
   }

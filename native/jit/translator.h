@@ -10,6 +10,7 @@
 #include "interpreter/block_cache.h"
 #include "jit/access_groups.h"
 #include "jit/emitter.h"
+#include "jit/home_swaps.h"
 #include "jit/jit.h"
 #include "jit/shape.h"
 #include "jit/thunks.h"
@@ -175,6 +176,8 @@ class Translator {
   // translate_detours.cc
   unsigned interpretRun(unsigned slot);
   void movePage(int64_t distance);
+  void swapHomes();
+  void restoreHomes();
   void giveBack(unsigned part);
   void giveBackCharge(unsigned part);
   void takeAgain(unsigned part, unsigned next);
@@ -349,6 +352,7 @@ class Translator {
   AccessPlans& plans_;
   std::vector<Liveness>& live_;   // after each slot
   unsigned slot_ = 0, part_ = 0;  // being translated
+  HomeSwaps swaps_;               // of a path that loops
   HomeRegisters homes_ = kHostOf;
   bool hostFlags_ = false;               // the host's flags are the guest's
   std::optional<int32_t> word_;          // JitState::flagWord, where it is known

@@ -1,0 +1,58 @@
+#include "jit/home_swaps.h"
+
+#include <algorithm>
+
+namespace nodevm {
+
+namespace {
+
+constexpr unsigned kRegisters = kHostOf.size();
+// A swap is a store and a load on each way into the loop and out of it.
+constexpr unsigned kLeastGain = 1;
+
+using Uses = std::array<unsigned, kRegisters>;
+
+Uses usesOf(const std::vector<PlannedInstruction>& instructions) {
+  Uses uses{};
+  for (const auto& [code, shape, start] : instructions) {
+    if (!shape->native()) continue;
+    const auto third = static_cast<uint8_t>(shape->vvvv ? code->vvvv() * 8 : gpr::kZero);
+    for (const uint8_t slot : {code->reg, code->rm, code->base, code->index, third})
+      if (slot / 8u < kRegisters) ++uses[slot / 8u];
+  }
+  return uses;
+}
+
+// Where the code of the loop says a register by its host's number, that stays. RAX, RCX and RDX are
+// implied operands.
+bool mayMove(uint8_t slot, const std::vector<PlannedInstruction>& instructions) {
+  if (slot <= gpr::kRdx || slot == gpr::kRsp || kHostOf[slot / 8u] == host::kNone) return false;
+  return std::none_of(instructions.begin(), instructions.end(),
+                      [&](const PlannedInstruction& planned) {
+                        const Shape& shape = *planned.shape;
+                        return (slot == gpr::kRbx && shape.bytes.high) ||
+                               (slot == gpr::kRbp && shape.way == Way::kLeave);
+                      });
+}
+
+}  // namespace
+
+HomeSwaps::HomeSwaps(const std::vector<PlannedInstruction>& instructions) {
+  const Uses uses = usesOf(instructions);
+  std::vector<uint8_t> in, out;
+  for (unsigned number = 0; number < kRegisters; ++number) {
+    const auto slot = static_cast<uint8_t>(number * 8);
+    if (kHostOf[number] == host::kNone) in.push_back(slot);
+    if (mayMove(slot, instructions)) out.push_back(slot);
+  }
+  const auto usesMore = [&](uint8_t a, uint8_t b) { return uses[a / 8u] > uses[b / 8u]; };
+  std::stable_sort(in.begin(), in.end(), usesMore);
+  std::stable_sort(out.rbegin(), out.rend(), usesMore);
+  for (size_t n = 0; n < std::min(in.size(), out.size()); ++n) {
+    if (uses[in[n] / 8u] < uses[out[n] / 8u] + kLeastGain) return;
+    swaps_[count_++] = {in[n], out[n]};
+    std::swap(homes_[in[n] / 8u], homes_[out[n] / 8u]);
+  }
+}
+
+}  // namespace nodevm
