@@ -23,27 +23,32 @@ Uses usesOf(const std::vector<PlannedInstruction>& instructions) {
   return uses;
 }
 
-// Where the code of the loop says a register by its host's number, that stays. RAX, RCX and RDX are
-// implied operands.
-bool mayMove(uint8_t slot, const std::vector<PlannedInstruction>& instructions) {
+// Its registers have the same numbers on the host, or it implies more of them than RAX, RCX and
+// RDX.
+bool keepsNumbers(const Shape& shape) {
+  return shape.bytes.high || shape.way == Way::kMoveHighByte || shape.way == Way::kLeave ||
+         shape.way == Way::kCompareExchangeWide;
+}
+
+// RAX, RCX and RDX are implied operands.
+bool mayMove(uint8_t slot, bool numbersStay) {
+  constexpr uint8_t kR8 = 8 * 8;
   if (slot <= gpr::kRdx || slot == gpr::kRsp || kHostOf[slot / 8u] == host::kNone) return false;
-  return std::none_of(instructions.begin(), instructions.end(),
-                      [&](const PlannedInstruction& planned) {
-                        const Shape& shape = *planned.shape;
-                        return (slot == gpr::kRbx && shape.bytes.high) ||
-                               (slot == gpr::kRbp && shape.way == Way::kLeave);
-                      });
+  return slot >= kR8 || !numbersStay;
 }
 
 }  // namespace
 
 HomeSwaps::HomeSwaps(const std::vector<PlannedInstruction>& instructions) {
   const Uses uses = usesOf(instructions);
+  const bool numbersStay =
+      std::any_of(instructions.begin(), instructions.end(),
+                  [](const PlannedInstruction& planned) { return keepsNumbers(*planned.shape); });
   std::vector<uint8_t> in, out;
   for (unsigned number = 0; number < kRegisters; ++number) {
     const auto slot = static_cast<uint8_t>(number * 8);
     if (kHostOf[number] == host::kNone) in.push_back(slot);
-    if (mayMove(slot, instructions)) out.push_back(slot);
+    if (mayMove(slot, numbersStay)) out.push_back(slot);
   }
   const auto usesMore = [&](uint8_t a, uint8_t b) { return uses[a / 8u] > uses[b / 8u]; };
   std::stable_sort(in.begin(), in.end(), usesMore);

@@ -15,7 +15,7 @@ constexpr unsigned kRotateLeft = 0, kRotateRight = 1, kShiftRight = 5, kArithmet
 // With an operand in memory the host needs a REX prefix, which takes the name of AH..BH away.
 void Translator::moveHighByte(const Instruction& i, const Shape& shape) {
   const HostMemory operand = access(i, shape);
-  const uint8_t whole = kHostOf[i.reg >> 3];
+  const uint8_t whole = hostOf(i.reg);
   if (shape.memoryWritten) {
     e_.move(4, host::kR11, whole);
     e_.shiftImmediate(kShiftRight, 4, host::kR11, 8);
@@ -41,7 +41,7 @@ void Translator::moveBigEndian(const Instruction& i, const Shape& shape) {
 
 void Translator::exchange(const Instruction& i, const Shape& shape) {
   HostMemory operand = access(i, shape);
-  uint8_t reg = kHostOf[i.reg >> 3];
+  uint8_t reg = hostOf(i.reg);
   if (!isPinned(i.reg)) {
     e_.lea(host::kR9, operand);
     operand = {.base = host::kR9};

@@ -317,8 +317,7 @@ void Translator::writeBack(uint8_t slot, uint8_t from) {
 void Translator::setRegister(unsigned size, uint8_t slot, uint8_t from) {
   if (isPinned(slot)) {
     const HostOpcode opcode{.byte = static_cast<uint8_t>(size == 1 ? 0x88 : 0x89)};
-    return e_.instruction(opcode, size, from, kHostOf[slot >> 3],
-                          {.reg = size == 1, .rm = size == 1});
+    return e_.instruction(opcode, size, from, hostOf(slot), {.reg = size == 1, .rm = size == 1});
   }
   e_.store(size == 4 ? 8 : size, slotOf(slot), from);
 }

@@ -56,6 +56,8 @@ main:
   call interpreted
   call faulting
   call bytes
+  call high_bytes
+  call implied
   finish
 
 at_the_end:
@@ -222,4 +224,61 @@ bytes:
   saved "bytes", 13, 0x113
   saved "bytes", 14, 0x69
   saved "bytes", 15, 0xbb
+  ret
+
+# The host knows AH to BH by the numbers of others.
+high_bytes:
+  set_out
+  mov eax, 0x1234
+1:
+  add eax, 0x111
+  movzx esi, ah
+  mov bh, cl
+  mov [POINTER], bh
+  add r9, rsi
+  add r10, r9
+  movzx r11d, byte ptr [POINTER]
+  add r9, r11
+  mov r11d, 3
+  add r14, r10
+  xor r15, r14
+  dec ecx
+  jnz 1b
+  save_registers
+  saved "high bytes", 3, 0x103
+  saved "high bytes", 5, 0x105
+  saved "high bytes", 6, 0x7c
+  saved "high bytes", 7, 0x107
+  saved "high bytes", 8, 0x108
+  saved "high bytes", 9, 0x2fac
+  saved "high bytes", 10, 0x93e40
+  saved "high bytes", 11, 0x3
+  saved "high bytes", 12, 0x112
+  saved "high bytes", 13, 0x113
+  saved "high bytes", 14, 0x1364d0d
+  saved "high bytes", 15, 0x1d04d35
+  ret
+
+# CMPXCHG8B takes EBX and ECX without saying so.
+implied:
+  set_out
+  mov qword ptr [POINTER], 0
+1:
+  mov eax, [POINTER]
+  mov edx, [POINTER + 4]
+  lea ebx, [rax + 2]
+  lock cmpxchg8b [POINTER]
+  setz r11b
+  add r9, r11
+  add r10, r9
+  add r14, r10
+  xor r15, r14
+  dec ecx
+  jnz 1b
+  save_registers
+  check_memory "CMPXCHG8B: low half", [POINTER], 200
+  check_memory "CMPXCHG8B: high half", [POINTER + 4], 1
+  saved "CMPXCHG8B", 3, 200
+  saved "CMPXCHG8B", 9, 100
+  saved "CMPXCHG8B", 10, 5050
   ret
