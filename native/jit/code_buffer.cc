@@ -50,33 +50,30 @@ CodeBuffer::CodeBuffer(size_t size, size_t leastChunk)
     : chunk_(chunkFor(size, leastChunk)),
       size_(std::max<size_t>(size / chunk_, 2) * chunk_),
       open_(size_ / kHugePage + 1) {
-  const int file = memfd_create("nodevm-jit", MFD_CLOEXEC);
-  if (file < 0) return;
-  if (ftruncate(file, static_cast<off_t>(size_)) == 0) {
-    uint8_t* data = mapAligned(size_, PROT_READ | PROT_WRITE, file, 0);
-    uint8_t* code = mapAligned(size_, PROT_READ | PROT_EXEC, file, nearDataBytes());
-    if (data && code) {
-      data_ = data;
-      code_ = code;
-      nearData_ = code - nearDataBytes();
-    } else {
-      if (data) munmap(data, size_);
-      if (code) munmap(code - nearDataBytes(), nearDataBytes() + size_);
-    }
+  file_ = memfd_create("nodevm-jit", MFD_CLOEXEC);
+  if (file_ < 0 || ftruncate(file_, static_cast<off_t>(size_)) != 0) return;
+  uint8_t* data = mapAligned(size_, PROT_READ | PROT_WRITE, file_, 0);
+  uint8_t* code = mapAligned(size_, PROT_READ | PROT_EXEC, file_, nearDataBytes());
+  if (data && code) {
+    data_ = data;
+    code_ = code;
+    nearData_ = code - nearDataBytes();
+  } else {
+    if (data) munmap(data, size_);
+    if (code) munmap(code - nearDataBytes(), nearDataBytes() + size_);
   }
-  close(file);
 }
 
 CodeBuffer::~CodeBuffer() {
+  if (file_ >= 0) close(file_);
   if (!ok()) return;
   munmap(data_, size_);
   munmap(nearData_, nearDataBytes() + size_);
 }
 
-// To touch a page brings its whole huge page back, in some 10 us. Code is mostly patched soon after
-// it was written: of 12 huge pages hardly any comes back, of 8 some thousand while a compiler runs.
+// To touch a page brings its whole huge page back, in some 10 us.
 void CodeBuffer::open(size_t hugePage) {
-  constexpr unsigned kMostOpen = 12;
+  constexpr unsigned kMostOpen = 2;
   if (openCount_ == kMostOpen) {
     madvise(data_, size_, MADV_DONTNEED);
     std::fill(open_.begin(), open_.end(), 0);
@@ -84,6 +81,10 @@ void CodeBuffer::open(size_t hugePage) {
   }
   open_[hugePage] = 1;
   ++openCount_;
+}
+
+bool CodeBuffer::writeFile(size_t offset, const void* bytes, size_t count) const {
+  return pwrite(file_, bytes, count, static_cast<off_t>(offset)) == static_cast<ssize_t>(count);
 }
 
 // What the file lacks cannot be collapsed, hence the byte; a host that refuses has small pages.
@@ -104,6 +105,7 @@ CodeBuffer::CodeBuffer(size_t size, size_t leastChunk)
     : chunk_(chunkFor(size, leastChunk)), size_(0) {}
 CodeBuffer::~CodeBuffer() = default;
 void CodeBuffer::open(size_t) {}
+bool CodeBuffer::writeFile(size_t, const void*, size_t) const { return false; }
 const uint8_t* CodeBuffer::takeChunk() { return nullptr; }
 
 #endif

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <vector>
 
 namespace nodevm {
@@ -30,12 +31,18 @@ class CodeBuffer {
   // Zeroes, for translated code to write to: an operand relative to RIP reaches them.
   uint8_t* nearData() const { return nearData_; }
   size_t nearDataBytes() const { return size_ / kCodePerData; }
-  // The writable twin of a place in the buffer. Only a few huge pages, those written lately, are in
-  // the resident set of the process twice.
+  // The writable twin of a place in the buffer. Only the few huge pages to which code is added are
+  // in the resident set of the process twice.
   uint8_t* writable(const uint8_t* place) {
     const auto offset = static_cast<size_t>(place - code_);
     if (!open_[offset / kHugePage]) open(offset / kHugePage);
     return data_ + offset;
+  }
+  // For a few bytes anywhere: what is not written to otherwise does not become resident.
+  void patch(const uint8_t* place, const void* bytes, size_t count) {
+    const auto offset = static_cast<size_t>(place - code_);
+    if (open_[offset / kHugePage] || !writeFile(offset, bytes, count))
+      std::memcpy(writable(place), bytes, count);
   }
   // The place whose twin this is.
   const uint8_t* executable(const uint8_t* twin) const { return code_ + (twin - data_); }
@@ -44,8 +51,10 @@ class CodeBuffer {
   static constexpr size_t kCodePerData = 8;
 
   void open(size_t hugePage);
+  bool writeFile(size_t offset, const void* bytes, size_t count) const;
 
   size_t chunk_, size_;
+  int file_ = -1;
   // Which huge pages of the writable view may be resident, and how many.
   std::vector<uint8_t> open_;
   unsigned openCount_ = 0;

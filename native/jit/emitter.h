@@ -168,7 +168,7 @@ class Emitter {
     return place;
   }
   static void patchOperand(CodeBuffer& buffer, const uint8_t* place, uint64_t value) {
-    std::memcpy(buffer.writable(place), &value, sizeof value);
+    buffer.patch(place, &value, sizeof value);
   }
   static uint64_t operand(const uint8_t* place) {
     uint64_t value;
@@ -197,7 +197,7 @@ class Emitter {
 
   // Elsewhere, without moving there.
   void write(const uint8_t* place, const void* bytes, size_t count) {
-    std::memcpy(buffer_.writable(place), bytes, count);
+    buffer_.patch(place, bytes, count);
   }
   // push imm, 64 bits
   void pushImmediate(int32_t value) {
@@ -237,7 +237,7 @@ class Emitter {
   // Also for code that has been finished.
   static void patch(CodeBuffer& buffer, Fixup fixup, const uint8_t* target) {
     const auto distance = static_cast<int32_t>(target - (fixup + 4));
-    std::memcpy(buffer.writable(fixup), &distance, sizeof distance);
+    buffer.patch(fixup, &distance, sizeof distance);
   }
   // Where it leads.
   static const uint8_t* target(Fixup fixup) {

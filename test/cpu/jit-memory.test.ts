@@ -28,7 +28,7 @@ it('keeps little of a large buffer in memory for writing', () => {
   expect(bench.run()).toBe(ExitReason.Halt);
   expect(bench.native.statistics().blocksTranslated).toBeGreaterThan(0.9 * blocks);
   expect(residentCode('r-xs')).toBeGreaterThan(26 * MIB);
-  expect(residentCode('rw-s')).toBeLessThanOrEqual(24 * MIB);
+  expect(residentCode('rw-s')).toBeLessThanOrEqual(6 * MIB);
 });
 
 describe('decoded code beyond its limit', () => {
