@@ -127,6 +127,9 @@ void Cpu::updateRights() {
   for (unsigned n = 0; n < kSegmentCount; ++n)
     segmentTlb[n] = !slow && (is64 || needsNoCheck(*this, segment[n], n == kCs)) ? direct : checked;
   flatTlb = slow ? checked : direct;
+  const Rights withoutUser = paging.smap ? kSupervisor : kSupervisorUserAccess;
+  supervisorTlb[0] = slow ? checked : &tlbs.of(withoutUser);
+  supervisorTlb[1] = slow ? checked : &tlbs.of(kSupervisorUserAccess);
   stackWindow = flatTlb->window;
 }
 

@@ -54,8 +54,8 @@ class Planner {
       const Instruction& i = *instructions_[slot_].code;
       const Shape& shape = *instructions_[slot_].shape;
       valueOf(gpr::kBlockRip).offset = instructions_[slot_].start;
-      if (!shape.native()) {  // may change rights, and anything else
-        endAll();
+      if (shape.mayChangeRights()) endAll();
+      if (!shape.native()) {
         for (unsigned reg = 0; reg < kGeneral; ++reg) values_[reg] = unknown();
         continue;
       }

@@ -10,9 +10,9 @@ namespace nodevm {
 
 namespace {
 
-constexpr int kSwapGsByte = 0xf8;         // ModRM
-constexpr int kCompareExchangeDigit = 1;  // of 0F C7
-constexpr uint8_t kLoadBigEndian = 0xf0;  // 0F 38: the load of MOVBE
+constexpr int kSwapGsByte = 0xf8, kClacByte = 0xca, kStacByte = 0xcb;  // ModRM
+constexpr int kCompareExchangeDigit = 1;                               // of 0F C7
+constexpr uint8_t kLoadBigEndian = 0xf0;                               // 0F 38: the load of MOVBE
 constexpr uint8_t kRead = Shape::kRead, kWrite = Shape::kWrite, kBoth = kRead | kWrite;
 
 // AH..BH by their byte offset in the register file.
@@ -155,6 +155,9 @@ class Describer {
         return moveBytes(kWrite, kRead);
       case 0x8b:
         return renamed(kWrite, kRead);
+      case 0x8c:
+        shape_.rm = kWrite;
+        return !shape_.memory && i_.reg < kSegmentCount && is(Way::kReadSegment);
       case 0x8d:
         shape_.memory = false;
         return is(Way::kLea);
@@ -196,8 +199,16 @@ class Describer {
       case 0xe9:
       case 0xeb:
         return is(Way::kJump);
+      case 0xf5:
+      case 0xf8:
+      case 0xf9:
+        return flags(FlagEffect::kSome, is(Way::kCarry));
       case 0xfa:
         return is(Way::kClearInterrupt);
+      case 0xfc:
+      case 0xfd:
+        shape_.immediate = opcode == 0xfd ? static_cast<int64_t>(eflags::kDf) : 0;
+        return is(Way::kDirection);
       case 0xf6:
       case 0xf7:
         return groupThree(static_cast<unsigned>(digit));
@@ -261,7 +272,7 @@ class Describer {
     }
     switch (opcode) {
       case 0x01:
-        return row_.modrm.exact == kSwapGsByte && is(Way::kSwapGs);
+        return privileged();
       case 0x0d:
       case 0x18:
       case 0x19:
@@ -273,6 +284,9 @@ class Describer {
       case 0x1f:
         shape_.memory = false;
         return is(Way::kNothing);
+      case 0x20:
+        shape_.rm = kWrite;
+        return (i_.reg == 0 || (i_.reg >= 2 && i_.reg <= 4)) && is(Way::kReadControl);
       case 0x80:
         return conditional();
       case 0x90:
@@ -295,8 +309,8 @@ class Describer {
       case 0xad:
         return flags(FlagEffect::kSome, renamed(kRead, kBoth));
       case 0xae:
-        return row_.modrm.form == 2 && row_.prefix == Mandatory::kNone &&
-               is(Way::kNothing);  // fences
+        return row_.modrm.form == 2 &&
+               (row_.prefix == Mandatory::kNone ? is(Way::kNothing) : segmentBase());  // fences
       case 0xaf:
         return flags(FlagEffect::kSome, renamed(kBoth, kRead));
       case 0xb0:
@@ -327,6 +341,29 @@ class Describer {
       default:
         return false;
     }
+  }
+
+  bool privileged() {
+    switch (row_.modrm.exact) {
+      case kSwapGsByte:
+        return is(Way::kSwapGs);
+      case kClacByte:
+        return is(Way::kUserAccess);
+      case kStacByte:
+        shape_.immediate = static_cast<int64_t>(eflags::kAc);
+        return is(Way::kUserAccess);
+      default:
+        return false;
+    }
+  }
+
+  // RDFSBASE, RDGSBASE, WRFSBASE, WRGSBASE.
+  bool segmentBase() {
+    if (row_.feature() != Feature::kFsgsbase) return false;
+    shape_.digit = static_cast<uint8_t>(row_.modrm.reg);
+    const bool reads = shape_.digit < 2;
+    shape_.rm = reads ? kWrite : kRead;
+    return is(reads ? Way::kReadBase : Way::kWriteBase);
   }
 
   bool threeByte() {
@@ -386,7 +423,21 @@ bool accessesStack(Way way) {
   }
 }
 
-bool isPrivileged(Way way) { return way == Way::kClearInterrupt || way == Way::kSwapGs; }
+// Asks for rights, or spoils the host's flags as an access does.
+bool looksAtSystem(Way way) {
+  switch (way) {
+    case Way::kClearInterrupt:
+    case Way::kDirection:
+    case Way::kUserAccess:
+    case Way::kSwapGs:
+    case Way::kReadControl:
+    case Way::kReadBase:
+    case Way::kWriteBase:
+      return true;
+    default:
+      return false;
+  }
+}
 
 // General registers that the instruction may change. Access groups depend on it: a register too
 // many costs time, one too few is a wrong address.
@@ -398,13 +449,21 @@ uint32_t writtenRegisters(const Instruction& i, const Shape& shape) {
     case Way::kNothing:
     case Way::kZeroUpper:
     case Way::kClearInterrupt:
+    case Way::kDirection:
+    case Way::kCarry:
+    case Way::kUserAccess:
     case Way::kSwapGs:
+    case Way::kWriteBase:
     case Way::kJump:
     case Way::kJumpIf:
     case Way::kJumpIndirect:
     case Way::kFallThrough:
     case Way::kBitString:
       return 0;
+    case Way::kReadSegment:
+    case Way::kReadControl:
+    case Way::kReadBase:
+      return rm;
     case Way::kMoveHighByte:
     case Way::kExchange:
     case Way::kMoveBigEndian:
@@ -491,7 +550,7 @@ Shape shapeOf(const Block& block, unsigned slot) {
     shape.way = isNearBranch(kRows[i.row]) ? Way::kInterpretRest : Way::kInterpretLast;
   shape.writes = writtenRegisters(i, shape);
   shape.observes = shape.way == Way::kDivide || shape.memory || accessesStack(shape.way) ||
-                   isPrivileged(shape.way) || endsBlock(shape.way) || !shape.native();
+                   looksAtSystem(shape.way) || endsBlock(shape.way) || !shape.native();
   if (!shape.native()) {
     // By the rows' attributes alone one cannot tell; SIMD instructions that leave the flags alone
     // say so. LDMXCSR changes what a comparison would be repeated under.

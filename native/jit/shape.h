@@ -37,7 +37,14 @@ enum class Way : uint8_t {
   kLeave,
   kPushFlags,
   kClearInterrupt,
+  kDirection,   // CLD, STD; immediate: DF as it is to be
+  kCarry,       // CLC, STC, CMC
+  kUserAccess,  // CLAC, STAC; immediate: AC as it is to be
   kSwapGs,
+  kReadSegment,  // MOV from a segment register
+  kReadControl,  // MOV from a control register
+  kReadBase,     // RDFSBASE, RDGSBASE
+  kWriteBase,    // WRFSBASE, WRGSBASE
   kJump,
   kJumpIf,
   kJumpIndirect,
@@ -90,6 +97,8 @@ struct Shape {
 
   // The operand lies where its registers and its displacement say.
   bool accessesOperand() const { return memory && way != Way::kBitString; }
+  // What is allowed may be another thing behind it.
+  bool mayChangeRights() const { return !native() || way == Way::kUserAccess; }
   bool isVector() const { return way == Way::kSimd || way == Way::kZeroUpper; }
   bool touchesFlags() const { return readsFlags || flags != FlagEffect::kNone; }
   bool native() const {

@@ -126,6 +126,8 @@ struct HotState {
   // The TLB through which each segment is accessed: that of the current rights, or the empty one
   // that sends every access to the slow path, where limits, type and alignment are checked.
   Tlb* segmentTlb[kSegmentCount] = {};
+  // What flatTlb is at level 0, by EFLAGS.AC.
+  Tlb* supervisorTlb[2] = {};
 };
 
 }  // namespace nodevm

@@ -390,6 +390,32 @@ const uint8_t* emitRestoreFlags(Emitter& e, const Layout& layout, const Thunks& 
   return start;
 }
 
+// What Cpu::updateRights() does.
+const uint8_t* emitUserAccess(Emitter& e, const Layout& layout, bool allowed) {
+  constexpr unsigned kZero = 4, kNotZero = 5;
+  constexpr auto kAc = static_cast<int32_t>(eflags::kAc);
+  const uint8_t* start = e.here();
+  e.move(4, host::kR11, layout.at(layout.eflagsRest));
+  e.aluImmediate(Alu::kAnd, 4, host::kR11, kAc);
+  const Emitter::Fixup as = e.jumpIf(allowed ? kNotZero : kZero);
+  e.aluImmediate(Alu::kXor, 4, layout.at(layout.eflagsRest), kAc);
+  e.move(8, host::kR10, layout.at(layout.supervisorTlb + (allowed ? 8 : 0)));
+  e.alu(Alu::kCmp, 8, host::kR10, layout.at(layout.flatTlb));
+  const Emitter::Fixup same = e.jumpIf(kZero);
+  e.store(8, layout.at(layout.flatTlb), host::kR10);
+  for (int32_t n = 0; n < kSegmentCount; ++n)
+    e.store(8, layout.at(layout.segmentTlb + 8 * n), host::kR10);
+  for (int32_t at = 0; at < static_cast<int32_t>(sizeof(StackWindow)); at += 8) {
+    const HostMemory window{.base = host::kR10, .displacement = layout.windowInTlb + at};
+    e.move(8, host::kR11, window);
+    e.store(8, layout.at(layout.stackWindow + at), host::kR11);
+  }
+  e.bind(as);
+  e.bind(same);
+  e.ret();
+  return start;
+}
+
 }  // namespace
 
 Layout::Layout(const Cpu& cpu)
@@ -403,8 +429,12 @@ Layout::Layout(const Cpu& cpu)
       vector(distance(cpu, &cpu.vector)),
       cpl(distance(cpu, &cpu.cpl)),
       eflagsRest(distance(cpu, &cpu.eflagsRest)),
-      gsBase(distance(cpu, &cpu.segment[kGs].base)),
       kernelGsBase(distance(cpu, &cpu.msr.kernelGsBase)),
+      segment(distance(cpu, cpu.segment)),
+      segmentTlb(distance(cpu, cpu.segmentTlb)),
+      supervisorTlb(distance(cpu, cpu.supervisorTlb)),
+      control{distance(cpu, &cpu.cr0), 0, distance(cpu, &cpu.cr2), distance(cpu, &cpu.cr3),
+              distance(cpu, &cpu.cr4)},
       windowInTlb(static_cast<int32_t>(reinterpret_cast<const uint8_t*>(&cpu.flatTlb->window) -
                                        reinterpret_cast<const uint8_t*>(cpu.flatTlb))),
       generationInTlb(
@@ -460,6 +490,8 @@ Thunks emitThunks(Emitter& e, const Layout& layout) {
   thunks.interpret = emitInterpret(e, thunks);
   thunks.firstUnlinked = emitUnlinked(e, layout, thunks);
   emitProbeThunks(e, layout, thunks);
+  for (const bool allowed : {false, true})
+    thunks.userAccess[allowed] = emitUserAccess(e, layout, allowed);
   e.align(16);
   return thunks;
 }

@@ -22,7 +22,8 @@ struct Layout {
   HostMemory at(int32_t displacement) const;
 
   int32_t rip, block, remaining, context, segmentBase, flatTlb, stackWindow, vector;
-  int32_t cpl, eflagsRest, gsBase, kernelGsBase;
+  int32_t cpl, eflagsRest, kernelGsBase, segment, segmentTlb, supervisorTlb;
+  std::array<int32_t, 5> control;        // CR0..CR4
   int32_t windowInTlb, generationInTlb;  // from the TLB
   int32_t pageRip, flagA, flagB, flagWord, simd, simdSaved, target, targetCode, addends, jumpCache,
       newestReturn, phase;
@@ -129,6 +130,10 @@ struct Thunks {
   // Called with PathCells in R10: empties them unless they are of the generation of the TLB in use.
   // Clobbers R9 and R11.
   const uint8_t* renewCells = nullptr;
+
+  // Called at level 0: clears or sets EFLAGS.AC, and takes the TLB of what is allowed then.
+  // Clobbers R10 and R11.
+  std::array<const uint8_t*, 2> userAccess{};
 
   static constexpr unsigned kUnlinkedBytes = 8;
   const uint8_t* firstUnlinked = nullptr;

@@ -181,18 +181,18 @@ uint32_t Translator::loadedRegisters() const {
 }
 
 // Addresses of a loop that it counts up mostly stay on their page; those that follow pointers do
-// not, and a miss costs more than what ten hits gain. Between instructions without a translation,
-// which may change rights, there are too few.
+// not, and a miss costs more than what ten hits gain. Between instructions that may change rights
+// there are too few.
 void Translator::openCells() {
-  const auto allNative = std::all_of(shapes_.begin(), shapes_.end(),
-                                     [](const Shape& shape) { return shape.native(); });
+  const auto sameRights = std::none_of(shapes_.begin(), shapes_.end(),
+                                       [](const Shape& shape) { return shape.mayChangeRights(); });
   const auto accesses = std::any_of(
       instructions_.begin(), instructions_.end(), [](const PlannedInstruction& planned) {
         const Instruction& i = *planned.code;
         return planned.shape->memory && i.segment < kFs && i.base != gpr::kBlockRip &&
                (i.base != gpr::kRsp || i.index != gpr::kZero);
       });
-  if (!loops_ || !allNative || !accesses) return;
+  if (!loops_ || !sameRights || !accesses) return;
   cells_ = jit_.cells().open(shapes_.size());
   loaded_ = loadedRegisters();
 }

@@ -290,8 +290,29 @@ void Translator::translate(const Instruction& i, const Shape& shape) {
     case Way::kClearInterrupt:
       clearInterrupt();
       break;
+    case Way::kDirection:
+      setDirection(shape);
+      break;
+    case Way::kCarry:
+      changeCarry(shape);
+      break;
+    case Way::kUserAccess:
+      allowUserAccess(shape);
+      break;
     case Way::kSwapGs:
       swapGs();
+      break;
+    case Way::kReadSegment:
+      readSegment(i, shape);
+      break;
+    case Way::kReadControl:
+      readControl(i);
+      break;
+    case Way::kReadBase:
+      readBase(i, shape);
+      break;
+    case Way::kWriteBase:
+      writeBase(i, shape);
       break;
     default:
       branch(i, shape);

@@ -301,9 +301,19 @@ class Translator {
 
   // translate_system.cc
   void requireLevel0();
+  void setRest(uint64_t bit, bool value);
   void pushFlags();
   void clearInterrupt();
+  void setDirection(const Shape& shape);
+  void changeCarry(const Shape& shape);
+  void allowUserAccess(const Shape& shape);
   void swapGs();
+  void readSegment(const Instruction& i, const Shape& shape);
+  void readControl(const Instruction& i);
+  Segment requireBaseInstructions(const Shape& shape);
+  void readBase(const Instruction& i, const Shape& shape);
+  void writeBase(const Instruction& i, const Shape& shape);
+  HostMemory segmentField(unsigned segment, size_t offset) const;
 
   // translate_branch.cc
   void branch(const Instruction& i, const Shape& shape);
