@@ -66,6 +66,8 @@ void Emitter::instruction(const HostOpcode& opcode, unsigned size, uint8_t reg, 
                           ByteOperands operands) {
   const uint8_t base = rm.isMemory ? rm.memory.base : rm.reg;
   const uint8_t index = rm.isMemory ? rm.memory.index : host::kNone;
+  name(reg);
+  if (!rm.isMemory) name(rm.reg);
   unsigned rex = 0;
   if (size == 8) rex |= 8;
   if (reg >= 8) rex |= 4;
@@ -93,6 +95,7 @@ void Emitter::instruction(const HostOpcode& opcode, unsigned size, uint8_t reg, 
 }
 
 void Emitter::moveImmediate(uint8_t to, uint64_t value) {
+  name(to);
   if (value == static_cast<uint32_t>(value)) {
     if (to >= 8) byte(0x41);
     byte(0xb8 | (to & 7));

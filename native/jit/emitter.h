@@ -63,6 +63,11 @@ class Emitter {
   // Writes there from now on.
   void moveTo(const uint8_t* place) { at_ = buffer_.writable(place); }
 
+  // What a scratch register holds is lost where an operand names it, as something to read only too,
+  // or where a thunk is called.
+  bool lost(uint8_t reg) const { return (named_ >> reg & 1) != 0; }
+  void keep(uint8_t reg) { named_ &= ~(1u << reg); }
+
   // --- raw
   void byte(unsigned value) { *at_++ = static_cast<uint8_t>(value); }
   void dword(uint32_t value) { put(value); }
@@ -130,10 +135,12 @@ class Emitter {
   }
   void complement(uint8_t reg) { instruction({.byte = 0xf7}, 8, 2, reg); }  // not r; flags stay
   void push(uint8_t reg) {
+    name(reg);
     if (reg >= 8) byte(0x41);
     byte(0x50 | (reg & 7));
   }
   void pop(uint8_t reg) {
+    name(reg);
     if (reg >= 8) byte(0x41);
     byte(0x58 | (reg & 7));
   }
@@ -150,10 +157,14 @@ class Emitter {
   }
   void ret() { byte(0xc3); }
   void jump(const HostRm& to) { instruction({.byte = 0xff}, 4, 4, to); }
-  void call(const HostRm& to) { instruction({.byte = 0xff}, 4, 2, to); }
+  void call(const HostRm& to) {
+    instruction({.byte = 0xff}, 4, 2, to);
+    named_ = ~0u;
+  }
 
   // lea reg, [rip + rel32]
   Fixup leaRelative(uint8_t reg) {
+    name(reg);
     byte(reg >= 8 ? 0x4c : 0x48);
     byte(0x8d);
     byte((reg & 7) << 3 | 5);
@@ -161,6 +172,7 @@ class Emitter {
   }
   // mov reg, imm64, whose operand is to be patched. Returns its place.
   const uint8_t* moveOperand(uint8_t reg) {
+    name(reg);
     byte(reg >= 8 ? 0x49 : 0x48);
     byte(0xb8 | (reg & 7));
     const uint8_t* place = here();
@@ -185,6 +197,7 @@ class Emitter {
 
   // opcode reg, [rip + rel32], 64 bits: a place in memory that code reaches.
   void instructionAt(uint8_t opcode, uint8_t reg, const void* place) {
+    name(reg);
     byte(reg >= 8 ? 0x4c : 0x48);
     byte(opcode);
     byte((reg & 7u) << 3 | 5);
@@ -227,6 +240,7 @@ class Emitter {
     byte(static_cast<uint8_t>(target - (here() + 1)));
   }
   Fixup call() {
+    named_ = ~0u;
     byte(0xe8);
     return relative();
   }
@@ -247,6 +261,7 @@ class Emitter {
   }
 
  private:
+  void name(uint8_t reg) { named_ |= 1u << (reg & 31); }
   template <class T>
   void put(T value) {
     std::memcpy(at_, &value, sizeof value);
@@ -260,6 +275,7 @@ class Emitter {
 
   CodeBuffer& buffer_;
   uint8_t* at_;
+  uint32_t named_ = ~0u;  // registers, by number
 };
 
 }  // namespace nodevm

@@ -79,6 +79,7 @@ void Translator::checkReturn(const Instruction& i) {
 }
 
 void Translator::leavePath(Emitter::Fixup from, std::optional<int64_t> place) {
+  if (careful_) return leaveCarefully(from);
   sideExits_.push_back({.from = from,
                         .place = place,
                         .slot = slot_,

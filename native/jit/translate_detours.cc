@@ -91,7 +91,7 @@ void Translator::emitDetours() {
       return way.slot >= part().first && way.slot < part().end;
     };
     const auto count = std::count_if(detours_.begin(), detours_.end(), [&](const Detour& detour) {
-      return ofPart(detour) && detour.kind != Detour::Kind::kInterpretRest;
+      return ofPart(detour) && detour.kind != Detour::Kind::kInterpretRest && !detour.careful;
     });
     requests_.call = requests_.nearest = e_.here();
     e_.callTo(jit_.thunks().interpret);
@@ -138,6 +138,8 @@ void Translator::emitDetour(const Detour& detour) {
     e_.callTo(jit_.thunks().needVectors[detour.blockers]);
     e_.bind(e_.jumpIf(kZero), detour.checked);
   }
+  if (detour.access && detour.access->window) moveWindow(*detour.access->window);
+  if (detour.careful) return e_.jumpTo(detour.careful);
   if (detour.access) slowAccess(*detour.access);
   restoreHomes();
   if (detour.flags) savePending(*detour.flags);
@@ -174,7 +176,8 @@ void Translator::emitLeaves() {
 }
 
 // Behind the straight line, as they are taken now and then.
-void Translator::emitSideExit(const SideExit& exit) {
+void Translator::emitSideExit(SideExit& exit) {
+  exit.start = e_.here();
   e_.bind(exit.from);
   restoreHomes();
   part_ = exit.part;

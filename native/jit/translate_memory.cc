@@ -77,10 +77,15 @@ HostMemory Translator::stackAccess(uint8_t base, int32_t displacement, bool writ
   return access({{.base = base}, displacement, 8, write}, plans_.stack[slot_]);
 }
 
-// A group's first access looks into the TLB for all of them; those that follow only ask whether
-// that went well.
+// A group's first access looks into the TLB for all of them; those that follow ask whether that
+// went well, or trust one that has asked.
 HostMemory Translator::access(const GuestBytes& bytes, const AccessPlan& plan) {
+  if (careful_) return carefulAccess(bytes, plan);
   hostFlags_ = false;
+  if (trusts(plan)) {
+    trust(plan);
+    return operandOf(bytes, true);
+  }
   SlowAccess slow{.bytes = bytes, .plan = plan.grouped() ? &plan : nullptr};
   if (plan.grouped() && !plan.first) {
     e_.move(8, host::kR10, addendOf(plan));
@@ -95,6 +100,7 @@ HostMemory Translator::access(const GuestBytes& bytes, const AccessPlan& plan) {
     if (plan.first && isRipRelative(all)) e_.alu(Alu::kAdd, 8, host::kR10, pageRip());
     if (plan.first) e_.store(8, addendOf(plan), host::kR10);
   }
+  if (plan.grouped()) prove(plan);
   slow.resume = e_.here();
   if (slow.plan || slow.window) detours_.back().access = slow;
   return operandOf(bytes, plan.grouped());
@@ -208,22 +214,25 @@ Emitter::Fixup Translator::probeAt(const HostMemory& first, unsigned size, bool 
   return emitTlbProbe(e_, layout_, first, last, write);
 }
 
-// Behind the straight line: what did not lie in the window, then an access of a group by itself.
-// Goes back there, or falls through when it misses.
+// Behind the straight line: what did not lie in the window or the cell. Goes back there, or falls
+// through when it misses.
+void Translator::moveWindow(const SlowAccess::Window& window) {
+  const Thunks& thunks = jit_.thunks();
+  const GuestBytes& all = window.bytes;
+  address(all.registers, all.displacement, host::kR9);
+  e_.moveImmediate(host::kR11, all.size);
+  if (window.cell) {
+    e_.leaPlace(host::kR10, window.cell);
+    e_.callTo(all.write ? thunks.fillWriteCell : thunks.fillReadCell);
+  } else {
+    e_.callTo(all.write ? thunks.probeStackWrite : thunks.probeStackRead);
+  }
+  e_.bind(e_.jumpIf(kZero), window.resume);
+}
+
+// An access of a group by itself, then: as moveWindow().
 void Translator::slowAccess(const SlowAccess& slow) {
   const Thunks& thunks = jit_.thunks();
-  if (slow.window) {
-    const GuestBytes& all = slow.window->bytes;
-    address(all.registers, all.displacement, host::kR9);
-    e_.moveImmediate(host::kR11, all.size);
-    if (slow.window->cell) {
-      e_.leaPlace(host::kR10, slow.window->cell);
-      e_.callTo(all.write ? thunks.fillWriteCell : thunks.fillReadCell);
-    } else {
-      e_.callTo(all.write ? thunks.probeStackWrite : thunks.probeStackRead);
-    }
-    e_.bind(e_.jumpIf(kZero), slow.window->resume);
-  }
   if (!slow.plan) return;
   if (slow.plan->first) e_.storeImmediate(8, addendOf(*slow.plan), 0);
   const GuestBytes& bytes = slow.bytes;

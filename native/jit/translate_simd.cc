@@ -53,6 +53,7 @@ void Translator::checkVectors(uint8_t blockers) {
   detour(Detour::Kind::kInterpretRest, e_.jumpIf(kNotZero));
   detours_.back().blockers = blockers;
   detours_.back().checked = e_.here();
+  held_ = AccessPlan::kNoGroup;
 }
 
 void Translator::simd(const Instruction& i, const Shape& shape) {
@@ -81,7 +82,11 @@ void Translator::simd(const Instruction& i, const Shape& shape) {
   } else if (shape.reg) {
     reg = isPinned(i.reg) ? hostOf(i.reg) : host::kR11;
   }
+  // Numbers of vector registers are not those of general ones.
+  const bool keepsAddend =
+      !e_.lost(host::kR10) && (rm.isMemory || shape.vectorRm || rm.reg != host::kR10);
   e_.instruction(opcode, shape.size, reg, rm);
+  if (keepsAddend) e_.keep(host::kR10);
   if (shape.immediateBytes) e_.immediate(shape.immediate, shape.immediateBytes);
   if (shape.reg & Shape::kWrite) writeBack(i.reg, reg);
   if (!shape.memory && shape.rm & Shape::kWrite) writeBack(i.rm, rm.reg);

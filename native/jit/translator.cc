@@ -31,6 +31,8 @@ Translator::Translator(Cpu& cpu, Jit& jit, std::span<const Path::Step> steps, bo
       instructions_(emptied(scratch.instructions)),
       plans_(scratch.plans),
       live_(scratch.live),
+      stretches_(emptied(scratch.stretches)),
+      carefulSlots_(emptied(scratch.carefulSlots)),
       detours_(emptied(scratch.detours)),
       lookUps_(emptied(scratch.lookUps)),
       sideExits_(emptied(scratch.sideExits)),
@@ -60,9 +62,10 @@ Translator::Translator(Cpu& cpu, Jit& jit, std::span<const Path::Step> steps, bo
 const uint8_t* Translator::emitBody(const uint8_t* cold) {
   for (part_ = 0; part_ < parts_.size(); ++part_)
     for (unsigned slot = part().first; slot < part().end;) slot = emitSlot(slot);
-  for (const SideExit& exit : sideExits_) emitSideExit(exit);
+  for (SideExit& exit : sideExits_) emitSideExit(exit);
   const uint8_t* end = e_.here();
   e_.moveTo(cold);
+  emitStretches();
   emitDetours();
   emitLeaves();
   emitExits();
@@ -191,6 +194,9 @@ unsigned Translator::emitSlot(unsigned slot) {
   slot_ = slot;
   const Shape& shape = shapes_[slot];
   settleBefore(shape);
+  if (careful_) beginCareful(shape);
+  before_ = flagState();
+  trusted_ = false;
   if (shape.way == Way::kInterpret) return interpretRun(slot);
   const size_t firstDetour = detours_.size();
   if (goesOn(slot, part_)) {
@@ -204,14 +210,15 @@ unsigned Translator::emitSlot(unsigned slot) {
     detours_[n].restoreFlags = hostFlags_;
   }
   // A detour leaves the flags in a form of its own.
-  const bool hasDetour = detours_.size() > firstDetour;
-  if (hasDetour && (shape.touchesFlags() || detours_[firstDetour].flags)) word_.reset();
+  const bool hasDetour = trusted_ || detours_.size() > firstDetour;
+  if (hasDetour && (shape.touchesFlags() || before_.pending)) word_.reset();
   if (shape.flags != FlagEffect::kNone) {
     if (shape.way != Way::kAlu) pending_.reset();
     flagsInMemory_ = wanted().inMemory && !pending_;
   } else if (pending_ && (shape.writes & pending_->sources())) {
     pending_.reset();
   }
+  endSlot();
   return slot + 1;
 }
 

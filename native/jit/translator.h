@@ -76,6 +76,27 @@ class Translator {
 
     // Of general registers, by number.
     uint32_t sources() const { return (1u << (a >> 3) | 1u << (b >> 3)) & 0xffff; }
+    bool operator==(const PendingFlags&) const = default;
+  };
+  // What is known of the flags at a place.
+  struct FlagState {
+    bool onHost = false, inMemory = true;
+    std::optional<int32_t> word = std::nullopt;
+    std::optional<PendingFlags> pending = std::nullopt;
+    bool operator==(const FlagState&) const = default;
+  };
+  // Where the straight line last made sure that an access group has an addend.
+  struct Proof {
+    unsigned slot = 0;
+    FlagState before;  // the slot's access
+  };
+  // Slots behind whose first one members of groups do not ask whether there is an addend. Nothing
+  // comes back into their midst: what misses goes on in a copy of them where each access looks for
+  // itself, up to `resume`.
+  struct Stretch {
+    unsigned first, end;
+    FlagState before, after;
+    const uint8_t* resume = nullptr;
   };
   // Bytes that are accessed, or looked up, at once.
   struct GuestBytes {
@@ -108,6 +129,7 @@ class Translator {
     const uint8_t* checked = nullptr;   // where it goes on when there are none
     std::optional<SlowAccess> access;   // to be tried first
     std::optional<PendingFlags> flags;  // to be saved before
+    const uint8_t* careful = nullptr;   // instead of all that follows
   };
   // Those of a part that have been emitted.
   struct Requests {
@@ -138,6 +160,7 @@ class Translator {
     unsigned slot, part;
     std::optional<PendingFlags> flags;
     bool flagsInMemory;
+    const uint8_t* start = nullptr;
   };
   // A path that loops has too little left of the slice for another time.
   struct Again {
@@ -187,7 +210,7 @@ class Translator {
   void interpretRest(unsigned slot);
   void request(Request request, const uint8_t* resume = nullptr);
   void emitLeaves();
-  void emitSideExit(const SideExit& exit);
+  void emitSideExit(SideExit& exit);
   void emitExits();
 
   // Operands.
@@ -234,6 +257,7 @@ class Translator {
   void openCells();
   void renewCells();
   Emitter::Fixup probeAt(const HostMemory& first, unsigned size, bool write);
+  void moveWindow(const SlowAccess::Window& window);
   void slowAccess(const SlowAccess& slow);
   void forgetGroups(const Detour& detour);
   HostMemory addendOf(const AccessPlan& plan) const {
@@ -243,6 +267,21 @@ class Translator {
   void push(const Instruction& i, const Shape& shape);
   void pop(const Instruction& i);
   void leave();
+
+  // stretches.cc
+  FlagState flagState() const { return {hostFlags_, flagsInMemory_, word_, pending_}; }
+  void setFlagState(const FlagState& state);
+  bool holds(const AccessPlan& plan) const { return held_ == plan.group && !e_.lost(host::kR10); }
+  bool trusts(const AccessPlan& plan) const;
+  void trust(const AccessPlan& plan);
+  void prove(const AccessPlan& plan);
+  void beginCareful(const Shape& shape);
+  void endSlot();
+  HostMemory carefulAccess(const GuestBytes& bytes, const AccessPlan& plan);
+  void leaveCarefully(Emitter::Fixup from);
+  void emitStretches();
+  bool redirect(Detour& detour);
+  void emitCarefully(const Stretch& stretch);
 
   // translate_flags.cc
   const Liveness& wanted() const { return live_[slot_]; }
@@ -370,9 +409,16 @@ class Translator {
   uint8_t loopBlockers_ = 0;             // of vector instructions, asked for before the loop
   bool flagsInMemory_ = true;
   const uint8_t* start_ = nullptr;  // of a path, charged
-  PathCells* cells_ = nullptr;      // nullptr: its accesses have none
-  uint32_t loaded_ = 0;             // general registers; addresses made of them have none
+  FlagState before_;                // the instruction of slot_
+  std::array<Proof, JitState::kMostGroups> proofs_;
+  uint8_t held_ = AccessPlan::kNoGroup;  // whose addend is in R10, where that is not lost
+  bool trusted_ = false;                 // an access of slot_ has not asked
+  bool careful_ = false;                 // in the copy of a stretch
+  PathCells* cells_ = nullptr;           // nullptr: its accesses have none
+  uint32_t loaded_ = 0;                  // general registers; addresses made of them have none
   std::optional<Again> again_;
+  std::vector<Stretch>& stretches_;
+  std::vector<const uint8_t*>& carefulSlots_;
   std::vector<Detour>& detours_;
   Requests requests_;
   std::vector<LookUp>& lookUps_;
@@ -388,6 +434,8 @@ struct TranslatorScratch {
   std::vector<PlannedInstruction> instructions;
   AccessPlans plans;
   std::vector<Translator::Liveness> live;
+  std::vector<Translator::Stretch> stretches;
+  std::vector<const uint8_t*> carefulSlots;
   std::vector<Translator::Detour> detours;
   std::vector<Translator::LookUp> lookUps;
   std::vector<Translator::SideExit> sideExits;

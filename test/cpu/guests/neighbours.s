@@ -22,6 +22,7 @@ main:
   call moving_base
   call copies
   call frames
+  call mixed
   call chain
   call last_page
   finish
@@ -180,6 +181,53 @@ frames:
   mov rsp, r12
   check "in the frame", esi, 0
   check "behind the frame", edi, 0
+  ret
+
+# Between fields: flags that live on, a division, the stack, ways out that are rarely taken.
+mixed:
+  mov r9d, EDGE - 72
+  xor esi, esi
+  xor r8d, r8d
+  xor r11d, r11d
+1:
+  mov rbx, r9
+  mov [rbx], r9
+  mov qword ptr [rbx + 8], -1
+  add qword ptr [rbx + 8], 1
+  mov rdx, [rbx]
+  adc qword ptr [rbx + 8], 4
+  pushfq
+  mov rcx, [rbx + 8]
+  pop rdi
+  and edi, 0x41
+  or esi, edi
+  sub rdx, r9
+  or esi, edx
+  xor edx, edx
+  mov dword ptr [rbx + 16], 100
+  mov eax, [rbx + 16]
+  div qword ptr [rbx + 8]
+  mov dword ptr [rbx + 20], 0
+  test r9b, 7
+  jnz 2f
+  mov dword ptr [rbx + 20], 1
+2:
+  add r8d, [rbx + 20]
+  call add_field
+  cmp rcx, [rbx + 8]
+  jne 3f
+  inc r9d
+  cmp r9d, EDGE + 8
+  jne 1b
+3:
+  check "flags and copies", esi, 0
+  check "quotients", r11d, 1600
+  check "exits", r8d, 10
+  check_memory "the last field", FRAMES + 15, 5
+  ret
+add_field:
+  mov [rbx + 24], eax
+  add r11d, [rbx + 24]
   ret
 
 # The base is loaded through itself.
