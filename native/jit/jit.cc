@@ -343,9 +343,10 @@ const uint8_t* Jit::lookUp(uint64_t rip) {
 
 const uint8_t* Jit::lookUpLink(uint64_t rip, uint32_t number) {
   const JumpCacheEntry& known = cpu_.blocks->jumpCache(rip);
-  if (known.rip == rip && known.context == cpu_.context && !known.block->translation)
-    return nullptr;
-  const std::optional<uint64_t> gpa = translateRip(rip);
+  const bool isKnown = known.rip == rip && known.context == cpu_.context;
+  if (isKnown && !known.block->translation) return nullptr;
+  // Data may keep the page out of the TLB.
+  const std::optional<uint64_t> gpa = isKnown ? known.block->gpa : translateRip(rip);
   if (!gpa) return nullptr;
   FarLink& link = farLinks_[number];
   const bool same = Emitter::operand(link.rip) == rip;
