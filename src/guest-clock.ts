@@ -1,8 +1,11 @@
 import type { GuestClock, GuestTimer } from './clock.js';
 import type { ClockSource } from './native.js';
 
-/** Target length of a slice under the host clock: short enough for signals and sockets to feel alive. */
-const HOST_SLICE_NS = 1e6;
+/**
+ * Target length of a slice under the host clock: short enough for signals and sockets to feel alive, long
+ * enough that the turns of the event loop in between, which leave the caches to others, do not count.
+ */
+const HOST_SLICE_NS = 4e6;
 
 /** Slice length under icount. It is fixed, so that what happens between slices is deterministic. */
 const ICOUNT_SLICE = 250_000;
@@ -12,7 +15,7 @@ const INITIAL_SPEED = 0.05;
 
 /** Bounds of a slice under the host clock in instructions, whatever was measured. */
 const MIN_SLICE = 5_000;
-const MAX_SLICE = 5_000_000;
+const MAX_SLICE = 20_000_000;
 
 /** Shortest run towards a timer under the host clock: below this, entering the CPU costs more. */
 const MIN_RUN = 200;
@@ -201,7 +204,7 @@ export class IcountPace implements Pace {
   }
 }
 
-/** Host time: slices of about a millisecond, sized by the speed measured in the slices before. */
+/** Host time: slices of some milliseconds, sized by the speed measured in the slices before. */
 export class HostPace implements Pace {
   /** Instructions per nanosecond. */
   private speed = INITIAL_SPEED;

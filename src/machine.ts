@@ -45,8 +45,8 @@ const TAIL_LINES = 40;
 const RFLAGS_IF = 0x200n;
 
 /**
- * One virtual machine. It lives on the event loop of the process: the guest runs in slices of about a
- * millisecond, with a turn of the loop in between, and only while a {@link run} is pending.
+ * One virtual machine. It lives on the event loop of the process: the guest runs in slices of some
+ * milliseconds, with a turn of the loop in between, and only while a {@link run} is pending.
  */
 export class Machine {
   /** The serial consoles, COM1 first; without the {@link channel}. */

@@ -9,8 +9,8 @@ export interface InputPort {
 /** One serial line of a machine, as seen from outside: bytes out, bytes in. */
 export interface BytePort {
   /**
-   * Calls `listener` with everything the guest prints, in order, at the end of each slice (about a
-   * millisecond). The array is the listener's to keep, and not to change: others get it as well.
+   * Calls `listener` with everything the guest prints, in order, at the end of each slice (some
+   * milliseconds). The array is the listener's to keep, and not to change: others get it as well.
    * @returns a function that takes the listener off again
    */
   onOutput(listener: (bytes: Uint8Array) => void): () => void;
