@@ -118,7 +118,9 @@ class Emitter {
                 {.reg = size == 1, .rm = size == 1});
   }
   void shiftImmediate(unsigned digit, unsigned size, uint8_t reg, unsigned count) {
-    instruction({.byte = 0xc1}, size, static_cast<uint8_t>(digit), reg);
+    const bool isByte = size == 1;
+    instruction({.byte = static_cast<uint8_t>(isByte ? 0xc0 : 0xc1)}, size,
+                static_cast<uint8_t>(digit), reg, {.rm = isByte});
     byte(count);
   }
   // bswap; of 16 bits, which it does not know, a rotation. Spoils flags then.

@@ -1,6 +1,7 @@
 #include "jit/flags.h"
 
 #include "cpu/cpu.h"
+#include "interpreter/logic_shift.h"
 #include "interpreter/sse_host.h"
 
 namespace nodevm {
@@ -20,6 +21,12 @@ Flags flagsOf(FlagSource source, uint64_t saved, uint64_t second) {
       return flagsOfAdd<T>(difference, b, a);
     case FlagSource::kDifference:
       return flagsOfSubtract<T>(sum, b, a);
+    case FlagSource::kShiftLeft:
+      return ShiftLeft::apply<T>(a, b, {}).flags;
+    case FlagSource::kShiftRight:
+      return ShiftRight::apply<T>(a, b, {}).flags;
+    case FlagSource::kShiftArithmeticRight:
+      return ShiftArithmeticRight::apply<T>(a, b, {}).flags;
     default:
       return flagsOfLogic<T>(a);
   }
@@ -95,8 +102,20 @@ void emitOrder(Emitter& e, const Layout& layout, SizeCode size) {
   e.instruction(kMovlpd, 16, 0, kSpare);
 }
 
+// The count lies behind the form in flagWord.
+void emitShift(Emitter& e, const Layout& layout, SizeCode size, uint8_t digit) {
+  static_assert(FlagForm::kImmediateShift == 8);
+  const HostOpcode shift{.byte = static_cast<uint8_t>(size == 0 ? 0xd2 : 0xd3)};
+  e.move(8, host::kR10, host::kRcx);
+  e.move(1, host::kRcx, layout.at(layout.flagWord + 1));
+  e.move(8, host::kR9, layout.at(layout.flagA));
+  e.instruction(shift, 1u << size, digit, host::kR9, {.rm = size == 0});
+  e.move(8, host::kRcx, host::kR10);
+}
+
 void emitSavedOperation(Emitter& e, const Layout& layout, FlagForm form) {
   if (form.source == FlagSource::kOrder) return emitOrder(e, layout, form.size);
+  if (const auto digit = shiftDigit(form.source)) return emitShift(e, layout, form.size, *digit);
   constexpr unsigned kArithmeticRight = 7;
   constexpr HostOpcode kMovsxd{.byte = 0x63};
   const unsigned size = 1u << form.size;

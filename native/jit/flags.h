@@ -2,6 +2,7 @@
 // From the forms in which translated code leaves the arithmetic flags to those of the interpreter.
 
 #include <cstdint>
+#include <optional>
 
 #include "jit/emitter.h"
 #include "jit/thunks.h"
@@ -25,6 +26,20 @@ void repeatWith(FlagSource source, const Function& apply) {
   if (source == FlagSource::kSum) apply(Alu::kSub);
   if (source == FlagSource::kDifference) apply(Alu::kAdd);
   apply(source == FlagSource::kSum || source == FlagSource::kAdd ? Alu::kAdd : Alu::kCmp);
+}
+
+// ModRM.reg of the instructions of group 2; nullopt: no shift.
+constexpr std::optional<uint8_t> shiftDigit(FlagSource source) {
+  switch (source) {
+    case FlagSource::kShiftLeft:
+      return 4;
+    case FlagSource::kShiftRight:
+      return 5;
+    case FlagSource::kShiftArithmeticRight:
+      return 7;
+    default:
+      return std::nullopt;
+  }
 }
 
 // Emits the operation that is in memory in this form. Clobbers R9 and R10.

@@ -23,8 +23,12 @@ enum class FlagSource : uint8_t {
   kDifference,  // the subtraction of b whose result is flagA
   kLogic,       // a logical operation whose result is flagA
   kOrder,       // UCOMISS or UCOMISD, by size, of flagA and flagB
+  kShiftLeft,   // flagA << b, b an immediate other than 0, and so on
+  kShiftRight,
+  kShiftArithmeticRight,
 };
-inline constexpr unsigned kFlagSources = static_cast<unsigned>(FlagSource::kOrder) + 1;
+inline constexpr unsigned kFlagSources =
+    static_cast<unsigned>(FlagSource::kShiftArithmeticRight) + 1;
 
 // b is flagB, or an immediate that is kept beside the form.
 struct FlagForm {

@@ -69,6 +69,26 @@ std::optional<Translator::PendingFlags> Translator::pendingAfter(const Instructi
                       .isTest = shape.isTest};
 }
 
+// Of a register by a constant: its operand is to be saved in flagA.
+std::optional<Translator::PendingFlags> Translator::pendingShift(const Shape& shape) {
+  const bool byOne = shape.opcode.byte == 0xd0 || shape.opcode.byte == 0xd1;
+  const bool isShift = shape.way == Way::kRenamed && shape.opcode.map == OpcodeMap::kOneByte &&
+                       (byOne || shape.opcode.byte == 0xc0 || shape.opcode.byte == 0xc1);
+  // Rotates change some flags only, and so does a count of 0; AH..BH are not a register's lowest
+  // byte.
+  if (!isShift || shape.memory || shape.flags != FlagEffect::kAll || shape.bytes.high)
+    return std::nullopt;
+  const FlagSource source = shape.digit == 7   ? FlagSource::kShiftArithmeticRight
+                            : shape.digit == 5 ? FlagSource::kShiftRight
+                                               : FlagSource::kShiftLeft;
+  const int64_t mask = shape.size == 8 ? 63 : 31;
+  return PendingFlags{.source = source,
+                      .size = sizeCodeOf(shape),
+                      .a = PendingFlags::kSaved,
+                      .b = gpr::kZero,
+                      .immediate = byOne ? 1 : static_cast<int32_t>(shape.immediate & mask)};
+}
+
 HostRm Translator::placeOfA(const PendingFlags& pending) const {
   return pending.a == PendingFlags::kSaved ? HostRm(layout_.at(layout_.flagA)) : locate(pending.a);
 }
@@ -134,6 +154,8 @@ void Translator::repeatOperation(const PendingFlags& pending) {
     return e_.test(size, result, result);
   }
   e_.move(8, host::kR9, placeOfA(pending));
+  if (const auto digit = shiftDigit(pending.source))
+    return e_.shiftImmediate(*digit, size, host::kR9, static_cast<unsigned>(pending.immediate));
   if (logic) return operateOnB(Alu::kAnd, pending);
   repeatWith(pending.source, [&](Alu operation) { operateOnB(operation, pending); });
 }

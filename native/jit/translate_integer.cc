@@ -157,10 +157,17 @@ void Translator::renamed(const Instruction& i, const Shape& shape) {
     reg = shape.bytes.high ? byteRegister(i.reg) : isPinned(i.reg) ? hostOf(i.reg) : host::kR11;
     if (load && !isPinned(i.reg)) e_.move(8, reg, slotOf(i.reg));
   }
+  const std::optional<PendingFlags> shift = pendingShift(shape);
+  if (shift && wanted().inMemory) storeSaved(layout_.flagA, rm, host::kR11);
   e_.instruction(shape.opcode, shape.size, reg, rm, shape.bytes);
   if (shape.immediateBytes) e_.immediate(shape.immediate, shape.immediateBytes);
   if (shape.reg & Shape::kWrite) writeBack(i.reg, reg);
   if (rmTemporary && rmWritten) e_.store(8, rmSlot.memory, rmScratch);
+  if (shift) {
+    pending_ = wanted().inMemory ? shift : std::nullopt;
+    hostFlags_ = true;
+    return;
+  }
   if (shape.flags != FlagEffect::kNone) keepFlags(shape.flags == FlagEffect::kAll || exact);
 }
 

@@ -213,7 +213,7 @@ unsigned Translator::emitSlot(unsigned slot) {
   const bool hasDetour = trusted_ || detours_.size() > firstDetour;
   if (hasDetour && (shape.touchesFlags() || before_.pending)) word_.reset();
   if (shape.flags != FlagEffect::kNone) {
-    if (shape.way != Way::kAlu) pending_.reset();
+    if (shape.way != Way::kAlu && !pendingShift(shape)) pending_.reset();
     flagsInMemory_ = wanted().inMemory && !pending_;
   } else if (pending_ && (shape.writes & pending_->sources())) {
     pending_.reset();

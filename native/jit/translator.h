@@ -299,6 +299,7 @@ class Translator {
   void saveOperands(const Shape& shape, const HostRm& a, const HostRm* b);
   void savePacked();
   std::optional<PendingFlags> pendingAfter(const Instruction& i, const Shape& shape) const;
+  static std::optional<PendingFlags> pendingShift(const Shape& shape);
   HostRm placeOfA(const PendingFlags& pending) const;
   HostRm placeOfB(const PendingFlags& pending) const;
   void operateOnB(Alu operation, const PendingFlags& pending);

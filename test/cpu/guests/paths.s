@@ -8,6 +8,7 @@
 .set AF, 0x10
 .set ZF, 0x40
 .set SF, 0x80
+.set OF, 0x800
 .set ARITHMETIC, 0x8d5
 
 # Goes round 60 times or so, ECX counting down, until `leave` does not jump to the label 3; the flags are those
@@ -38,6 +39,7 @@ main:
   mov qword ptr [SCRATCH], 60
   call flags
   call inner_flags
+  call shifts
   call changes
   set_bits cr4, CR4_OSFXSR
   call sums
@@ -80,6 +82,57 @@ inner_flags:
   cmp edx, 1
   ja 1b
   check "flags of operands that are overwritten", ebx, 98
+  ret
+
+# Flags of shifts behind a load, by PUSHFQ and by a carry in the next block. OF is for shifts by one only, AF for none.
+.set SHIFTED, ARITHMETIC - AF
+
+.macro shift_flags name:req, mask:req, want:req, value:req, code:vararg
+  mov rbx, \value
+  mov ecx, 60
+1:
+  mov rdx, rbx
+  mov r14, rbx
+  \code
+  mov rax, [SCRATCH]
+  pushfq
+  pop r9
+  dec ecx
+  jnz 1b
+  and r9d, \mask
+  check "\name", r9d, \want
+.endm
+
+.macro shift_carry name:req, want:req, value:req, code:vararg
+  mov rbx, \value
+  mov ecx, 60
+  xor r8d, r8d
+1:
+  mov rdx, rbx
+  mov r14, rbx
+  \code
+  mov rax, [SCRATCH]
+  jmp 2f
+2:
+  adc r8d, 0
+  dec ecx
+  jnz 1b
+  check "\name: carries", r8d, \want
+.endm
+
+shifts:
+  shift_flags "SHL by one", SHIFTED, CF+OF+PF, 0x4000000080000003, shl edx, 1
+  shift_flags "SHL of 64 bits", SHIFTED, OF+SF+PF, 0x4000000080000003, shl rdx
+  shift_flags "SHL by four", SHIFTED-OF, CF, 0x123456789abcdef1, shl rdx, 4
+  shift_flags "SHR by one", SHIFTED, CF+OF, 0x80000003, shr edx, 1
+  shift_flags "SHR of bytes", SHIFTED-OF, CF+ZF+PF, 0x104, shr dl, 3
+  shift_flags "SHR of words", SHIFTED-OF, PF, 0x18030, shr dx, 4
+  shift_flags "SHR of a register in memory", SHIFTED-OF, CF+PF, 0x7b, shr r14, 5
+  shift_flags "SAR by 63", SHIFTED-OF, CF+SF+PF, -1, sar rdx, 63
+  shift_flags "SAR of bytes", SHIFTED-OF, SF+PF, 0x85, sar dl, 2
+  shift_carry "SHR", 60, 0x7f, shr edx, 3
+  shift_carry "SHL", 0, 0x7f, shl edx, 3
+  shift_carry "SAR", 60, -1, sar rdx, 9
   ret
 
 # The path changes a block of its own further on, once.
