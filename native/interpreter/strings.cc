@@ -44,10 +44,15 @@ void copyAscending(uint8_t* to, const uint8_t* from, uint64_t count) {
 }
 
 // Each operation has `step<T>`, one element with its fault or not, registers advanced on success;
-// and `bulk<T>`, as many as it can of `count` by plain host access: 0 when it has to go by steps.
+// `bulk<T>`, as many as it can of `count` by plain host access: 0 when it has to go by steps; and
+// `kPerTurn<T>`, after how many the dispatcher gets to look at interrupts and the budget.
+template <class T>
+inline constexpr uint64_t kBulkPerTurn = (32 << 10) / sizeof(T);
 
 struct MoveString {
   static constexpr bool kCompares = false;
+  template <class T>
+  static constexpr uint64_t kPerTurn = kBulkPerTurn<T>;
   template <class T>
   static bool step(Cpu& cpu, const Instruction* i, const Walk& walk) {
     const Loaded<T> source = cpu.load<T>(i->segment, walk.at(cpu, gpr::kRsi));
@@ -76,6 +81,8 @@ struct MoveString {
 struct StoreString {
   static constexpr bool kCompares = false;
   template <class T>
+  static constexpr uint64_t kPerTurn = kBulkPerTurn<T>;
+  template <class T>
   static bool step(Cpu& cpu, const Instruction*, const Walk& walk) {
     if (!cpu.store<T>(kEs, walk.at(cpu, gpr::kRdi), cpu.reg<T>(gpr::kRax))) return false;
     walk.advance(cpu, gpr::kRdi, sizeof(T));
@@ -97,6 +104,8 @@ struct StoreString {
 
 // The others are rare enough to go by steps.
 struct SteppedOnly {
+  template <class T>
+  static constexpr uint64_t kPerTurn = 4096;
   template <class T>
   static uint64_t bulk(Cpu&, const Instruction*, const Walk&, uint64_t) {
     return 0;
@@ -158,9 +167,6 @@ struct ScanString : SteppedOnly {
 
 enum class Progress : uint8_t { kDone, kPaused, kFaulted };
 
-// After so many elements the dispatcher gets to look at interrupts and the budget.
-constexpr uint64_t kElementsPerTurn = 4096;
-
 // Iterates until the count or the comparison ends it. A pause or fault leaves RCX, RSI and RDI at
 // the next iteration and the flags as the last comparison set them; the instruction then starts
 // again.
@@ -175,7 +181,7 @@ bool takesOneElement(const Cpu& cpu) {
 template <class Operation, class T>
 [[gnu::noinline]] Progress repeatString(Cpu& cpu, const Instruction* i) {
   const Walk walk(cpu, i);
-  uint64_t budget = takesOneElement(cpu) ? 1 : kElementsPerTurn;
+  uint64_t budget = takesOneElement(cpu) ? 1 : Operation::template kPerTurn<T>;
   for (;;) {
     const uint64_t count = walk.at(cpu, gpr::kRcx);
     if (count == 0) return Progress::kDone;
@@ -209,7 +215,8 @@ struct String {
         return goOn(cpu);
       case Progress::kPaused:
         // One that only a debugger makes does not count as an instruction.
-        if (cpu.debugPause() && ++cpu.debug.repeats % kElementsPerTurn != 0) ++cpu.remaining;
+        if (cpu.debugPause() && ++cpu.debug.repeats % Operation::template kPerTurn<T> != 0)
+          ++cpu.remaining;
         cpu.repeating = true;
         cpu.rip = thisRip(cpu, i);
         return leaveBlock(cpu);

@@ -221,6 +221,14 @@ class Emitter {
     immediate(value, small ? 1 : 4);
   }
 
+  // rep, and a string instruction
+  void repeat(uint8_t opcode, unsigned size) {
+    if (size == 2) byte(0x66);
+    byte(0xf3);
+    if (size == 8) byte(0x48);
+    byte(opcode);
+  }
+
   // --- branches
   Fixup jump() {
     byte(0xe9);

@@ -27,7 +27,7 @@ Uses usesOf(const std::vector<PlannedInstruction>& instructions) {
 // RDX.
 bool keepsNumbers(const Shape& shape) {
   return shape.bytes.high || shape.way == Way::kMoveHighByte || shape.way == Way::kLeave ||
-         shape.way == Way::kCompareExchangeWide;
+         shape.way == Way::kCompareExchangeWide || shape.way == Way::kRepeatString;
 }
 
 // RAX, RCX and RDX are implied operands.

@@ -97,6 +97,8 @@ class Chooser {
       case Way::kJumpIf:
         return better(stepAt(next), stepAt(target));
       case Way::kFallThrough:
+      case Way::kRepeatString:
+      case Way::kSetInterrupt:
         return stepAt(next);
       case Way::kJump:
       case Way::kCall:

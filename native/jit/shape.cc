@@ -169,6 +169,11 @@ class Describer {
       case 0x9c:
         shape_.readsFlags = true;
         return shape_.size == 8 && is(Way::kPushFlags);
+      case 0xa4:
+      case 0xa5:
+      case 0xaa:
+      case 0xab:
+        return repeatString();
       case 0xa8:
       case 0xa9:
         shape_.accumulator = shape_.fromImmediate = true;
@@ -205,6 +210,8 @@ class Describer {
         return flags(FlagEffect::kSome, is(Way::kCarry));
       case 0xfa:
         return is(Way::kClearInterrupt);
+      case 0xfb:
+        return is(Way::kSetInterrupt);
       case 0xfc:
       case 0xfd:
         shape_.immediate = opcode == 0xfd ? static_cast<int64_t>(eflags::kDf) : 0;
@@ -219,6 +226,13 @@ class Describer {
       default:
         return false;
     }
+  }
+
+  bool repeatString() {
+    constexpr SizeCode kQuadword = 3;
+    shape_.memory = false;
+    return i_.hasRep() && i_.addressSize() == kQuadword && i_.segment < kFs &&
+           is(Way::kRepeatString);
   }
 
   bool groupThree(unsigned digit) {
@@ -287,6 +301,8 @@ class Describer {
       case 0x20:
         shape_.rm = kWrite;
         return (i_.reg == 0 || (i_.reg >= 2 && i_.reg <= 4)) && is(Way::kReadControl);
+      case 0x31:
+        return is(Way::kReadTimeStamp);
       case 0x80:
         return conditional();
       case 0x90:
@@ -458,6 +474,7 @@ uint32_t writtenRegisters(const Instruction& i, const Shape& shape) {
     case Way::kJumpIf:
     case Way::kJumpIndirect:
     case Way::kFallThrough:
+    case Way::kSetInterrupt:
     case Way::kBitString:
       return 0;
     case Way::kReadSegment:
@@ -489,7 +506,10 @@ uint32_t writtenRegisters(const Instruction& i, const Shape& shape) {
     case Way::kDivide:
     case Way::kImplied:
     case Way::kCompareExchangeWide:
+    case Way::kReadTimeStamp:
       return rax | rdx;
+    case Way::kRepeatString:
+      return bit(gpr::kRcx) | bit(gpr::kRsi) | bit(gpr::kRdi);
     case Way::kMoveImmediate:
     case Way::kLea:
     case Way::kByteSwap:

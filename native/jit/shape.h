@@ -52,6 +52,9 @@ enum class Way : uint8_t {
   kCallIndirect,
   kReturn,
   kFallThrough,
+  kRepeatString,   // REP MOVS and STOS where the ranges lie on a page each, else by the handler
+  kSetInterrupt,   // STI where nothing waits for it
+  kReadTimeStamp,  // RDTSC
 };
 
 // How far the pages of a path may lie from its first one, from where displacements are taken.
@@ -97,6 +100,8 @@ struct Shape {
 
   // The operand lies where its registers and its displacement say.
   bool accessesOperand() const { return memory && way != Way::kBitString; }
+  // The last of a block, which goes on behind it.
+  bool endsAndGoesOn() const { return way >= Way::kRepeatString; }
   // What is allowed may be another thing behind it.
   bool mayChangeRights() const { return !native() || way == Way::kUserAccess; }
   bool isVector() const { return way == Way::kSimd || way == Way::kZeroUpper; }

@@ -155,6 +155,10 @@ const uint8_t* lookUpReturn(Cpu& cpu, uint64_t rip) {
   return cpu.jit->lookUpReturn(rip);
 }
 
+uint64_t readTsc(Cpu& cpu) { return cpu.readTsc(); }
+
+uint64_t mayGoOn(Cpu& cpu) { return cpu.mayGoOn() ? 1 : 0; }
+
 template <class Function>
 uint64_t addressOf(Function* function) {
   return reinterpret_cast<uint64_t>(function);
@@ -486,6 +490,8 @@ Thunks emitThunks(Emitter& e, const Layout& layout) {
   thunks.lookUpPage = emitLookUp(e, thunks, addressOf(lookUpPage));
   thunks.lookUpPath = emitLookUp(e, thunks, addressOf(lookUpPath));
   thunks.lookUpReturn = emitLookUp(e, thunks, addressOf(lookUpReturn));
+  thunks.readTsc = emitLookUp(e, thunks, addressOf(readTsc));
+  thunks.mayGoOn = emitLookUp(e, thunks, addressOf(mayGoOn));
   thunks.restoreFlags = emitRestoreFlags(e, layout, thunks);
   thunks.interpret = emitInterpret(e, thunks);
   thunks.firstUnlinked = emitUnlinked(e, layout, thunks);

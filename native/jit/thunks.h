@@ -131,6 +131,10 @@ struct Thunks {
   // Clobbers R9 and R11.
   const uint8_t* renewCells = nullptr;
 
+  // Called: leave in R11 what Cpu::readTsc() and Cpu::mayGoOn() say, Z for 0. Keep what lookUp
+  // does.
+  const uint8_t *readTsc = nullptr, *mayGoOn = nullptr;
+
   // Called at level 0: clears or sets EFLAGS.AC, and takes the TLB of what is allowed then.
   // Clobbers R10 and R11.
   std::array<const uint8_t*, 2> userAccess{};

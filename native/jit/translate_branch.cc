@@ -20,6 +20,10 @@ constexpr HostMemory kReturnCode = {
 }  // namespace
 
 void Translator::branch(const Instruction& i, const Shape& shape) {
+  if (shape.endsAndGoesOn()) {
+    endAndGoOn(i, shape);
+    return goTo(e_.jump(), placeOf(i) + i.length);
+  }
   switch (shape.way) {
     case Way::kJump:
       return goTo(e_.jump(), targetOf(i));
@@ -51,7 +55,9 @@ int64_t Translator::nextPlace() const {
 
 // A branch in the middle of a path, or back to its beginning.
 void Translator::continuePath(const Instruction& i, const Shape& shape) {
-  if (shape.way == Way::kCall) {
+  if (shape.endsAndGoesOn()) {
+    endAndGoOn(i, shape);
+  } else if (shape.way == Way::kCall) {
     pushReturn(i);
   } else if (shape.way == Way::kReturn) {
     checkReturn(i);

@@ -1,5 +1,6 @@
 // What a kernel does at each entry, exit and spin lock.
 
+#include "jit/tlb_probe.h"
 #include "jit/translator.h"
 
 namespace nodevm {
@@ -39,6 +40,12 @@ void Translator::setRest(uint64_t bit, bool value) {
   e_.aluImmediate(value ? Alu::kOr : Alu::kAnd, 8, layout_.at(layout_.eflagsRest), mask);
 }
 
+// Z where it is 0.
+void Translator::testRest(uint64_t bit) {
+  e_.instruction({.byte = 0xf7}, 4, 0, layout_.at(layout_.eflagsRest));
+  e_.immediate(static_cast<int64_t>(bit), 4);
+}
+
 void Translator::clearInterrupt() {
   requireLevel0();
   setRest(eflags::kIf, false);
@@ -61,6 +68,68 @@ void Translator::changeCarry(const Shape& shape) {
 void Translator::allowUserAccess(const Shape& shape) {
   requireLevel0();
   e_.callTo(jit_.thunks().userAccess[shape.immediate != 0]);
+}
+
+// What is not done here is left to the interpreter, which ends the block.
+void Translator::endAndGoOn(const Instruction& i, const Shape& shape) {
+  hostFlags_ = false;
+  switch (shape.way) {
+    case Way::kRepeatString:
+      return repeatString(i, shape);
+    case Way::kSetInterrupt:
+      return setInterrupt();
+    default:
+      return readTimeStamp();
+  }
+}
+
+// Each range on a page that the TLB knows: by the host's own instruction, for which ranges overlap
+// as they do for the guest's. As few as the interpreter executes at once.
+void Translator::repeatString(const Instruction&, const Shape& shape) {
+  constexpr unsigned kAbove = 7;
+  constexpr HostMemory kFrom{.base = host::kRsi}, kTo{.base = host::kRdi};
+  const bool moves = (shape.opcode.byte & 0xfe) == 0xa4;
+  const auto scale = static_cast<uint8_t>(sizeCodeOf(shape));
+  const auto lastOf = [&](const HostMemory& first) {
+    return HostMemory{.base = first.base, .index = host::kRcx, .scale = scale, .displacement = -1};
+  };
+  testRest(eflags::kDf);
+  askLast(e_.jumpIf(kNotZero));
+  e_.aluImmediate(Alu::kCmp, 8, host::kRcx, static_cast<int32_t>(kPageSize >> scale));
+  askLast(e_.jumpIf(kAbove));
+  if (moves) {
+    askLast(emitTlbProbe(e_, layout_, kFrom, lastOf(kFrom), false));
+    e_.move(8, host::kR9, host::kR10);
+  }
+  askLast(emitTlbProbe(e_, layout_, kTo, lastOf(kTo), true));
+  if (moves) e_.alu(Alu::kAdd, 8, host::kRsi, host::kR9);
+  e_.alu(Alu::kAdd, 8, host::kRdi, host::kR10);
+  e_.repeat(shape.opcode.byte, shape.size);
+  e_.alu(Alu::kSub, 8, host::kRdi, host::kR10);
+  if (moves) e_.alu(Alu::kSub, 8, host::kRsi, host::kR9);
+}
+
+void Translator::setInterrupt() {
+  e_.aluImmediate(Alu::kCmp, 1, layout_.at(layout_.cpl), 0);
+  askLast(e_.jumpIf(kNotZero));
+  testRest(eflags::kIf);
+  const Emitter::Fixup open = e_.jumpIf(kNotZero);
+  e_.callTo(jit_.thunks().mayGoOn);
+  askLast(e_.jumpIf(kZero));
+  setRest(eflags::kIf, true);
+  e_.bind(open);
+}
+
+// No path goes on behind it, so that just what has been retired is charged.
+void Translator::readTimeStamp() {
+  constexpr unsigned kShiftRight = 5;
+  e_.instruction({.byte = 0xf6}, 1, 0, layout_.at(layout_.control[4]));
+  e_.immediate(static_cast<int64_t>(cr4::kTsd), 1);
+  askLast(e_.jumpIf(kNotZero));
+  e_.callTo(jit_.thunks().readTsc);
+  e_.move(4, host::kRax, host::kR11);
+  e_.move(8, host::kRdx, host::kR11);
+  e_.shiftImmediate(kShiftRight, 8, host::kRdx, 32);
 }
 
 // In 64-bit mode nothing but the base itself depends on a base.

@@ -49,7 +49,7 @@ Translator::Translator(Cpu& cpu, Jit& jit, std::span<const Path::Step> steps, bo
     // Whoever leaves a path in the middle sees to the flags himself.
     Shape& last = shapes_[part.end - 1];
     if (goesOn(part.end - 1, static_cast<unsigned>(&part - parts_.data())))
-      last.observes = last.way == Way::kCall || last.way == Way::kReturn;
+      last.observes = last.way == Way::kCall || last.way == Way::kReturn || last.endsAndGoesOn();
     for (unsigned slot = part.first; slot < part.end; ++slot)
       instructions_.push_back(
           {part.block->code + slot - part.first, &shapes_[slot], startOf(part)});

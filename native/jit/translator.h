@@ -342,6 +342,7 @@ class Translator {
   // translate_system.cc
   void requireLevel0();
   void setRest(uint64_t bit, bool value);
+  void testRest(uint64_t bit);
   void pushFlags();
   void clearInterrupt();
   void setDirection(const Shape& shape);
@@ -354,6 +355,12 @@ class Translator {
   void readBase(const Instruction& i, const Shape& shape);
   void writeBase(const Instruction& i, const Shape& shape);
   HostMemory segmentField(unsigned segment, size_t offset) const;
+
+  void endAndGoOn(const Instruction& i, const Shape& shape);
+  void askLast(Emitter::Fixup from) { detour(Detour::Kind::kInterpretLast, from); }
+  void repeatString(const Instruction& i, const Shape& shape);
+  void setInterrupt();
+  void readTimeStamp();
 
   // translate_branch.cc
   void branch(const Instruction& i, const Shape& shape);
