@@ -57,6 +57,7 @@ void Translator::prove(const AccessPlan& plan) {
 void Translator::endSlot() {
   if (careful_ || stretches_.empty() || stretches_.back().end != slot_ + 1) return;
   stretches_.back().resume = e_.here();
+  stretches_.back().slotInR9 = slotInR9();
   stretches_.back().after = flagState();
 }
 
@@ -87,12 +88,14 @@ bool Translator::redirect(Detour& detour) {
 void Translator::emitCarefully(const Stretch& stretch) {
   part_ = 0;
   homes_ = swaps_.homes();
+  inR9_ = gpr::kZero;
   setFlagState(stretch.before);
   for (unsigned slot = stretch.first; slot < stretch.end;) {
     while (part().end <= slot) ++part_;
     slot = emitSlot(slot);
   }
   assert(flagState() == stretch.after);
+  loadR9(stretch.slotInR9);
   e_.jumpTo(stretch.resume);
 }
 

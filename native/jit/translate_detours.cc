@@ -35,6 +35,7 @@ unsigned Translator::interpretRun(unsigned slot) {
                       .flags = std::nullopt});
   hostFlags_ = false;
   flagsInMemory_ = true;
+  inR9_ = gpr::kZero;
   if (touchesFlags) word_ = FlagForm{}.word(0);
   return end;
 }
@@ -152,14 +153,16 @@ void Translator::emitDetour(const Detour& detour) {
   if (detour.touchesFlags) bits |= Request::kTouchesFlags;
   if (detour.kind == Detour::Kind::kInterpretSlot) bits |= Request::kMissed;
   if (shapes_[detour.slot].keepsVectors) bits |= Request::kReloadVectors;
-  const bool chargesAgain = part().behind != 0 || part().distance != 0 || cells_ || !swaps_.empty();
-  if (detour.restoreFlags && !chargesAgain) bits |= Request::kRestoreFlags;
-  if (!chargesAgain) return request({.slot = slot, .bits = bits}, detour.resume);
+  const bool returnsItself = part().behind != 0 || part().distance != 0 || cells_ ||
+                             !swaps_.empty() || detour.slotInR9 != gpr::kZero;
+  if (detour.restoreFlags && !returnsItself) bits |= Request::kRestoreFlags;
+  if (!returnsItself) return request({.slot = slot, .bits = bits}, detour.resume);
   request({.slot = slot, .bits = bits});
   takeAgain(part_, detour.slot + detour.count);
   if (cells_) renewCells();
   if (detour.restoreFlags) e_.callTo(jit_.thunks().restoreFlags);
   swapHomes();
+  loadR9(detour.slotInR9);
   e_.jumpTo(detour.resume);
 }
 

@@ -96,19 +96,19 @@ HostMemory Translator::access(const GuestBytes& bytes, const AccessPlan& plan) {
     if (plan.first) all = {bytes.registers, plan.low, plan.span, plan.written};
     PageCell* cell = takeCell(all);
     detour(Detour::Kind::kInterpretSlot, cell ? probeByCell(all, *cell) : probe(all));
-    if (isStack(all) || cell) slow.window = SlowAccess::Window{all, e_.here(), cell};
+    if (isStack(all) || cell) slow.window = SlowAccess::Window{all, e_.here(), cell, slotInR9()};
     if (plan.first && isRipRelative(all)) e_.alu(Alu::kAdd, 8, host::kR10, pageRip());
     if (plan.first) e_.store(8, addendOf(plan), host::kR10);
   }
   if (plan.grouped()) prove(plan);
   slow.resume = e_.here();
+  slow.slotInR9 = slotInR9();
   if (slow.plan || slow.window) detours_.back().access = slow;
   return operandOf(bytes, plan.grouped());
 }
 
 // R10: the addend, that of a group behind RIP counted from the block's page. R9: as probe() has it.
 HostMemory Translator::operandOf(const GuestBytes& bytes, bool grouped) {
-  HostMemory operand;
   if (isRipRelative(bytes)) {
     const int64_t place = placeOf(bytes);
     if (grouped) return {.base = host::kR10, .displacement = static_cast<int32_t>(place)};
@@ -116,27 +116,43 @@ HostMemory Translator::operandOf(const GuestBytes& bytes, bool grouped) {
             .index = host::kR10,
             .displacement = static_cast<int32_t>(place & kPageOffset)};
   }
-  if (behindOneRegister(bytes, operand)) {
-    operand.index = host::kR10;
-    return operand;
+  if (std::optional<HostMemory> operand = behindOneRegister(bytes)) {
+    operand->index = host::kR10;
+    return *operand;
   }
   if (grouped) address(bytes.registers, bytes.displacement, host::kR9, host::kR11);
   return {.base = host::kR9, .index = host::kR10};
 }
 
-bool Translator::behindOneRegister(const GuestBytes& bytes, HostMemory& operand) const {
+// The address, where it is a register and a constant. R9 is the register where it has no host
+// register.
+std::optional<HostMemory> Translator::behindOneRegister(const GuestBytes& bytes) {
   const auto& [base, index, scale] = bytes.registers;
-  return index == gpr::kZero && base != gpr::kZero &&
-         plainAddress(bytes.registers, bytes.displacement, operand);
+  if (index != gpr::kZero || base == gpr::kZero || base == gpr::kBlockRip) return std::nullopt;
+  return HostMemory{.base = isPinned(base) ? hostOf(base) : baseInR9(base),
+                    .displacement = bytes.displacement};
 }
 
-// Leaves the addend in R10; clobbers R11. R9: the address, or its page where that is behind RIP;
-// left alone where the address has one register.
+uint8_t Translator::baseInR9(uint8_t slot) {
+  if (slotInR9() != slot) {
+    e_.move(8, host::kR9, slotOf(slot));
+    e_.keep(host::kR9);
+    inR9_ = slot;
+  }
+  return host::kR9;
+}
+
+// Whoever comes back to the straight line brings what it has in R9. The host's flags stay.
+void Translator::loadR9(uint8_t slot) {
+  if (slot != gpr::kZero) e_.move(8, host::kR9, slotOf(slot));
+}
+
+// Leaves the addend in R10; clobbers R11. R9: the address, or its page where that is behind RIP; of
+// an address that is one register and a constant, as behindOneRegister() has it.
 Emitter::Fixup Translator::probe(const GuestBytes& bytes) {
-  HostMemory first;
-  if (behindOneRegister(bytes, first)) {
-    if (isStack(bytes)) return emitWindowCheck(e_, layout_, first, bytes.size);
-    return probeAt(first, bytes.size, bytes.write);
+  if (const std::optional<HostMemory> first = behindOneRegister(bytes)) {
+    if (isStack(bytes)) return emitWindowCheck(e_, layout_, *first, bytes.size);
+    return probeAt(*first, bytes.size, bytes.write);
   }
   if (!isRipRelative(bytes)) {
     address(bytes.registers, bytes.displacement, host::kR9);
@@ -162,12 +178,10 @@ PageCell* Translator::takeCell(const GuestBytes& bytes) {
 
 // As probe().
 Emitter::Fixup Translator::probeByCell(const GuestBytes& bytes, const PageCell& cell) {
-  HostMemory first;
-  if (!behindOneRegister(bytes, first)) {
-    address(bytes.registers, bytes.displacement, host::kR9);
-    first = {.base = host::kR9};
-  }
-  return emitCellCheck(e_, cell, first);
+  if (const std::optional<HostMemory> first = behindOneRegister(bytes))
+    return emitCellCheck(e_, cell, *first);
+  address(bytes.registers, bytes.displacement, host::kR9);
+  return emitCellCheck(e_, cell, {.base = host::kR9});
 }
 
 // General registers, by number, of which the path loads what later addresses may be made of.
@@ -227,6 +241,7 @@ void Translator::moveWindow(const SlowAccess::Window& window) {
   } else {
     e_.callTo(all.write ? thunks.probeStackWrite : thunks.probeStackRead);
   }
+  loadR9(window.slotInR9);
   e_.bind(e_.jumpIf(kZero), window.resume);
 }
 
@@ -240,6 +255,7 @@ void Translator::slowAccess(const SlowAccess& slow) {
   e_.callTo((bytes.write ? thunks.probeWrite : thunks.probeRead)[__builtin_ctz(bytes.size)]);
   const Emitter::Fixup miss = e_.jumpIf(kNotZero);
   if (isRipRelative(bytes)) e_.alu(Alu::kAdd, 8, host::kR10, pageRip());
+  loadR9(slow.slotInR9);
   e_.jumpTo(slow.resume);
   e_.bind(miss);
 }

@@ -54,6 +54,7 @@ void Translator::checkVectors(uint8_t blockers) {
   detours_.back().blockers = blockers;
   detours_.back().checked = e_.here();
   held_ = AccessPlan::kNoGroup;
+  inR9_ = gpr::kZero;
 }
 
 void Translator::simd(const Instruction& i, const Shape& shape) {
@@ -85,8 +86,10 @@ void Translator::simd(const Instruction& i, const Shape& shape) {
   // Numbers of vector registers are not those of general ones.
   const bool keepsAddend =
       !e_.lost(host::kR10) && (rm.isMemory || shape.vectorRm || rm.reg != host::kR10);
+  const bool keepsR9 = !e_.lost(host::kR9);
   e_.instruction(opcode, shape.size, reg, rm);
   if (keepsAddend) e_.keep(host::kR10);
+  if (keepsR9) e_.keep(host::kR9);
   if (shape.immediateBytes) e_.immediate(shape.immediate, shape.immediateBytes);
   if (shape.reg & Shape::kWrite) writeBack(i.reg, reg);
   if (!shape.memory && shape.rm & Shape::kWrite) writeBack(i.rm, rm.reg);

@@ -204,8 +204,10 @@ unsigned Translator::emitSlot(unsigned slot) {
   } else {
     translate(instruction(slot), shape);
   }
+  if (shape.writes >> (inR9_ >> 3) & 1) inR9_ = gpr::kZero;
   for (size_t n = firstDetour; n < detours_.size(); ++n) {
     detours_[n].resume = e_.here();
+    detours_[n].slotInR9 = slotInR9();
     detours_[n].touchesFlags = shape.touchesFlags();
     detours_[n].restoreFlags = hostFlags_;
   }

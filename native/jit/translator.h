@@ -97,6 +97,7 @@ class Translator {
     unsigned first, end;
     FlagState before, after;
     const uint8_t* resume = nullptr;
+    uint8_t slotInR9 = gpr::kZero;  // there
   };
   // Bytes that are accessed, or looked up, at once.
   struct GuestBytes {
@@ -111,10 +112,12 @@ class Translator {
       GuestBytes bytes;
       const uint8_t* resume;
       PageCell* cell = nullptr;  // instead of the stack window
+      uint8_t slotInR9 = gpr::kZero;
     };
     GuestBytes bytes;
     const AccessPlan* plan;  // nullptr: in no group
     const uint8_t* resume = nullptr;
+    uint8_t slotInR9 = gpr::kZero;                // there
     std::optional<Window> window = std::nullopt;  // all that did not lie in the window
   };
   // A way out of the straight line, emitted behind it.
@@ -124,6 +127,7 @@ class Translator {
     Emitter::Fixup from;
     unsigned slot, count = 1;  // of instructions, only of a kind that is untranslated more
     const uint8_t* resume = nullptr;
+    uint8_t slotInR9 = gpr::kZero;  // there
     bool touchesFlags = false, restoreFlags = false;
     uint8_t blockers = 0;               // of vector instructions, see Thunks::needVectors
     const uint8_t* checked = nullptr;   // where it goes on when there are none
@@ -240,7 +244,11 @@ class Translator {
   HostMemory stackAccess(uint8_t base, int32_t displacement, bool write);
   HostMemory access(const GuestBytes& bytes, const AccessPlan& plan);
   HostMemory operandOf(const GuestBytes& bytes, bool grouped);
-  bool behindOneRegister(const GuestBytes& bytes, HostMemory& operand) const;
+  std::optional<HostMemory> behindOneRegister(const GuestBytes& bytes);
+  // kZero: of none.
+  uint8_t slotInR9() const { return e_.lost(host::kR9) ? gpr::kZero : inR9_; }
+  uint8_t baseInR9(uint8_t slot);
+  void loadR9(uint8_t slot);
   static bool isStack(const GuestBytes& bytes) {
     return bytes.registers == AddressRegisters{.base = gpr::kRsp};
   }
@@ -420,10 +428,11 @@ class Translator {
   FlagState before_;                // the instruction of slot_
   std::array<Proof, JitState::kMostGroups> proofs_;
   uint8_t held_ = AccessPlan::kNoGroup;  // whose addend is in R10, where that is not lost
-  bool trusted_ = false;                 // an access of slot_ has not asked
-  bool careful_ = false;                 // in the copy of a stretch
-  PathCells* cells_ = nullptr;           // nullptr: its accesses have none
-  uint32_t loaded_ = 0;                  // general registers; addresses made of them have none
+  uint8_t inR9_ = gpr::kZero;   // the register whose value is in R9, where that is not lost
+  bool trusted_ = false;        // an access of slot_ has not asked
+  bool careful_ = false;        // in the copy of a stretch
+  PathCells* cells_ = nullptr;  // nullptr: its accesses have none
+  uint32_t loaded_ = 0;         // general registers; addresses made of them have none
   std::optional<Again> again_;
   std::vector<Stretch>& stretches_;
   std::vector<const uint8_t*>& carefulSlots_;

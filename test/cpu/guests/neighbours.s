@@ -23,6 +23,7 @@ main:
   call copies
   call frames
   call mixed
+  call far_registers
   call chain
   call last_page
   finish
@@ -228,6 +229,51 @@ mixed:
 add_field:
   mov [rbx + 24], eax
   add r11d, [rbx + 24]
+  ret
+
+# Bases that few hosts have registers for, in turns, one of them changed in between.
+far_registers:
+  mov r12, rsp
+  mov r9d, EDGE - 40
+  xor esi, esi
+1:
+  lea r14, [r9 + 8]
+  lea r15, [r9 - 0x800]
+  mov [r14 + 8], r9
+  mov [r14 + 16], r15
+  mov rax, [r15 + 0x810]
+  sub rax, r9
+  or rsi, rax
+  mov [r14 + 24], r14
+  lea rsp, [r14 + 24]
+  pop rcx
+  mov rax, [r14 + 16]
+  mov r10, [r14 + 24]
+  sub rcx, r14
+  or rsi, rcx
+  sub rax, r15
+  or rsi, rax
+  xor rcx, [r14 + 24]
+  xor rcx, r14
+  or rsi, rcx
+  inc r14
+  mov [r14 + 24], r14
+  mov r14, [r14 + 24]
+  mov rax, [r14 + 24]
+  sub rax, r14
+  or rsi, rax
+  sub r10, [r15 + 0x810]
+  add r10, -8
+  or rsi, r10
+  lea r14, [r15 + 0x800]
+  mov rax, [r14 + 16]
+  sub rax, [r15 + 0x810]
+  or rsi, rax
+  inc r9d
+  cmp r9d, EDGE + 8
+  jne 1b
+  mov rsp, r12
+  check "by registers in memory", esi, 0
   ret
 
 # The base is loaded through itself.
