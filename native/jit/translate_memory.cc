@@ -13,6 +13,16 @@ namespace {
 
 constexpr unsigned kZero = 4, kNotZero = 5;  // condition codes
 
+// What the instruction writes to a register is a byte, zero-extended.
+bool makesByte(const Shape& shape) {
+  constexpr uint8_t kMovzx = 0xb6;
+  if (shape.size < 4) return false;
+  if (shape.way == Way::kAlu)
+    return shape.operation == Alu::kAnd && shape.fromImmediate && (shape.immediate & ~0xff) == 0;
+  return shape.way == Way::kRenamed && shape.opcode.map == OpcodeMap::k0F &&
+         shape.opcode.byte == kMovzx;
+}
+
 }  // namespace
 
 // The address as one host operand, where its registers are in host registers.
@@ -172,8 +182,18 @@ PageCell* Translator::takeCell(const GuestBytes& bytes) {
   if (!cells_ || cells_->count == shapes_.size()) return nullptr;
   if (isStack(bytes) || isRipRelative(bytes)) return nullptr;
   const auto& [base, index, scale] = bytes.registers;
-  if ((loaded_ >> (base >> 3) | loaded_ >> (index >> 3)) & 1) return nullptr;
+  if (loaded_ >> (base >> 3) & 1) return nullptr;
+  if ((loaded_ >> (index >> 3) & 1) && !indexesTable(bytes.registers)) return nullptr;
   return new (&cells_->cells[cells_->count++]) PageCell;
+}
+
+// The index is a byte, whatever it is made of: of such a table nearly all lies on one page.
+bool Translator::indexesTable(const AddressRegisters& registers) const {
+  constexpr unsigned kMostScale = 2;  // 1 KiB
+  if (registers.scale > kMostScale) return false;
+  for (unsigned slot = slot_; slot-- > 0;)
+    if (shapes_[slot].writes >> (registers.index >> 3) & 1) return makesByte(shapes_[slot]);
+  return false;
 }
 
 // As probe().

@@ -260,6 +260,7 @@ class Translator {
   HostMemory pageRip() const { return layout_.at(layout_.pageRip); }
   Emitter::Fixup probe(const GuestBytes& bytes);
   PageCell* takeCell(const GuestBytes& bytes);
+  bool indexesTable(const AddressRegisters& registers) const;
   Emitter::Fixup probeByCell(const GuestBytes& bytes, const PageCell& cell);
   uint32_t loadedRegisters() const;
   void openCells();

@@ -40,6 +40,7 @@ main:
   call flags
   call inner_flags
   call shifts
+  call tables
   call changes
   set_bits cr4, CR4_OSFXSR
   call sums
@@ -133,6 +134,39 @@ shifts:
   shift_carry "SHR", 60, 0x7f, shr edx, 3
   shift_carry "SHL", 0, 0x7f, shl edx, 3
   shift_carry "SAR", 60, -1, sar rdx, 9
+  ret
+
+# Indices that the loop has from what it loads; half of the table lies on the next page.
+.set TABLE, SCRATCH + 0x3000 - 512
+
+tables:
+  xor ecx, ecx
+1:
+  imul eax, ecx, 0x01010107
+  mov [TABLE + rcx * 4], eax
+  inc ecx
+  cmp ecx, 256
+  jb 1b
+  mov edi, TABLE
+  mov ecx, 1000
+  mov ebx, -1
+1:
+  movzx r10d, bl
+  shr ebx, 8
+  xor ebx, [rdi + r10 * 4]
+  dec ecx
+  jnz 1b
+  check "a table by MOVZX", ebx, 0x1b19baf7
+  mov ecx, 1000
+1:
+  mov edx, ebx
+  and edx, 0x7f
+  shr ebx, 3
+  add ebx, [rdi + rdx * 4 + 256]
+  mov [rdi + rdx * 4 + 256], ebx
+  dec ecx
+  jnz 1b
+  check "a table by AND", ebx, 0xc361777f
   ret
 
 # The path changes a block of its own further on, once.
