@@ -23,9 +23,11 @@ void Translator::setFlagState(const FlagState& state) {
   pending_ = state.pending;
 }
 
-// The last slot is never copied: it has ways out of its own kind.
+// Of the ways that the last instruction may go, the copy has a return's only: others are long.
 bool Translator::trusts(const AccessPlan& plan) const {
-  if (!plan.grouped() || plan.first || slot_ + 1 == shapes_.size()) return false;
+  if (!plan.grouped() || plan.first) return false;
+  const bool last = slot_ + 1 == shapes_.size();
+  if (last && (shapes_[slot_].way != Way::kReturn || goesOn(slot_, part_))) return false;
   return slot_ - proofs_[plan.group].slot <= kMostBetween;
 }
 
@@ -95,6 +97,7 @@ void Translator::emitCarefully(const Stretch& stretch) {
     slot = emitSlot(slot);
   }
   assert(flagState() == stretch.after);
+  if (stretch.end == shapes_.size()) return;
   loadR9(stretch.slotInR9);
   e_.jumpTo(stretch.resume);
 }

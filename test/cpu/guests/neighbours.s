@@ -24,6 +24,7 @@ main:
   call frames
   call mixed
   call far_registers
+  call epilogues
   call chain
   call last_page
   finish
@@ -274,6 +275,29 @@ far_registers:
   jne 1b
   mov rsp, r12
   check "by registers in memory", esi, 0
+  ret
+
+# Pops and a return with the edge somewhere in their midst.
+epilogues:
+  mov r12, rsp
+  mov r13d, 48
+  xor esi, esi
+1:
+  lea rsp, [r13 + EDGE - 16]
+  call 2f
+  inc esi
+  dec r13d
+  jnz 1b
+  mov rsp, r12
+  check "returns", esi, 48
+  ret
+2:
+  push r13
+  push rsi
+  xor r13d, r13d
+  mov rsi, [rsp + 8]
+  pop rsi
+  pop r13
   ret
 
 # The base is loaded through itself.
