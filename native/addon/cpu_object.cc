@@ -97,9 +97,8 @@ Napi::Function CpuObject::constructorFunction(Napi::Env env) {
 CpuObject::CpuObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<CpuObject>(info) {
   const Napi::Object options = info[0].As<Napi::Object>();
   const std::string clock = options.Get("clock").As<Napi::String>().Utf8Value();
-  bundle_ =
-      std::make_shared<CpuBundle>(toUint64(options.Get("lowRam")), toUint64(options.Get("highRam")),
-                                  clock == "icount" ? ClockSource::kIcount : ClockSource::kHost);
+  bundle_.reset(new CpuBundle(toUint64(options.Get("lowRam")), toUint64(options.Get("highRam")),
+                              clock == "icount" ? ClockSource::kIcount : ClockSource::kHost));
   if (!bundle_->ram.data())
     Napi::Error::New(info.Env(), "the host has no room for the guest's memory")
         .ThrowAsJavaScriptException();

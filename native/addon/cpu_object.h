@@ -6,11 +6,12 @@
 #include <memory>
 
 #include "cpu/cpu.h"
+#include "mmu/huge_pages.h"
 
 namespace nodevm {
 
 // What outlives the JavaScript object while an ArrayBuffer still points into it.
-struct CpuBundle {
+struct CpuBundle : OnHugePages {
   CpuBundle(uint64_t lowRam, uint64_t highRam, ClockSource source)
       : ram(lowRam, highRam), cpu(ram, source, exitBlock) {}
   GuestRam ram;

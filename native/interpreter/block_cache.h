@@ -10,6 +10,7 @@
 #include "decoder/decoder.h"
 #include "decoder/instruction.h"
 #include "interpreter/pool.h"
+#include "mmu/huge_pages.h"
 
 namespace nodevm {
 
@@ -57,7 +58,7 @@ struct JumpCacheEntry {
   const uint8_t* code = nullptr;
 };
 
-class BlockCache {
+class BlockCache : public OnHugePages {
  public:
   static constexpr unsigned kJumpCacheEntries = 32768;
 
@@ -108,8 +109,6 @@ class BlockCache {
   size_t blockCount() const { return live_; }
 
  private:
-  static constexpr size_t kChunkInstructions = 16384;
-  static constexpr size_t kChunkBlocks = 512;
   static constexpr unsigned kBucketBytes = 32;                 // of guest code
   static constexpr size_t kMaxInstructions = size_t{2} << 20;  // 64 MiB of decoded code
   static constexpr size_t kManyInstructions = kMaxInstructions / 2;
@@ -148,8 +147,8 @@ class BlockCache {
   const uint8_t* dispatcherCode_ = nullptr;
   std::vector<Block*> buckets_;
   std::unordered_map<uint64_t, CodePage> pages_;  // by physical page address
-  Pool<Block, kChunkBlocks> storage_;
-  Pool<Instruction, kChunkInstructions> code_;
+  Pool<Block> storage_;
+  Pool<Instruction> code_;
   size_t live_ = 0, liveInstructions_ = 0;
   Block scratch_;
   Instruction scratchCode_[4 * kNoLimit];

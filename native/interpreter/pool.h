@@ -3,21 +3,27 @@
 
 #include <cstddef>
 #include <memory>
+#include <type_traits>
 #include <vector>
+
+#include "mmu/huge_pages.h"
 
 namespace nodevm {
 
-template <class T, size_t kChunk>
+template <class T>
 class Pool {
+  static_assert(std::is_trivially_copyable_v<T> && std::is_trivially_destructible_v<T>);
+
  public:
+  static constexpr size_t kChunk = OnHugePages::kHugePage / sizeof(T);
+
   // `count` elements in a row, kChunk at most, not initialised.
   T* take(size_t count) {
     if (used_ + count > kChunk) {
-      if (++current_ > chunks_.size())
-        chunks_.push_back(std::make_unique_for_overwrite<T[]>(kChunk));
+      if (++current_ > chunks_.size()) chunks_.emplace_back(new Chunk);
       used_ = 0;
     }
-    T* first = &chunks_[current_ - 1][used_];
+    T* first = chunks_[current_ - 1]->at(used_);
     used_ += count;
     return first;
   }
@@ -53,10 +59,15 @@ class Pool {
   template <class Function>
   void upTo(size_t last, size_t used, const Function& function) {
     for (size_t c = 1; c <= last; ++c)
-      for (size_t n = 0; n < (c == last ? used : kChunk); ++n) function(chunks_[c - 1][n]);
+      for (size_t n = 0; n < (c == last ? used : kChunk); ++n) function(*chunks_[c - 1]->at(n));
   }
 
-  std::vector<std::unique_ptr<T[]>> chunks_;
+  struct Chunk : OnHugePages {
+    T* at(size_t n) { return reinterpret_cast<T*>(memory) + n; }
+    alignas(T) std::byte memory[kChunk * sizeof(T)];
+  };
+
+  std::vector<std::unique_ptr<Chunk>> chunks_;
   size_t current_ = 0;    // number of the chunk in use, from 1; 0: none
   size_t used_ = kChunk;  // elements of it
 };
