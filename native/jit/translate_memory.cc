@@ -23,6 +23,14 @@ bool makesByte(const Shape& shape) {
          shape.opcode.byte == kMovzx;
 }
 
+// A pointer from a place that is the same each time: a variable, or a field of what stays.
+bool loadsVariable(const Instruction& i, const Shape& shape, uint32_t written) {
+  constexpr uint8_t kMov = 0x8b;
+  const bool loads = shape.way == Way::kRenamed && shape.opcode.map == OpcodeMap::kOneByte &&
+                     shape.opcode.byte == kMov && shape.size == 8;
+  return loads && ((written >> (i.base >> 3) | written >> (i.index >> 3)) & 1) == 0;
+}
+
 }  // namespace
 
 // The address as one host operand, where its registers are in host registers.
@@ -207,11 +215,13 @@ Emitter::Fixup Translator::probeByCell(const GuestBytes& bytes, const PageCell& 
 // General registers, by number, of which the path loads what later addresses may be made of.
 uint32_t Translator::loadedRegisters() const {
   constexpr uint32_t kGeneral = 0xffff & ~(1u << (gpr::kRsp >> 3));
-  uint32_t loaded = 0, before = 0;
+  uint32_t written = 0, loaded = 0, before = 0;
+  for (const Shape& shape : shapes_) written |= shape.writes & kGeneral;
   do {
     before = loaded;
     for (const auto& [code, shape, start] : instructions_) {
-      const bool loads = shape->memory || shape->way == Way::kPop || shape->way == Way::kLeave;
+      const bool loads = (shape->memory && !loadsVariable(*code, *shape, written)) ||
+                         shape->way == Way::kPop || shape->way == Way::kLeave;
       const uint32_t operands = 1u << (code->reg >> 3) | 1u << (code->rm >> 3) |
                                 1u << (code->base >> 3) | 1u << (code->index >> 3);
       if (loads || (operands & loaded)) loaded |= shape->writes & kGeneral;

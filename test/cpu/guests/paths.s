@@ -41,6 +41,7 @@ main:
   call inner_flags
   call shifts
   call tables
+  call variables
   call changes
   set_bits cr4, CR4_OSFXSR
   call sums
@@ -167,6 +168,29 @@ tables:
   dec ecx
   jnz 1b
   check "a table by AND", ebx, 0xc361777f
+  ret
+
+# A pointer that the loop loads from a place that stays, and moves to another page now and then.
+.set POINTER, SCRATCH + 0x8000
+
+variables:
+  mov esi, POINTER
+  mov qword ptr [rsi], offset SCRATCH + 0x9000
+  mov qword ptr [SCRATCH + 0x9000], 0
+  mov qword ptr [SCRATCH + 0xa000], 0
+  xor ebx, ebx
+  mov ecx, 1000
+1:
+  mov r10, [rsi]
+  add [r10], ecx
+  add ebx, [r10]
+  test cl, 3
+  jnz 2f
+  xor qword ptr [rsi], 0x3000
+2:
+  dec ecx
+  jnz 1b
+  check "a pointer that moves", ebx, 0x9f4d8e2
   ret
 
 # The path changes a block of its own further on, once.
