@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include "cpu/host_clock.h"
+
 namespace nodevm {
 
 enum class ClockSource : uint8_t { kHost, kIcount };
@@ -12,7 +14,7 @@ inline constexpr uint64_t kTscHz = 1'000'000'000;
 
 class GuestClock {
  public:
-  explicit GuestClock(ClockSource source) : source_(source), last_(hostNs()) {}
+  explicit GuestClock(ClockSource source) : source_(source), last_(host_.now()) {}
 
   ClockSource source() const { return source_; }
   // `retired`: instructions since power-on, which is the time under icount but for the jumps.
@@ -26,7 +28,7 @@ class GuestClock {
     if (held) {
       hostTime();
     } else {
-      last_ = hostNs();
+      last_ = host_.now();
     }
     held_ = held;
   }
@@ -50,10 +52,10 @@ class GuestClock {
   // which adjtime() slews.
   static constexpr uint64_t kMostLeap = 2'000'000, kCatchUp = 2000;
 
-  static uint64_t hostNs();
   uint64_t hostTime();
 
   ClockSource source_;
+  HostClock host_;
   uint64_t last_;      // host time at the last look
   uint64_t time_ = 0;  // guest time then
   uint64_t debt_ = 0;  // host time that the guest has not seen yet

@@ -45,6 +45,29 @@ describe('host time', () => {
     expect(cpu.now() - awake).toBeLessThanOrEqual(MOST_LEAP);
   });
 
+  it('is that of the host while the guest is halted, and does not go back', () => {
+    const cpu = createCpu(0xfa, 0xf4);
+    expect(cpu.run(1000)).toBe(ExitReason.Halt);
+    const hostNs = (): number => Number(process.hrtime.bigint());
+    const earliest = hostNs();
+    const start = cpu.now();
+    const latest = hostNs();
+    let backwards = 0;
+    let last = start;
+    while (hostNs() - latest < 50 * MILLISECOND) {
+      const now = cpu.now();
+      if (now < last) backwards++;
+      last = now;
+    }
+    const before = hostNs();
+    const passed = cpu.now() - start;
+    const after = hostNs();
+    const tolerance = MILLISECOND / 10;
+    expect(backwards).toBe(0);
+    expect(passed).toBeGreaterThan(before - latest - tolerance);
+    expect(passed).toBeLessThan(after - earliest + tolerance);
+  });
+
   it('does not wait for a debugger', () => {
     const cpu = createCpu(0xeb, 0xfe);
     cpu.holdClock(true);

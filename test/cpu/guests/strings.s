@@ -27,6 +27,7 @@ main:
   call aliases
   call ends
   call code
+  call time
   call not_for_users
   finish
 
@@ -196,6 +197,23 @@ patched:
   dec r14d
   jnz 1b
   check "what was patched in", ebx, 100*ROUNDS+ROUNDS*(ROUNDS+1)/2
+  ret
+
+# The TSC does not go back.
+time:
+  mov r14d, 50000
+  xor ebx, ebx
+  xor ebp, ebp
+1:
+  rdtsc
+  shl rdx, 32
+  add rdx, rax
+  cmp rdx, rbx
+  adc ebp, 0
+  mov rbx, rdx
+  dec r14d
+  jnz 1b
+  check "times that it went back", ebp, 0
   ret
 
 # STI and RDTSC where they are not allowed, and where they are.
