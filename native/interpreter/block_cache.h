@@ -81,6 +81,12 @@ class BlockCache : public OnHugePages {
 
   // The block at gpa, nullptr when it has not been decoded.
   Block* find(uint64_t gpa, uint32_t key) const;
+  // The same at once where the jump cache had it for the RIP in another context.
+  const Block* find(uint64_t rip, uint64_t gpa, uint32_t key) {
+    const Block* known = jumpCache(rip).block;
+    if (known && !known->dead && known->gpa == gpa && known->key == key) return known;
+    return find(gpa, key);
+  }
   // Decodes at RIP, whose physical address is gpa. At most `limit` instructions; only blocks built
   // with kNoLimit, and with kAloneLimit those of one instruction that runs alone, are kept.
   // nullptr: the fetch of a second page faulted (recorded in cpu.fault).

@@ -249,7 +249,7 @@ const Block* Cpu::findBlock(bool cacheable) {
   }
 
   const uint64_t nextPage = ((linear & kPageMask) + kPageSize) & linearMask;
-  const Block* found = blocks->find(gpa, blockKey);
+  const Block* found = blocks->find(rip, gpa, blockKey);
   if (found && found->secondPage != Block::kNoPage) {
     // The tail has to be where it was decoded from in this address space too.
     uint64_t second = 0;

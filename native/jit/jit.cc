@@ -322,7 +322,7 @@ std::optional<uint64_t> Jit::translateRip(uint64_t rip) {
 }
 
 const Block* Jit::findTranslated(uint64_t rip, uint64_t gpa) {
-  const Block* block = cpu_.blocks->find(gpa, cpu_.blockKey);
+  const Block* block = cpu_.blocks->find(rip, gpa, cpu_.blockKey);
   if (!block || !isTailMapped(*block, rip & kPageMask)) return nullptr;
   cpu_.tlbs.noteJump(cpu_.cpl == 3, rip);
   if (block->translation) return block;
