@@ -263,6 +263,12 @@ class Emitter {
     const auto distance = static_cast<int32_t>(target - (fixup + 4));
     buffer.patch(fixup, &distance, sizeof distance);
   }
+  // What is there is not run any more.
+  static void replaceByJump(CodeBuffer& buffer, const uint8_t* place, const uint8_t* target) {
+    constexpr uint8_t kJump[] = {0xe9, 0, 0, 0, 0};
+    buffer.patch(place, kJump, sizeof kJump);
+    patch(buffer, place + 1, target);
+  }
   // Where it leads.
   static const uint8_t* target(Fixup fixup) {
     int32_t distance;

@@ -14,7 +14,6 @@ namespace {
 // One block and the thunks.
 constexpr size_t kLeastChunk = Translator::kMostBytes + Thunks::kMostBytes;
 constexpr uint64_t kNoContext = 0;  // equals no Cpu::context
-constexpr uint64_t kRareRip = 0;
 
 }  // namespace
 
@@ -364,9 +363,7 @@ const uint8_t* Jit::lookUpLink(uint64_t rip, uint32_t number) {
   }
   if (!same) ++link.changes;
   if (link.changes >= FarLink::kMostChanges) {
-    Emitter::patchOperand(buffer_, link.rip, kRareRip);
-    Emitter::patchOperand(buffer_, link.context, kNoContext);
-    Emitter::patch(buffer_, link.changed, link.giveUp);
+    Emitter::replaceByJump(buffer_, link.start, link.giveUp);
     return code;
   }
   if (!same) Emitter::patchOperand(buffer_, link.rip, rip);

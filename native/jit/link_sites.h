@@ -94,10 +94,8 @@ class LinkSites {
 struct FarLink {
   const uint8_t *rip = nullptr, *context = nullptr;  // the operands
   Emitter::Fixup code = nullptr;                     // the relative address of the block's code
-  // The jump that is taken when the target is another one, and where that leads instead of asking
-  // once the target has changed too often.
-  Emitter::Fixup changed = nullptr;
-  const uint8_t* giveUp = nullptr;
+  // Of the comparisons, and what is done instead once the target has changed too often.
+  const uint8_t *start = nullptr, *giveUp = nullptr;
   uint64_t target = kNone;  // guest physical
   uint32_t next = 0;        // with a target in the same bucket: number from 1, 0: none
   uint8_t changes = 0;

@@ -195,12 +195,13 @@ void Translator::indirectTarget(const Instruction& i, const Shape& shape) {
 
 // Falls through when the target in R9 is the one of last time.
 Translator::LookUp Translator::checkTarget(FarLink& link) {
+  link.start = e_.here();
   link.rip = e_.moveOperand(host::kR10);
   e_.alu(Alu::kCmp, 8, host::kR9, host::kR10);
-  link.changed = e_.jumpIf(kNotZero);
+  const Emitter::Fixup changed = e_.jumpIf(kNotZero);
   link.context = e_.moveOperand(host::kR11);
   e_.alu(Alu::kCmp, 8, host::kR11, layout_.at(layout_.context));
-  return {.from = {link.changed, e_.jumpIf(kNotZero)},
+  return {.from = {changed, e_.jumpIf(kNotZero)},
           .thunk = jit_.thunks().lookUpLink,
           .slot = slot_,
           .mayGiveUp = true};
