@@ -2,19 +2,13 @@
 # are left in between. 64-bit mode.
 
 .include "lib.inc"
-
-.set PT, 0x110000
-.set NAME, 0x40000000           # linear: a caller, then what it calls
-
-.macro map linear, frame
-  mov qword ptr [PT + ((\linear - NAME) >> 9)], offset \frame + 7
-.endm
+.include "frames.inc"
 
 use16
 main:
   enter_long
   set_bits cr4, CR4_OSFXSR
-  mov dword ptr [PML4 + 0x3000], PT + 7
+  open_frames
   mov rax, cr3
   mov cr3, rax
   call comes_back

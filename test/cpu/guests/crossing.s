@@ -1,22 +1,16 @@
 # Instructions on two pages that are hot by the time either page is written or mapped anew. 64-bit mode.
 
 .include "lib.inc"
+.include "frames.inc"
 
 .set FIRST, 0x400000            # frames, neighbours in linear memory only
 .set SECOND, 0x402000
 .set OTHER, 0x404000
 .set DATA, 0x406000
-.set NAME, 0x40000000           # linear: two pages of code
-.set OPERAND, 0x40010000        # and one of data
-.set PT, 0x110000
+.set OPERAND, 0x40010000        # linear: a page of data; two of code are at NAME
 .set EDGE, NAME + 0x1000
 .set AT, EDGE - 2               # where the instruction on both pages begins
 .set TIMES, 200
-
-.macro map linear, frame
-  mov qword ptr [PT + ((\linear - NAME) >> 9)], \frame + 7
-  invlpg [\linear]
-.endm
 
 # Copies the code called `name`, so that what it calls `across` is at AT. RBX: where it begins.
 .macro place name
@@ -30,10 +24,10 @@
 use16
 main:
   enter_long
-  mov dword ptr [PML4 + 0x3000], PT + 7
-  map NAME, FIRST
-  map EDGE, SECOND
-  map OPERAND, DATA
+  open_frames
+  map_anew NAME, FIRST
+  map_anew EDGE, SECOND
+  map_anew OPERAND, DATA
   call immediate
   call writes_itself
   call operand
@@ -76,10 +70,10 @@ immediate:
   xor r12d, r12d
   mov r13d, 20
 1:
-  map EDGE, OTHER
+  map_anew EDGE, OTHER
   call run
   add r12d, eax
-  map EDGE, SECOND
+  map_anew EDGE, SECOND
   call run
   sub r12d, eax
   dec r13d
@@ -91,7 +85,7 @@ immediate:
   call rbx
 1:
   fault_result "the second page is gone", V_PF, 0x10
-  map EDGE, SECOND
+  map_anew EDGE, SECOND
   call run
   check "it is back", eax, TIMES*0x010304
   ret
@@ -138,7 +132,7 @@ operand:
 1:
   fault_result "the operand is gone", V_PF, 0
   check "nothing was added", eax, 0
-  map OPERAND, DATA
+  map_anew OPERAND, DATA
   call run
   check "the operand is back", eax, TIMES*3
   ret
@@ -160,8 +154,8 @@ calls:
   place call_over
   call run
   check "a call", eax, TIMES*2
-  map EDGE, OTHER
-  map EDGE, SECOND
+  map_anew EDGE, OTHER
+  map_anew EDGE, SECOND
   call run
   check "a call after INVLPG", eax, TIMES*2
   ret

@@ -2,23 +2,19 @@
 # changes. 64-bit mode.
 
 .include "lib.inc"
+.include "frames.inc"
 
 .set FIRST, 0x400000            # frames: they begin with a jump or a call to the next page
 .set SECOND, 0x401000           # and what is there, three times
 .set OTHER, 0x402000
 .set THIRD, 0x403000
-.set NAME, 0x40000000           # linear: a frame of the first kind, then one of the second
+# At NAME a frame of the first kind is mapped, then one of the second.
 .set ALIAS, 0x40010000          # the same first frame, another second
-.set PT, 0x110000
-
-.macro map linear, frame
-  mov qword ptr [PT + ((\linear - NAME) >> 9)], \frame + 7
-.endm
 
 use16
 main:
   enter_long
-  mov dword ptr [PML4 + 0x3000], PT + 7
+  open_frames
   map NAME, FIRST
   map NAME+0x1000, SECOND
   map ALIAS, FIRST
