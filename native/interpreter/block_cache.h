@@ -56,6 +56,10 @@ struct JumpCacheEntry {
   // Where translated code goes on with RIP in R9: the block's translation, or out to the
   // dispatcher.
   const uint8_t* code = nullptr;
+
+  bool isFor(uint64_t jumpRip, uint64_t jumpContext) const {
+    return rip == jumpRip && context == jumpContext;
+  }
 };
 
 class BlockCache : public OnHugePages {

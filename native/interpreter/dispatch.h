@@ -70,7 +70,7 @@ inline void leaveBlock(Cpu& cpu, const Instruction* i) {
 [[gnu::always_inline]] inline void endBlock(Cpu& cpu) {
   if constexpr (kTailCalls) {
     const JumpCacheEntry& entry = cpu.blocks->jumpCache(cpu.rip);
-    if (entry.rip == cpu.rip && entry.context == cpu.context) [[likely]] {
+    if (entry.isFor(cpu.rip, cpu.context)) [[likely]] {
       const Block* block = entry.block;
       if (cpu.remaining >= block->count) [[likely]] {
         cpu.remaining -= block->count;

@@ -15,7 +15,7 @@ class Pool {
   static_assert(std::is_trivially_copyable_v<T> && std::is_trivially_destructible_v<T>);
 
  public:
-  static constexpr size_t kChunk = OnHugePages::kHugePage / sizeof(T);
+  static constexpr size_t kChunk = kHugePage / sizeof(T);
 
   // `count` elements in a row, kChunk at most, not initialised.
   T* take(size_t count) {

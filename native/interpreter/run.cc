@@ -226,8 +226,7 @@ bool Cpu::mayGoOn() {
 
 const Block* Cpu::findBlock(bool cacheable) {
   const JumpCacheEntry& known = blocks->jumpCache(rip);
-  if (cacheable && known.rip == rip && known.context == context &&
-      known.block->count <= remaining + overrun_)
+  if (cacheable && known.isFor(rip, context) && known.block->count <= remaining + overrun_)
     return known.block;
 
   const uint64_t linear = (rip + segmentBase[kCs]) & linearMask;

@@ -14,7 +14,7 @@ namespace {
 constexpr size_t kSmallPage = 4096;
 
 size_t chunkFor(size_t size, size_t least) {
-  const size_t chunk = size >= 2 * CodeBuffer::kHugePage ? CodeBuffer::kHugePage : size / 2;
+  const size_t chunk = size >= 2 * kHugePage ? kHugePage : size / 2;
   return (std::max(chunk, least) + kSmallPage - 1) & ~(kSmallPage - 1);
 }
 
@@ -29,7 +29,7 @@ constexpr int kMadviseCollapse = 25;  // MADV_COLLAPSE of Linux 6.1, which older
 // The whole file, at an address where its huge pages can be mapped as such, behind `before` bytes
 // of zeroes; nullptr: refused.
 uint8_t* mapAligned(size_t size, int protection, int file, size_t before) {
-  const size_t spare = CodeBuffer::kHugePage;
+  const size_t spare = kHugePage;
   void* place = mmap(nullptr, before + size + spare, PROT_READ | PROT_WRITE,
                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (place == MAP_FAILED) return nullptr;

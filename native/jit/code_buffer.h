@@ -7,14 +7,15 @@
 #include <cstring>
 #include <vector>
 
+#include "mmu/huge_pages.h"
+
 namespace nodevm {
 
 class CodeBuffer {
  public:
   // The buffer is used up chunk by chunk: huge pages, where there is room for two, since hot code
   // is spread over megabytes and a host has a few hundred TLB entries for instructions.
-  static constexpr size_t kHugePage = size_t{2} << 20;
-
+  //
   // Rounded up to whole chunks of at least `leastChunk` bytes, two of them or more. Bytes are
   // committed by the host as they are used. ok() is false where the host refuses.
   CodeBuffer(size_t size, size_t leastChunk);

@@ -171,7 +171,7 @@ void Jit::noteJump(const Block& block) {
 void Jit::noteTranslation(uint64_t rip) {
   JumpCacheEntry& entry = cpu_.blocks->jumpCache(rip);
   // In another context it may have no block, or one that is dead.
-  if (entry.rip != rip || entry.context != cpu_.context) return;
+  if (!entry.isFor(rip, cpu_.context)) return;
   if (entry.block->translation) entry.code = entry.block->translation;
 }
 
@@ -332,7 +332,7 @@ const Block* Jit::findTranslated(uint64_t rip, uint64_t gpa) {
 
 const uint8_t* Jit::lookUp(uint64_t rip) {
   const JumpCacheEntry& known = cpu_.blocks->jumpCache(rip);
-  if (known.rip == rip && known.context == cpu_.context) return known.block->translation;
+  if (known.isFor(rip, cpu_.context)) return known.block->translation;
   const std::optional<uint64_t> gpa = translateRip(rip);
   const Block* block = gpa ? findTranslated(rip, *gpa) : nullptr;
   if (!block) return nullptr;
@@ -342,7 +342,7 @@ const uint8_t* Jit::lookUp(uint64_t rip) {
 
 const uint8_t* Jit::lookUpLink(uint64_t rip, uint32_t number) {
   const JumpCacheEntry& known = cpu_.blocks->jumpCache(rip);
-  const bool isKnown = known.rip == rip && known.context == cpu_.context;
+  const bool isKnown = known.isFor(rip, cpu_.context);
   if (isKnown && !known.block->translation) return nullptr;
   // Data may keep the page out of the TLB.
   const std::optional<uint64_t> gpa = isKnown ? known.block->gpa : translateRip(rip);
@@ -390,10 +390,13 @@ bool Jit::isTailMapped(const Block& block, uint64_t pageRip) {
   // The dispatcher has looked at both pages.
   const uint64_t rip = pageRip | (block.gpa & kPageOffset);
   const JumpCacheEntry& known = cpu_.blocks->jumpCache(rip);
-  if (known.rip == rip && known.context == cpu_.context && known.block == &block) return true;
-  const uint64_t next = pageRip + kPageSize;
-  if (translateRip(next) != block.secondPage) return false;
-  cpu_.tlbs.noteJump(cpu_.cpl == 3, next);
+  if (known.isFor(rip, cpu_.context) && known.block == &block) return true;
+  return isPageAt(pageRip + kPageSize, block.secondPage);
+}
+
+bool Jit::isPageAt(uint64_t pageRip, uint64_t page) {
+  if (translateRip(pageRip) != page) return false;
+  cpu_.tlbs.noteJump(cpu_.cpl == 3, pageRip);
   return true;
 }
 
@@ -402,9 +405,7 @@ bool Jit::isMapped(const Path& path) {
   for (const auto& [block, distance, call] : path.steps) {
     const uint64_t rip = cpu_.jitState.pageRip + static_cast<uint64_t>(distance);
     if (!isTailMapped(*block, rip)) return false;
-    if (distance == 0) continue;
-    if (translateRip(rip) != (block->gpa & kPageMask)) return false;
-    cpu_.tlbs.noteJump(cpu_.cpl == 3, rip);
+    if (distance != 0 && !isPageAt(rip, block->gpa & kPageMask)) return false;
   }
   return true;
 }

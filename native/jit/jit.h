@@ -120,6 +120,8 @@ class Jit {
   void noteJump(const Block& block);
   void enterAt(Block& block, const uint8_t* translation);
   void retarget(PageLink& pageLink, uint64_t page);
+  // What is derived from it is gone when the page is elsewhere.
+  bool isPageAt(uint64_t pageRip, uint64_t page);
   bool isTailMapped(const Block& block, uint64_t pageRip);
   bool isMapped(const Path& path);
   void endPath(Path& path);

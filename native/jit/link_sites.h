@@ -107,8 +107,6 @@ struct FarLink {
 
 class FarLinks {
  public:
-  // As LinkSites::reserve().
-  void reserve(size_t links) { links_.reserve(links); }
   uint32_t add(const FarLink& link) {
     links_.push_back(link);
     return static_cast<uint32_t>(links_.size() - 1);

@@ -12,7 +12,6 @@ namespace {
 
 // Instructions from one access of a group to the next: what lies between is there twice.
 constexpr unsigned kMostBetween = 16;
-constexpr unsigned kNotZero = 5;  // condition code
 
 }  // namespace
 
@@ -119,11 +118,7 @@ void Translator::leaveCarefully(Emitter::Fixup from) {
 // By itself. Those of its group that follow behind the stretch will do the same.
 HostMemory Translator::carefulAccess(const GuestBytes& bytes, const AccessPlan& plan) {
   hostFlags_ = false;
-  const Thunks& thunks = jit_.thunks();
-  if (plan.first) e_.storeImmediate(8, addendOf(plan), 0);
-  address(bytes.registers, bytes.displacement, host::kR9);
-  e_.callTo((bytes.write ? thunks.probeWrite : thunks.probeRead)[__builtin_ctz(bytes.size)]);
-  detour(Detour::Kind::kInterpretSlot, e_.jumpIf(kNotZero));
+  detour(Detour::Kind::kInterpretSlot, probeAlone(bytes, plan));
   return {.base = host::kR9, .index = host::kR10};
 }
 

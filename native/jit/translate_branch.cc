@@ -21,7 +21,7 @@ constexpr HostMemory kReturnCode = {
 
 void Translator::branch(const Instruction& i, const Shape& shape) {
   if (shape.endsAndGoesOn()) {
-    endAndGoOn(i, shape);
+    endAndGoOn(shape);
     return goTo(e_.jump(), placeOf(i) + i.length);
   }
   switch (shape.way) {
@@ -56,7 +56,7 @@ int64_t Translator::nextPlace() const {
 // A branch in the middle of a path, or back to its beginning.
 void Translator::continuePath(const Instruction& i, const Shape& shape) {
   if (shape.endsAndGoesOn()) {
-    endAndGoOn(i, shape);
+    endAndGoOn(shape);
   } else if (shape.way == Way::kCall) {
     pushReturn(i);
   } else if (shape.way == Way::kReturn) {

@@ -275,15 +275,20 @@ void Translator::moveWindow(const SlowAccess::Window& window) {
   e_.bind(e_.jumpIf(kZero), window.resume);
 }
 
-// An access of a group by itself, then: as moveWindow().
-void Translator::slowAccess(const SlowAccess& slow) {
+// One access of a group, if it is in one, by itself: its address in R9, the addend in R10.
+Emitter::Fixup Translator::probeAlone(const GuestBytes& bytes, const AccessPlan& plan) {
   const Thunks& thunks = jit_.thunks();
-  if (!slow.plan) return;
-  if (slow.plan->first) e_.storeImmediate(8, addendOf(*slow.plan), 0);
-  const GuestBytes& bytes = slow.bytes;
+  if (plan.first) e_.storeImmediate(8, addendOf(plan), 0);
   address(bytes.registers, bytes.displacement, host::kR9);
   e_.callTo((bytes.write ? thunks.probeWrite : thunks.probeRead)[__builtin_ctz(bytes.size)]);
-  const Emitter::Fixup miss = e_.jumpIf(kNotZero);
+  return e_.jumpIf(kNotZero);
+}
+
+// An access of a group by itself, then: as moveWindow().
+void Translator::slowAccess(const SlowAccess& slow) {
+  if (!slow.plan) return;
+  const GuestBytes& bytes = slow.bytes;
+  const Emitter::Fixup miss = probeAlone(bytes, *slow.plan);
   if (isRipRelative(bytes)) e_.alu(Alu::kAdd, 8, host::kR10, pageRip());
   loadR9(slow.slotInR9);
   e_.jumpTo(slow.resume);

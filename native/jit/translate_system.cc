@@ -71,11 +71,11 @@ void Translator::allowUserAccess(const Shape& shape) {
 }
 
 // What is not done here is left to the interpreter, which ends the block.
-void Translator::endAndGoOn(const Instruction& i, const Shape& shape) {
+void Translator::endAndGoOn(const Shape& shape) {
   hostFlags_ = false;
   switch (shape.way) {
     case Way::kRepeatString:
-      return repeatString(i, shape);
+      return repeatString(shape);
     case Way::kSetInterrupt:
       return setInterrupt();
     default:
@@ -85,7 +85,7 @@ void Translator::endAndGoOn(const Instruction& i, const Shape& shape) {
 
 // Each range on a page that the TLB knows: by the host's own instruction, for which ranges overlap
 // as they do for the guest's. As few as the interpreter executes at once.
-void Translator::repeatString(const Instruction&, const Shape& shape) {
+void Translator::repeatString(const Shape& shape) {
   constexpr unsigned kAbove = 7;
   constexpr HostMemory kFrom{.base = host::kRsi}, kTo{.base = host::kRdi};
   const bool moves = (shape.opcode.byte & 0xfe) == 0xa4;

@@ -267,6 +267,7 @@ class Translator {
   void renewCells();
   Emitter::Fixup probeAt(const HostMemory& first, unsigned size, bool write);
   void moveWindow(const SlowAccess::Window& window);
+  Emitter::Fixup probeAlone(const GuestBytes& bytes, const AccessPlan& plan);
   void slowAccess(const SlowAccess& slow);
   void forgetGroups(const Detour& detour);
   HostMemory addendOf(const AccessPlan& plan) const {
@@ -365,9 +366,9 @@ class Translator {
   void writeBase(const Instruction& i, const Shape& shape);
   HostMemory segmentField(unsigned segment, size_t offset) const;
 
-  void endAndGoOn(const Instruction& i, const Shape& shape);
+  void endAndGoOn(const Shape& shape);
   void askLast(Emitter::Fixup from) { detour(Detour::Kind::kInterpretLast, from); }
-  void repeatString(const Instruction& i, const Shape& shape);
+  void repeatString(const Shape& shape);
   void setInterrupt();
   void readTimeStamp();
 

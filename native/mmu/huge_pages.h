@@ -10,17 +10,22 @@
 
 namespace nodevm {
 
+inline constexpr size_t kHugePage = size_t{2} << 20;
+
+// A hint: a host that has none, or no room for them, takes small pages.
+inline void askForHugePages([[maybe_unused]] void* memory, [[maybe_unused]] size_t bytes) {
+#ifdef MADV_HUGEPAGE
+  madvise(memory, bytes, MADV_HUGEPAGE);
+#endif
+}
+
 // Base of a class whose objects are made by `new` on huge pages, where the host has them.
 struct OnHugePages {
-  static constexpr size_t kHugePage = size_t{2} << 20;
-
   static void* operator new(size_t bytes) {
     const size_t rounded = (bytes + kHugePage - 1) & ~(kHugePage - 1);
     void* memory = std::aligned_alloc(kHugePage, rounded);
     if (!memory) std::abort();
-#ifdef MADV_HUGEPAGE
-    madvise(memory, rounded, MADV_HUGEPAGE);
-#endif
+    askForHugePages(memory, rounded);
     return memory;
   }
   static void operator delete(void* memory) { std::free(memory); }
