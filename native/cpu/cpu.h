@@ -317,7 +317,8 @@ class Cpu : public GeneralRegisters, public HotState, public CpuState {
   std::unique_ptr<BlockCache> blocks;
   std::unique_ptr<Jit> jit;  // nullptr: everything is interpreted
   JitSlots jitSlots;
-  ReturnRing returnRings[2];  // for supervisor code, for user code
+  alignas(64) uint8_t scratch[64];  // an access across two pages, in one piece
+  ReturnRing returnRings[2];        // for supervisor code, for user code
   // That of the context in force.
   ReturnRing& returnRingInUse() { return returnRings[(context & kUserContext) != 0]; }
   TlbSet tlbs;
@@ -434,7 +435,6 @@ class Cpu : public GeneralRegisters, public HotState, public CpuState {
   bool acknowledging_ = false;  // InterruptAcknowledge is out, the vector comes with the next run()
   std::atomic<bool> stopRequested_{false};
   uint64_t entropyState_ = 0x6e6f6465766d;
-  alignas(64) uint8_t scratch[64];
 };
 
 }  // namespace nodevm

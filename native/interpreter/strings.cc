@@ -1,6 +1,8 @@
 // MOVS, CMPS, STOS, LODS, SCAS with their REP forms. SDM volume 1, "String Instructions" and
 // "Repeated String Operations".
 
+#include "interpreter/strings.h"
+
 #include <algorithm>
 
 #include "interpreter/arithmetic.h"
@@ -47,7 +49,7 @@ void copyAscending(uint8_t* to, const uint8_t* from, uint64_t count) {
 // `bulk<T>`, as many as it can of `count` by plain host access: 0 when it has to go by steps; and
 // `kPerTurn<T>`, after how many the dispatcher gets to look at interrupts and the budget.
 template <class T>
-inline constexpr uint64_t kBulkPerTurn = (32 << 10) / sizeof(T);
+inline constexpr uint64_t kBulkPerTurn = kBulkBytes / sizeof(T);
 
 struct MoveString {
   static constexpr bool kCompares = false;

@@ -52,7 +52,7 @@ enum class Way : uint8_t {
   kCallIndirect,
   kReturn,
   kFallThrough,
-  kRepeatString,   // REP MOVS and STOS where the ranges lie on a page each, else by the handler
+  kRepeatString,   // REP MOVS and STOS where the TLB knows all pages, else by the handler
   kSetInterrupt,   // STI where nothing waits for it
   kReadTimeStamp,  // RDTSC
 };

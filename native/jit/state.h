@@ -110,6 +110,8 @@ struct JitState {
   JumpCacheEntry* jumpCache = nullptr;  // BlockCache's
   uint64_t target = 0;                  // of a call, while its push is under way
   const uint8_t* targetCode = nullptr;
+  // Of an access across two pages, whose bytes are in Cpu::scratch: where the halves belong.
+  uint8_t *splitLow = nullptr, *splitHigh = nullptr;
 };
 
 // Instructions on their way through the interpreter: copies, then one whose handler comes back.

@@ -118,7 +118,7 @@ void Translator::leaveCarefully(Emitter::Fixup from) {
 // By itself. Those of its group that follow behind the stretch will do the same.
 HostMemory Translator::carefulAccess(const GuestBytes& bytes, const AccessPlan& plan) {
   hostFlags_ = false;
-  detour(Detour::Kind::kInterpretSlot, probeAlone(bytes, plan));
+  detour(Detour::Kind::kInterpretSlot, probeAlone(bytes, &plan));
   return {.base = host::kR9, .index = host::kR10};
 }
 

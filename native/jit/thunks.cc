@@ -9,6 +9,7 @@
 #include "interpreter/dispatch.h"
 #include "jit/flags.h"
 #include "jit/jit.h"
+#include "jit/string_thunks.h"
 #include "jit/tlb_probe.h"
 #include "jit/vector_thunks.h"
 
@@ -455,6 +456,9 @@ Layout::Layout(const Cpu& cpu)
       addends(distance(cpu, &cpu.jitState.addends)),
       jumpCache(distance(cpu, &cpu.jitState.jumpCache)),
       newestReturn(distance(cpu, &cpu.jitState.newestReturn)),
+      scratch(distance(cpu, cpu.scratch)),
+      splitLow(distance(cpu, &cpu.jitState.splitLow)),
+      splitHigh(distance(cpu, &cpu.jitState.splitHigh)),
       phase(distance(cpu, cpu.activity.phaseByte())) {}
 
 HostMemory Layout::at(int32_t displacement) const {
@@ -496,6 +500,7 @@ Thunks emitThunks(Emitter& e, const Layout& layout) {
   thunks.interpret = emitInterpret(e, thunks);
   thunks.firstUnlinked = emitUnlinked(e, layout, thunks);
   emitProbeThunks(e, layout, thunks);
+  emitStringThunks(e, layout, thunks);
   for (const bool allowed : {false, true})
     thunks.userAccess[allowed] = emitUserAccess(e, layout, allowed);
   e.align(16);

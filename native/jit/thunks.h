@@ -26,7 +26,7 @@ struct Layout {
   std::array<int32_t, 5> control;        // CR0..CR4
   int32_t windowInTlb, generationInTlb;  // from the TLB
   int32_t pageRip, flagA, flagB, flagWord, simd, simdSaved, target, targetCode, addends, jumpCache,
-      newestReturn, phase;
+      newestReturn, scratch, splitLow, splitHigh, phase;
 };
 
 // Which host register holds a guest register while translated code runs; kNone: it stays in memory.
@@ -119,9 +119,13 @@ struct Thunks {
   // have on the host what was there. The one clobbers R11, the other R9.
   const uint8_t *saveVectors = nullptr, *reloadVectors = nullptr;
   // Called with a linear address in R9, which stays: leaves its addend in R10, and Z, or NZ where
-  // the TLB does not know it. For reads and writes of 1 << n bytes.
+  // the TLB does not know it. For reads and writes of 1 << n bytes. What is to be read across two
+  // pages that the TLB knows is copied: the addend leads there. splitWrite does so with what is to
+  // be written across two pages, and nothing else; writeSplit writes the copy back, and clobbers
+  // R10 and R11.
   static constexpr unsigned kProbeSizes = 6;
-  std::array<const uint8_t*, kProbeSizes> probeRead{}, probeWrite{};
+  std::array<const uint8_t*, kProbeSizes> probeRead{}, probeWrite{}, splitWrite{};
+  const uint8_t* writeSplit = nullptr;
   // The same for an access to the stack of as many bytes as R11 says, which opens the window there.
   const uint8_t *probeStackRead = nullptr, *probeStackWrite = nullptr;
 
@@ -134,6 +138,11 @@ struct Thunks {
   // Called: leave in R11 what Cpu::readTsc() and Cpu::mayGoOn() say, Z for 0. Keep what lookUp
   // does.
   const uint8_t *readTsc = nullptr, *mayGoOn = nullptr;
+
+  // Called before MOVS, or STOS, with REP of 1 << n bytes: executes what lies on pages that the TLB
+  // knows. Z where that is all, else NZ. Clobbers R9, R10 and R11.
+  static constexpr unsigned kStringSizes = 4;
+  std::array<const uint8_t*, kStringSizes> repeatMove{}, repeatStore{};
 
   // Called at level 0: clears or sets EFLAGS.AC, and takes the TLB of what is allowed then.
   // Clobbers R10 and R11.

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 
+#include "jit/split_access.h"
 #include "mmu/tlb.h"
 
 namespace nodevm {
@@ -45,12 +46,14 @@ Emitter::Fixup emitTagCheck(Emitter& e, const Layout& layout, const HostMemory& 
   return e.jumpIf(kNotZero);
 }
 
-// One access of `size` bytes at R9.
-const uint8_t* emitProbe(Emitter& e, const Layout& layout, unsigned size, bool write) {
+// One access of `size` bytes at R9. missed: where it goes on; nullptr: returns.
+const uint8_t* emitProbe(Emitter& e, const Layout& layout, unsigned size, bool write,
+                         const uint8_t* missed) {
   const uint8_t* start = e.here();
   const auto last = static_cast<int32_t>(size) - 1;
-  e.bind(emitTlbProbe(e, layout, {.base = host::kR9}, {.base = host::kR9, .displacement = last},
-                      write));
+  const Emitter::Fixup miss = emitTlbProbe(e, layout, {.base = host::kR9},
+                                           {.base = host::kR9, .displacement = last}, write);
+  e.bind(miss, missed ? missed : e.here());
   e.ret();
   return start;
 }
@@ -198,9 +201,10 @@ Emitter::Fixup emitGenerationCheck(Emitter& e, const Layout& layout, const PathC
 }
 
 void emitProbeThunks(Emitter& e, const Layout& layout, Thunks& thunks) {
+  const uint8_t* splitRead = emitSplitThunks(e, layout, thunks);
   for (unsigned n = 0; n < Thunks::kProbeSizes; ++n) {
-    thunks.probeRead[n] = emitProbe(e, layout, 1u << n, false);
-    thunks.probeWrite[n] = emitProbe(e, layout, 1u << n, true);
+    thunks.probeRead[n] = emitProbe(e, layout, 1u << n, false, splitRead);
+    thunks.probeWrite[n] = emitProbe(e, layout, 1u << n, true, nullptr);
   }
   thunks.fillReadCell = emitFillCell(e, layout, false);
   thunks.fillWriteCell = emitFillCell(e, layout, true);

@@ -142,6 +142,7 @@ void Translator::emitDetour(const Detour& detour) {
   if (detour.access && detour.access->window) moveWindow(*detour.access->window);
   if (detour.careful) return e_.jumpTo(detour.careful);
   if (detour.access) slowAccess(*detour.access);
+  if (detour.store) splitStore(detour);
   restoreHomes();
   if (detour.flags) savePending(*detour.flags);
   giveBack(part_);

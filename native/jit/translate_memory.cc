@@ -80,9 +80,12 @@ void Translator::operandAddress(const Instruction& i) {
   e_.alu(Alu::kAdd, 8, host::kR9, layout_.at(layout_.segmentBase + 8 * i.segment));
 }
 
+Translator::GuestBytes Translator::operandBytes(const Instruction& i, const Shape& shape) {
+  return {{i.base, i.index, i.scale}, i.displacement, shape.memorySize, shape.memoryWritten};
+}
+
 HostMemory Translator::access(const Instruction& i, const Shape& shape) {
-  const GuestBytes bytes{
-      {i.base, i.index, i.scale}, i.displacement, shape.memorySize, shape.memoryWritten};
+  const GuestBytes bytes = operandBytes(i, shape);
   if (i.segment < kFs) return access(bytes, plans_.operands[slot_]);
   hostFlags_ = false;
   operandAddress(i);
@@ -121,7 +124,7 @@ HostMemory Translator::access(const GuestBytes& bytes, const AccessPlan& plan) {
   if (plan.grouped()) prove(plan);
   slow.resume = e_.here();
   slow.slotInR9 = slotInR9();
-  if (slow.plan || slow.window) detours_.back().access = slow;
+  if (slow.plan || slow.window || mayBeSplit(bytes)) detours_.back().access = slow;
   return operandOf(bytes, plan.grouped());
 }
 
@@ -276,22 +279,36 @@ void Translator::moveWindow(const SlowAccess::Window& window) {
 }
 
 // One access of a group, if it is in one, by itself: its address in R9, the addend in R10.
-Emitter::Fixup Translator::probeAlone(const GuestBytes& bytes, const AccessPlan& plan) {
+Emitter::Fixup Translator::probeAlone(const GuestBytes& bytes, const AccessPlan* plan) {
   const Thunks& thunks = jit_.thunks();
-  if (plan.first) e_.storeImmediate(8, addendOf(plan), 0);
+  if (plan && plan->first) e_.storeImmediate(8, addendOf(*plan), 0);
   address(bytes.registers, bytes.displacement, host::kR9);
   e_.callTo((bytes.write ? thunks.probeWrite : thunks.probeRead)[__builtin_ctz(bytes.size)]);
   return e_.jumpIf(kNotZero);
 }
 
-// An access of a group by itself, then: as moveWindow().
+// An access of a group by itself, or one that may lie on two pages, then: as moveWindow().
 void Translator::slowAccess(const SlowAccess& slow) {
-  if (!slow.plan) return;
   const GuestBytes& bytes = slow.bytes;
-  const Emitter::Fixup miss = probeAlone(bytes, *slow.plan);
+  if (!slow.plan && !mayBeSplit(bytes)) return;
+  const Emitter::Fixup miss = probeAlone(bytes, slow.plan);
   if (isRipRelative(bytes)) e_.alu(Alu::kAdd, 8, host::kR10, pageRip());
   loadR9(slow.slotInR9);
   e_.jumpTo(slow.resume);
+  e_.bind(miss);
+}
+
+// To a copy of what is on both pages, then: goes on behind the instruction, or falls through.
+void Translator::splitStore(const Detour& detour) {
+  const Thunks& thunks = jit_.thunks();
+  const auto& [opcode, size, reg, bytes] = *detour.store;
+  address(bytes.registers, bytes.displacement, host::kR9);
+  e_.callTo(thunks.splitWrite[__builtin_ctz(bytes.size)]);
+  const Emitter::Fixup miss = e_.jumpIf(kNotZero);
+  e_.instruction(opcode, size, reg, HostMemory{.base = host::kR9, .index = host::kR10});
+  e_.callTo(thunks.writeSplit);
+  loadR9(detour.slotInR9);
+  e_.jumpTo(detour.resume);
   e_.bind(miss);
 }
 

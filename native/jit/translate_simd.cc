@@ -17,6 +17,11 @@ uint8_t blockersOf(const Shape& shape) {
   return shape.isFloat ? kind | simd_state::kFloatBlocked : kind;
 }
 
+// Of a vector register, at any address.
+bool isPlainStore(const Shape& shape) {
+  return shape.memoryWritten && shape.vectorReg && !shape.aligned && shape.immediateBytes == 0;
+}
+
 }  // namespace
 
 // The first vector instruction asks for those that follow, and a loop of nothing else before it
@@ -62,7 +67,10 @@ void Translator::simd(const Instruction& i, const Shape& shape) {
   HostRm rm(host::kNone);
   HostOpcode opcode = shape.opcode;
   if (shape.memory) {
+    const size_t before = detours_.size();
     rm = access(i, shape);
+    if (isPlainStore(shape) && i.segment < kFs && detours_.size() != before)
+      detours_.back().store = {shape.opcode, shape.size, i.reg, operandBytes(i, shape)};
     if (shape.aligned) {
       e_.lea(host::kR11, rm.memory);  // as far into a page as the guest's address
       e_.instruction({.byte = 0xf6}, 1, 0, host::kR11, {.rm = true});  // test r11b, size - 1

@@ -1,6 +1,5 @@
 // What a kernel does at each entry, exit and spin lock.
 
-#include "jit/tlb_probe.h"
 #include "jit/translator.h"
 
 namespace nodevm {
@@ -83,30 +82,13 @@ void Translator::endAndGoOn(const Shape& shape) {
   }
 }
 
-// Each range on a page that the TLB knows: by the host's own instruction, for which ranges overlap
-// as they do for the guest's. As few as the interpreter executes at once.
 void Translator::repeatString(const Shape& shape) {
-  constexpr unsigned kAbove = 7;
-  constexpr HostMemory kFrom{.base = host::kRsi}, kTo{.base = host::kRdi};
   const bool moves = (shape.opcode.byte & 0xfe) == 0xa4;
-  const auto scale = static_cast<uint8_t>(sizeCodeOf(shape));
-  const auto lastOf = [&](const HostMemory& first) {
-    return HostMemory{.base = first.base, .index = host::kRcx, .scale = scale, .displacement = -1};
-  };
+  const Thunks& thunks = jit_.thunks();
   testRest(eflags::kDf);
   askLast(e_.jumpIf(kNotZero));
-  e_.aluImmediate(Alu::kCmp, 8, host::kRcx, static_cast<int32_t>(kPageSize >> scale));
-  askLast(e_.jumpIf(kAbove));
-  if (moves) {
-    askLast(emitTlbProbe(e_, layout_, kFrom, lastOf(kFrom), false));
-    e_.move(8, host::kR9, host::kR10);
-  }
-  askLast(emitTlbProbe(e_, layout_, kTo, lastOf(kTo), true));
-  if (moves) e_.alu(Alu::kAdd, 8, host::kRsi, host::kR9);
-  e_.alu(Alu::kAdd, 8, host::kRdi, host::kR10);
-  e_.repeat(shape.opcode.byte, shape.size);
-  e_.alu(Alu::kSub, 8, host::kRdi, host::kR10);
-  if (moves) e_.alu(Alu::kSub, 8, host::kRsi, host::kR9);
+  e_.callTo((moves ? thunks.repeatMove : thunks.repeatStore)[sizeCodeOf(shape)]);
+  askLast(e_.jumpIf(kNotZero));
 }
 
 void Translator::setInterrupt() {

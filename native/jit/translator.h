@@ -120,6 +120,12 @@ class Translator {
     uint8_t slotInR9 = gpr::kZero;                // there
     std::optional<Window> window = std::nullopt;  // all that did not lie in the window
   };
+  // A plain store of a vector register.
+  struct VectorStore {
+    HostOpcode opcode;
+    uint8_t size, reg;
+    GuestBytes bytes;
+  };
   // A way out of the straight line, emitted behind it.
   struct Detour {
     enum class Kind : uint8_t { kUntranslated, kInterpretSlot, kInterpretRest, kInterpretLast };
@@ -134,6 +140,7 @@ class Translator {
     std::optional<SlowAccess> access;   // to be tried first
     std::optional<PendingFlags> flags;  // to be saved before
     const uint8_t* careful = nullptr;   // instead of all that follows
+    std::optional<VectorStore> store = std::nullopt;  // what misses, it may be across two pages
   };
   // Those of a part that have been emitted.
   struct Requests {
@@ -240,6 +247,7 @@ class Translator {
   bool plainAddress(const AddressRegisters& registers, int32_t displacement,
                     HostMemory& operand) const;
   void operandAddress(const Instruction& i);
+  static GuestBytes operandBytes(const Instruction& i, const Shape& shape);
   HostMemory access(const Instruction& i, const Shape& shape);
   HostMemory stackAccess(uint8_t base, int32_t displacement, bool write);
   HostMemory access(const GuestBytes& bytes, const AccessPlan& plan);
@@ -251,6 +259,10 @@ class Translator {
   void loadR9(uint8_t slot);
   static bool isStack(const GuestBytes& bytes) {
     return bytes.registers == AddressRegisters{.base = gpr::kRsp};
+  }
+  // A load that is large, and often not aligned.
+  static bool mayBeSplit(const GuestBytes& bytes) {
+    return !bytes.write && bytes.size >= 16 && !isRipRelative(bytes);
   }
   static bool isRipRelative(const GuestBytes& bytes) {
     return bytes.registers.base == gpr::kBlockRip;
@@ -267,8 +279,9 @@ class Translator {
   void renewCells();
   Emitter::Fixup probeAt(const HostMemory& first, unsigned size, bool write);
   void moveWindow(const SlowAccess::Window& window);
-  Emitter::Fixup probeAlone(const GuestBytes& bytes, const AccessPlan& plan);
+  Emitter::Fixup probeAlone(const GuestBytes& bytes, const AccessPlan* plan);
   void slowAccess(const SlowAccess& slow);
+  void splitStore(const Detour& detour);
   void forgetGroups(const Detour& detour);
   HostMemory addendOf(const AccessPlan& plan) const {
     return layout_.at(layout_.addends + 8 * plan.group);
