@@ -8,6 +8,8 @@ namespace {
 
 constexpr size_t kMostBlocks = 12;
 constexpr unsigned kMostInstructions = 96;
+// Turns of a loop one behind the other, and their instructions.
+constexpr unsigned kMostTurns = 4, kMostUnrolled = 64;
 // A block that is run less often than this part of the first one's visits is not worth the code.
 constexpr unsigned kLeastShare = 8;
 
@@ -49,10 +51,25 @@ class Chooser {
       path_.steps.push_back(*next);
       within_.push_back(innermost(calls_));
     }
+    if (path_.loops) unroll();
     return std::move(path_);
   }
 
  private:
+  // So that a turn's accesses find their pages with those of the turns before, and the way back is
+  // taken less often.
+  void unroll() {
+    const size_t steps = path_.steps.size();
+    unsigned count = 0;
+    for (const Path::Step& step : path_.steps) count += step.block->count;
+    for (unsigned turns = 1; turns < kMostTurns && (turns + 1) * count <= kMostUnrolled; ++turns)
+      for (size_t n = 0; n < steps; ++n) {
+        Path::Step step = path_.steps[n];
+        if (step.call) *step.call += turns * steps;
+        path_.steps.push_back(step);
+      }
+  }
+
   unsigned visitsOf(const Block& block) const {
     if (block.pathRank != 0) return visited_;
     const auto visited = static_cast<int32_t>(visited_);

@@ -66,7 +66,7 @@ struct StackWindow {
 
 // A flush costs as much as was filled since the last one.
 struct Tlb {
-  static constexpr unsigned kEntries = 8192;
+  static constexpr unsigned kEntries = 16384;
   // More than there are TLBs, so that generations are unique over all of them.
   static constexpr uint64_t kGenerationStep = 16;
 

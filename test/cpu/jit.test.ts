@@ -107,6 +107,7 @@ describe('in lockstep', () => {
     'paths',
     'links',
     'crossing',
+    'turns',
     'calls',
     'vector-state',
   ];
