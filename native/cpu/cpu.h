@@ -344,6 +344,9 @@ class Cpu : public GeneralRegisters, public HotState, public CpuState {
 
   // Translation of a code address for the dispatcher; fault recorded when not ok.
   [[nodiscard]] bool fetchPage(uint64_t linear, uint64_t& gpa);
+  // The same for 64-bit code, without a trace that the guest could see: false where there would be
+  // a fault, an accessed bit would be set, or the page is not RAM.
+  [[nodiscard]] bool peekFetchPage(uint64_t linear, uint64_t& gpa);
   // One 64-bit random number; the only source of guest-visible entropy (RDRAND, RDSEED).
   uint64_t entropy();
   void requestStop() { stopRequested_.store(true, std::memory_order_relaxed); }
@@ -359,6 +362,7 @@ class Cpu : public GeneralRegisters, public HotState, public CpuState {
                                uint64_t& linear);
   bool raiseSegmentFault(uint8_t seg);
   void fillTlb(Rights rights, uint64_t linear, const Translation& translation);
+  void keepTranslation(Rights rights, uint64_t linear, bool write, const Translation& translation);
   [[nodiscard]] bool translate(uint64_t linear, Rights rights, bool write, bool execute,
                                uint64_t& gpa);
   [[nodiscard]] bool translateData(uint64_t linear, Rights rights, bool write, uint64_t& gpa);

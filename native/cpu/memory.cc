@@ -92,10 +92,15 @@ bool Cpu::translate(uint64_t linear, Rights rights, bool write, bool execute, ui
   const Translation translation = walk(paging, ram, linear, access);
   if (!translation.ok) return raisePageFault(linear, translation.errorCode);
   gpa = translation.gpa;
-  ++tlbMisses;
-  noteTlb(RecordKind::kTlbFill, linear, gpa, write);
-  fillTlb(rights, linear, translation);
+  keepTranslation(rights, linear, write, translation);
   return true;
+}
+
+void Cpu::keepTranslation(Rights rights, uint64_t linear, bool write,
+                          const Translation& translation) {
+  ++tlbMisses;
+  noteTlb(RecordKind::kTlbFill, linear, translation.gpa, write);
+  fillTlb(rights, linear, translation);
 }
 
 // The TLB may know the pages of an access that took the slow path since it crosses from one to the
@@ -356,6 +361,21 @@ bool Cpu::fetchPage(uint64_t linear, uint64_t& gpa) {
   }
   if (code64() && !isCanonical(linear)) return raise(kGp, 0);
   return translate(linear, rights, false, true, gpa);
+}
+
+bool Cpu::peekFetchPage(uint64_t linear, uint64_t& gpa) {
+  if (!code64() || !isCanonical(linear)) return false;
+  const Rights rights = cpl == 3 ? kUser : kSupervisorUserAccess;
+  const TlbEntry& entry = tlbs.of(rights).at(linear);
+  if (entry.executeTag != (linear & kPageMask)) {
+    const ActivityScope scope(activity, Phase::kPageWalk);
+    const Translation translation = peekWalk(paging, ram, linear);
+    if (!translation.ok || !translation.accessed) return false;
+    keepTranslation(rights, linear, false, translation);
+    if (entry.executeTag != (linear & kPageMask)) return false;
+  }
+  gpa = ram.gpaOf(entry.host(linear));
+  return true;
 }
 
 }  // namespace nodevm

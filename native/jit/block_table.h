@@ -1,5 +1,6 @@
 #pragma once
 // Numbers for translated blocks, by which their code names them, and what it counts by number.
+// Times are counts of retired instructions.
 
 #include <cstddef>
 #include <cstdint>
@@ -19,6 +20,7 @@ class BlockTable {
   uint32_t add(const Block& block) {
     if (free_.empty()) {
       blocks_.push_back(&block);
+      since_.push_back(0);
       return static_cast<uint32_t>(blocks_.size() - 1);
     }
     const uint32_t number = free_.back();
@@ -33,12 +35,19 @@ class BlockTable {
   }
   void clear() {
     blocks_.clear();
+    since_.clear();
     free_.clear();
   }
 
   const Block& operator[](uint32_t number) const { return *blocks_[number]; }
   // Visits until the block becomes the beginning of a path.
   int32_t& visitsLeft(uint32_t number) const { return counters_[number]; }
+  void countVisits(uint32_t number, int32_t visits, uint64_t since) {
+    counters_[number] = visits;
+    since_[number] = since;
+  }
+  // When its visits began to be counted.
+  uint64_t countedSince(uint32_t number) const { return since_[number]; }
   // By its counter.
   const Block& blockOf(const int32_t* visitsLeft) const { return *blocks_[visitsLeft - counters_]; }
 
@@ -46,6 +55,7 @@ class BlockTable {
   int32_t* counters_;
   size_t most_;
   std::vector<const Block*> blocks_;
+  std::vector<uint64_t> since_;
   std::vector<uint32_t> free_;
 };
 

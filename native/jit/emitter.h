@@ -172,24 +172,6 @@ class Emitter {
     byte((reg & 7) << 3 | 5);
     return relative();
   }
-  // mov reg, imm64, whose operand is to be patched. Returns its place.
-  const uint8_t* moveOperand(uint8_t reg) {
-    name(reg);
-    byte(reg >= 8 ? 0x49 : 0x48);
-    byte(0xb8 | (reg & 7));
-    const uint8_t* place = here();
-    qword(0);
-    return place;
-  }
-  static void patchOperand(CodeBuffer& buffer, const uint8_t* place, uint64_t value) {
-    buffer.patch(place, &value, sizeof value);
-  }
-  static uint64_t operand(const uint8_t* place) {
-    uint64_t value;
-    std::memcpy(&value, place, sizeof value);
-    return value;
-  }
-
   // dec dword [rip + rel32]
   void decrementRelative(const void* place) {
     byte(0xff);

@@ -157,7 +157,7 @@ void Jit::translate(Block& block) {
     farPaths_.push_back(std::make_shared<Path>(Path{.steps = {only}, .check = translation->check}));
   block.counting = translation->counting;
   block.plain = translation->linked;
-  table_.visitsLeft(block.number) = pathVisits(block);
+  countForPath(block);
   block.code[0].handler = reinterpret_cast<Handler>(reinterpret_cast<uintptr_t>(thunks_.enter));
   enterAt(block, block.counting);
 }
@@ -188,15 +188,27 @@ void Jit::enterAt(Block& block, const uint8_t* translation) {
 }
 
 // Visits before the block becomes the beginning of a path.
-int32_t Jit::pathVisits(const Block& block) const {
+void Jit::countForPath(const Block& block) {
   const unsigned visits = volatilePages_.raise(options_.pathThreshold, block.gpa, cpu_.retired());
-  return static_cast<int32_t>(visits);
+  table_.countVisits(block.number, static_cast<int32_t>(visits), cpu_.retired());
+}
+
+// It had its visits, but took so long that a path would not pay in the life of most programs: to
+// make one takes as long as thousands of visits, and code that is not needed takes room in the
+// host's caches. Then half of them counts, as does half of the time.
+bool Jit::isSeldomRun(const Block& block) {
+  constexpr uint64_t kLongest = uint64_t{1} << 27;  // instructions
+  if (cpu_.retired() - table_.countedSince(block.number) < kLongest) return false;
+  table_.countVisits(block.number, static_cast<int32_t>(options_.pathThreshold / 2),
+                     cpu_.retired() - kLongest / 2);
+  return true;
 }
 
 void Jit::beginPath(const Block& known) {
   Block& first = *cpu_.blocks->find(known.gpa, known.key);
   table_.visitsLeft(first.number) = 0;
   if (first.translation != first.counting) return noteJump(first);  // a jump that was not told
+  if (isSeldomRun(first)) return;
   const FindBlock elsewhere = [&](int64_t place) {
     const uint64_t rip = cpu_.jitState.pageRip + static_cast<uint64_t>(place);
     const std::optional<uint64_t> gpa = translateRip(rip);
@@ -223,7 +235,7 @@ void Jit::beginPath(const Block& known) {
     if (block.pathRank == 0) block.pathRank = static_cast<uint32_t>(statistics_.paths);
     if (&block == &first || block.translation != block.counting) continue;
     // From now on it counts those who come another way.
-    table_.visitsLeft(block.number) = pathVisits(block);
+    countForPath(block);
   }
   enterAt(first, translation.linked);
 }
@@ -241,7 +253,7 @@ void Jit::endPath(Path& path) {
   Block* first = cpu_.blocks->find(known->gpa, known->key);
   if (first != known || !first->translation) return;
   first->loops = false;
-  table_.visitsLeft(first->number) = pathVisits(*first);
+  countForPath(*first);
   enterAt(*first, first->counting);
   cpu_.blocks->updateJumpsTo(cpu_, *first);
 }
@@ -303,21 +315,19 @@ void Jit::forget(Block& block) {
   });
   forgetReturnsTo(block.counting);
   forgetReturnsTo(block.plain);
-  farLinks_.each(block.gpa, [&](const FarLink& link) {
-    Emitter::patchOperand(buffer_, link.context, kNoContext);
-  });
+  farLinks_.each(block.gpa, [&](const FarLink& link) { link.check->context = kNoContext; });
 }
 
 void Jit::forgetReturnsTo(const uint8_t* code) {
   for (ReturnRing& ring : cpu_.returnRings) ring.forget(code);
 }
 
-// Where the dispatcher would look, but without a page walk. Whoever remembers it has to note the
-// jump.
+// Where the dispatcher would look, as long as the guest could not tell that somebody has. Whoever
+// remembers it has to note the jump.
 std::optional<uint64_t> Jit::translateRip(uint64_t rip) {
-  const TlbEntry& entry = cpu_.tlbs.of(cpu_.cpl == 3 ? kUser : kSupervisorUserAccess).at(rip);
-  if (entry.executeTag != (rip & kPageMask)) return std::nullopt;
-  return cpu_.ram.gpaOf(entry.host(rip)) | (rip & kPageOffset);
+  uint64_t page = 0;
+  if (!cpu_.peekFetchPage(rip, page)) return std::nullopt;
+  return page | (rip & kPageOffset);
 }
 
 const Block* Jit::findTranslated(uint64_t rip, uint64_t gpa) {
@@ -348,9 +358,9 @@ const uint8_t* Jit::lookUpLink(uint64_t rip, uint32_t number) {
   const std::optional<uint64_t> gpa = isKnown ? known.block->gpa : translateRip(rip);
   if (!gpa) return nullptr;
   FarLink& link = farLinks_[number];
-  const bool same = Emitter::operand(link.rip) == rip;
+  const bool same = link.check->rip == rip;
   const uint8_t* code = nullptr;
-  if (same && link.target == *gpa && Emitter::operand(link.context) != kNoContext) {
+  if (same && link.target == *gpa && link.check->context != kNoContext) {
     // Another context, that of a new process, is all that differs.
     cpu_.tlbs.noteJump(cpu_.cpl == 3, rip);
     code = Emitter::target(link.code);
@@ -366,8 +376,7 @@ const uint8_t* Jit::lookUpLink(uint64_t rip, uint32_t number) {
     Emitter::replaceByJump(buffer_, link.start, link.giveUp);
     return code;
   }
-  if (!same) Emitter::patchOperand(buffer_, link.rip, rip);
-  Emitter::patchOperand(buffer_, link.context, cpu_.context);
+  *link.check = {rip, cpu_.context};
   return code;
 }
 

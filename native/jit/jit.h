@@ -127,7 +127,8 @@ class Jit {
   void endPath(Path& path);
   void leaveSlots();
   void forgetReturnsTo(const uint8_t* code);
-  int32_t pathVisits(const Block& block) const;
+  void countForPath(const Block& block);
+  bool isSeldomRun(const Block& block);
 
   // Where code goes: what is run each time apart from what is rarely run, so that caches and TLBs
   // of the host hold more of the former.

@@ -7,6 +7,7 @@
 
 #include "interpreter/block_cache.h"
 #include "jit/emitter.h"
+#include "jit/page_links.h"
 
 namespace nodevm {
 
@@ -89,11 +90,11 @@ class LinkSites {
   std::vector<uint32_t> newest_ = std::vector<uint32_t>(kBuckets);
 };
 
-// An indirect branch: it compares its target and the context with immediate operands before it goes
+// An indirect branch: it compares its target and the context with those of last time before it goes
 // on to the block at `target`.
 struct FarLink {
-  const uint8_t *rip = nullptr, *context = nullptr;  // the operands
-  Emitter::Fixup code = nullptr;                     // the relative address of the block's code
+  PageCheck* check = nullptr;     // of one RIP
+  Emitter::Fixup code = nullptr;  // the relative address of the block's code
   // Of the comparisons, and what is done instead once the target has changed too often.
   const uint8_t *start = nullptr, *giveUp = nullptr;
   uint64_t target = kNone;  // guest physical

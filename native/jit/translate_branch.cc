@@ -22,20 +22,16 @@ constexpr HostMemory kReturnCode = {
 void Translator::branch(const Instruction& i, const Shape& shape) {
   if (shape.endsAndGoesOn()) {
     endAndGoOn(shape);
-    return goTo(e_.jump(), placeOf(i) + i.length);
+    return goTo(placeOf(i) + i.length);
   }
   switch (shape.way) {
     case Way::kJump:
-      return goTo(e_.jump(), targetOf(i));
-    case Way::kJumpIf: {
+      return goTo(targetOf(i));
+    case Way::kJumpIf:
       needHostFlags();
-      const unsigned condition = i.reg;
-      const Emitter::Fixup taken = e_.jumpIf(condition);
-      goTo(e_.jump(), placeOf(i) + i.length);
-      return goTo(taken, targetOf(i));
-    }
+      return goToEither(i.reg, targetOf(i), placeOf(i) + i.length);
     case Way::kFallThrough:
-      return goTo(e_.jump(), placeOf(i));
+      return goTo(placeOf(i));
     case Way::kJumpIndirect:
       indirectTarget(i, shape);
       return goToTarget();
@@ -110,14 +106,20 @@ std::optional<uint64_t> Translator::knownGpa(int64_t place) const {
   return std::nullopt;
 }
 
-// Binds a branch: to the other block, when the page says what it is; else by a look at where the
-// other page is.
-void Translator::goTo(Emitter::Fixup from, int64_t place) {
-  if (pageOf(place) == 0) return exits_.push_back({from, *knownGpa(place)});
+// A conditional branch. To another page it is the way that is not taken, which looks where that is.
+void Translator::goToEither(unsigned condition, int64_t taken, int64_t other) {
+  if (pageOf(taken) != 0) {
+    std::swap(taken, other);
+    condition ^= 1;
+  }
+  const Emitter::Fixup from = e_.jumpIf(condition);
+  goTo(other);
+  if (pageOf(taken) == 0) return exits_.push_back({from, *knownGpa(taken)});
   e_.bind(from);
-  goTo(place);
+  goTo(taken);
 }
 
+// To the other block, when the page says what it is; else by a look at where the other page is.
 void Translator::goTo(int64_t place) {
   if (const std::optional<uint64_t> gpa = knownGpa(place)) {
     movePage(pageOf(place));
@@ -196,11 +198,11 @@ void Translator::indirectTarget(const Instruction& i, const Shape& shape) {
 // Falls through when the target in R9 is the one of last time.
 Translator::LookUp Translator::checkTarget(FarLink& link) {
   link.start = e_.here();
-  link.rip = e_.moveOperand(host::kR10);
-  e_.alu(Alu::kCmp, 8, host::kR9, host::kR10);
+  link.check = jit_.takeCheck();
+  e_.compareWith(host::kR9, &link.check->rip);
   const Emitter::Fixup changed = e_.jumpIf(kNotZero);
-  link.context = e_.moveOperand(host::kR11);
-  e_.alu(Alu::kCmp, 8, host::kR11, layout_.at(layout_.context));
+  e_.move(8, host::kR11, layout_.at(layout_.context));
+  e_.compareWith(host::kR11, &link.check->context);
   return {.from = {changed, e_.jumpIf(kNotZero)},
           .thunk = jit_.thunks().lookUpLink,
           .slot = slot_,

@@ -393,7 +393,7 @@ class Translator {
   void leavePath(Emitter::Fixup from, std::optional<int64_t> place);
   std::optional<uint64_t> knownGpa(int64_t place) const;
   static int64_t pageOf(int64_t place) { return place & static_cast<int64_t>(kPageMask); }
-  void goTo(Emitter::Fixup from, int64_t place);
+  void goToEither(unsigned condition, int64_t taken, int64_t other);
   void goTo(int64_t place);
   std::array<Emitter::Fixup, 2> checkPages(const PageCheck& check);
   std::optional<CheckedPages> checkPages();

@@ -111,12 +111,14 @@ Translation describe(const PagingMode& mode, const Path& path, uint64_t linear) 
   translation.noExecute = mode.nxe && (path.any & kXd);
   translation.global = mode.pge && (path.leaf & kG);
   translation.dirty = path.leaf & kD;
+  translation.accessed = (path.all & kA) != 0;
   return translation;
 }
 
 Translation identity(const PagingMode& mode, uint64_t linear) {
   Translation translation;
-  translation.ok = translation.writable = translation.user = translation.dirty = true;
+  translation.ok = translation.writable = translation.user = true;
+  translation.dirty = translation.accessed = true;
   translation.gpa = linear & mode.addressMask;
   return translation;
 }

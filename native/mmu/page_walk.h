@@ -38,6 +38,7 @@ struct Translation {
   uint8_t pageShift = 12;  // log2 of the size of the page that maps it
   // What the entries allow, for filling the TLB.
   bool writable = false, user = false, noExecute = false, global = false, dirty = false;
+  bool accessed = false;  // all of them are marked so
 };
 
 // Walks and, where the access is allowed, sets accessed and dirty bits.

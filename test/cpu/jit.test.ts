@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
 
 import { ExitReason } from '../../src/native.js';
-import { Bench } from '../support/bench.js';
+import { Bench, CODE } from '../support/bench.js';
 import { BOOT_TIMEOUT_MS, createGuest, recordConsole } from '../support/boot.js';
 import {
   INTERPRETER,
@@ -80,6 +80,36 @@ it('translates paths of several blocks once they are hot, and not without', () =
   };
   expect(pathsOf(1)).toBeGreaterThan(10);
   expect(pathsOf(0)).toBe(0);
+});
+
+it('makes no path of what is seldom run, however often that is in the end', () => {
+  const pathsOf = (between: number) => {
+    const code = [
+      ...[0xb9, 20, 0, 0, 0], // mov ecx, 20
+      ...[0xba, ...new Uint8Array(Int32Array.of(between).buffer)], // 5: mov edx, between
+      ...[0xff, 0xca, 0x75, 0xfc], // 10: dec edx; jnz 10
+      ...[0xff, 0xc9, 0x75, 0xf3, 0xf4], // dec ecx; jnz 5; hlt
+    ];
+    const bench = new Bench(jit({ pathThreshold: 8 }), code);
+    expect(bench.cpu.run(1_000_000_000)).toBe(ExitReason.Halt);
+    return bench.native.statistics().pathsTranslated;
+  };
+  expect(pathsOf(1000)).toBeGreaterThan(1);
+  expect(pathsOf(12_000_000)).toBe(1); // the inner loop
+});
+
+it('finds the pages of branches in a new address space without the interpreter', () => {
+  const code = [
+    ...[0xb9, 0xe8, 0x03, 0, 0], // mov ecx, 1000
+    ...[0x0f, 0x20, 0xd8, 0x0f, 0x22, 0xd8], // 5: mov rax, cr3; mov cr3, rax
+    ...[0xe9, 0xf0, 0x0f, 0, 0], // jmp 1000
+    ...[0xff, 0xc9, 0x75, 0xf1, 0xf4], // 10: dec ecx; jnz 5; hlt
+  ];
+  const bench = new Bench(jit({}), code);
+  bench.memory.write(CODE + 0x1000, Uint8Array.of(0xe9, 0x0b, 0xf0, 0xff, 0xff)); // jmp 10
+  expect(bench.run()).toBe(ExitReason.Halt);
+  const jumps = bench.native.jitProfile().rows.find(({ name }) => name === 'JMP_Jz');
+  expect(jumps?.ended ?? 0).toBeLessThan(10);
 });
 
 /** Registers after every so many instructions of a guest. */
