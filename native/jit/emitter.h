@@ -245,6 +245,16 @@ class Emitter {
     const auto distance = static_cast<int32_t>(target - (fixup + 4));
     buffer.patch(fixup, &distance, sizeof distance);
   }
+  // The same of a jump that leads to a place behind the call that follows it, if it is one: a MOV
+  // takes that call for its operand, and nothing is jumped over. Spoils R11.
+  static void patchJump(CodeBuffer& buffer, Fixup fixup, const uint8_t* target) {
+    constexpr uint8_t kJump = 0xe9, kCall = 0xe8, kMov[] = {0x49, 0xbb, 0, 0, 0};
+    const uint8_t* const place = fixup - 1;
+    if (*place == kJump && fixup[4] == kCall && target == fixup + 9)
+      return buffer.patch(place, kMov, sizeof kMov);
+    if (*place == kMov[0]) return replaceByJump(buffer, place, target);
+    patch(buffer, fixup, target);
+  }
   // What is there is not run any more.
   static void replaceByJump(CodeBuffer& buffer, const uint8_t* place, const uint8_t* target) {
     constexpr uint8_t kJump[] = {0xe9, 0, 0, 0, 0};

@@ -180,7 +180,7 @@ void Jit::enterAt(Block& block, const uint8_t* translation) {
   block.translation = translation;
   noteJump(block);
   sites_.each(block.gpa, [&](const LinkSites::Site& site) {
-    Emitter::patch(buffer_, site.fixup, block.translation);
+    Emitter::patchJump(buffer_, site.fixup, block.translation);
   });
   farLinks_.each(block.gpa, [&](const FarLink& link) {
     Emitter::patch(buffer_, link.code, block.translation);
@@ -269,7 +269,16 @@ void Jit::link(const Block& from, Emitter::Fixup site, uint64_t gpa) {
     const Block* block = cpu_.blocks->find(gpa, cpu_.blockKey);
     if (block && block->translation) target = block->translation;
   }
-  Emitter::patch(buffer_, site, target);
+  Emitter::patchJump(buffer_, site, target);
+}
+
+bool Jit::isSooner(uint64_t gpa, uint64_t than) const {
+  constexpr unsigned kNever = ~0u;
+  const auto visitsLeft = [&](uint64_t at) {
+    const Block* block = cpu_.blocks->find(at, cpu_.blockKey);
+    return block && !block->translation ? block->visitsLeft : kNever;
+  };
+  return visitsLeft(gpa) < visitsLeft(than);
 }
 
 // Before the page has been looked for, nothing comes by there.
@@ -311,7 +320,7 @@ void Jit::forget(Block& block) {
   table_.remove(block.number);
   volatilePages_.noteDeath(block.gpa, cpu_.retired());
   sites_.each(block.gpa, [&](const LinkSites::Site& site) {
-    Emitter::patch(buffer_, site.fixup, thunks_.unlinked(block.gpa));
+    Emitter::patchJump(buffer_, site.fixup, thunks_.unlinked(block.gpa));
   });
   forgetReturnsTo(block.counting);
   forgetReturnsTo(block.plain);

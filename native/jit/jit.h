@@ -80,6 +80,8 @@ class Jit {
   // else to where it is looked up.
   void link(const Block& from, Emitter::Fixup site, uint64_t gpa);
   bool links() const { return options_.link; }
+  // Which of two blocks is going to be translated first, as it seems.
+  bool isSooner(uint64_t gpa, uint64_t than) const;
   // Its number. It leads nowhere yet.
   uint32_t addFarLink(const FarLink& link) { return farLinks_.add(link); }
   FarLink& farLink(uint32_t number) { return farLinks_[number]; }

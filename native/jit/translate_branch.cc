@@ -106,9 +106,11 @@ std::optional<uint64_t> Translator::knownGpa(int64_t place) const {
   return std::nullopt;
 }
 
-// A conditional branch. To another page it is the way that is not taken, which looks where that is.
+// A conditional branch. Not taken is the way to another page, which looks where that is, or the one
+// to the block that is going to be translated next.
 void Translator::goToEither(unsigned condition, int64_t taken, int64_t other) {
-  if (pageOf(taken) != 0) {
+  const bool near = pageOf(taken) == 0 && pageOf(other) == 0;
+  if (near ? jit_.isSooner(*knownGpa(taken), *knownGpa(other)) : pageOf(taken) != 0) {
     std::swap(taken, other);
     condition ^= 1;
   }

@@ -82,6 +82,22 @@ it('translates paths of several blocks once they are hot, and not without', () =
   expect(pathsOf(0)).toBe(0);
 });
 
+it.each(TRANSLATORS)(
+  'leaves a block that another falls into when it changes: %s',
+  (_name, engine) => {
+    const code = [
+      ...[0xb9, 60, 0, 0, 0], // mov ecx, 60
+      ...[0x83, 0xf9, 30, 0x75, 7], // 5: cmp ecx, 30; jne 17
+      ...[0xc6, 0x05, 2, 0, 0, 0, 2], // mov byte ptr [19], 2
+      ...[0x83, 0xc3, 1], // 17: add ebx, 1
+      ...[0xff, 0xc9, 0x75, 0xed, 0xf4], // dec ecx; jnz 5; hlt
+    ];
+    const bench = new Bench(engine, code);
+    expect(bench.run()).toBe(ExitReason.Halt);
+    expect(bench.native.getRegister('rbx')).toBe(BigInt(30 + 30 * 2));
+  },
+);
+
 it('makes no path of what is seldom run, however often that is in the end', () => {
   const pathsOf = (between: number) => {
     const code = [
