@@ -367,7 +367,8 @@ const uint8_t* Jit::lookUpLink(uint64_t rip, uint32_t number) {
   const std::optional<uint64_t> gpa = isKnown ? known.block->gpa : translateRip(rip);
   if (!gpa) return nullptr;
   FarLink& link = farLinks_[number];
-  const bool same = link.check->rip == rip;
+  const uint64_t distance = rip - cpu_.jitState.pageRip;
+  const bool same = link.check->rip == distance;
   const uint8_t* code = nullptr;
   if (same && link.target == *gpa && link.check->context != kNoContext) {
     // Another context, that of a new process, is all that differs.
@@ -385,7 +386,7 @@ const uint8_t* Jit::lookUpLink(uint64_t rip, uint32_t number) {
     Emitter::replaceByJump(buffer_, link.start, link.giveUp);
     return code;
   }
-  *link.check = {rip, cpu_.context};
+  *link.check = {distance, cpu_.context};
   return code;
 }
 

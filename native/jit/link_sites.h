@@ -91,9 +91,10 @@ class LinkSites {
 };
 
 // An indirect branch: it compares its target and the context with those of last time before it goes
-// on to the block at `target`.
+// on to the block at `target`. The target counts from the branch's page, so that it is the same in
+// each process that has a library elsewhere.
 struct FarLink {
-  PageCheck* check = nullptr;     // of one RIP
+  PageCheck* check = nullptr;     // rip: the distance
   Emitter::Fixup code = nullptr;  // the relative address of the block's code
   // Of the comparisons, and what is done instead once the target has changed too often.
   const uint8_t *start = nullptr, *giveUp = nullptr;

@@ -201,7 +201,9 @@ void Translator::indirectTarget(const Instruction& i, const Shape& shape) {
 Translator::LookUp Translator::checkTarget(FarLink& link) {
   link.start = e_.here();
   link.check = jit_.takeCheck();
-  e_.compareWith(host::kR9, &link.check->rip);
+  e_.move(8, host::kR10, host::kR9);
+  e_.alu(Alu::kSub, 8, host::kR10, pageRip());
+  e_.compareWith(host::kR10, &link.check->rip);
   const Emitter::Fixup changed = e_.jumpIf(kNotZero);
   e_.move(8, host::kR11, layout_.at(layout_.context));
   e_.compareWith(host::kR11, &link.check->context);
