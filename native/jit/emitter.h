@@ -123,6 +123,12 @@ class Emitter {
                 static_cast<uint8_t>(digit), reg, {.rm = isByte});
     byte(count);
   }
+  // rorx r, r, imm8, of BMI2
+  void rotateRight(uint8_t to, uint8_t from, unsigned count) {
+    instruction({.map = OpcodeMap::k0F3A, .byte = 0xf0, .prefix = 0xf2, .vex = true, .vexW = true},
+                8, to, from);
+    byte(count);
+  }
   // bswap; of 16 bits, which it does not know, a rotation. Spoils flags then.
   void swapBytes(unsigned size, uint8_t reg) {
     if (size == 2) return shiftImmediate(0, 2, reg, 8);

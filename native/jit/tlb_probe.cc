@@ -2,6 +2,7 @@
 
 #include <cstddef>
 
+#include "cpu/features.h"
 #include "jit/split_access.h"
 #include "mmu/tlb.h"
 
@@ -22,15 +23,23 @@ HostMemory tagField(bool write) {
   return entryField(write ? offsetof(TlbEntry, writeTag) : offsetof(TlbEntry, readTag));
 }
 
+bool isRegister(const HostMemory& address) {
+  return address.index == host::kNone && address.displacement == 0;
+}
+
 void copyAddress(Emitter& e, uint8_t to, const HostMemory& from) {
-  const bool isRegister = from.index == host::kNone && from.displacement == 0;
-  isRegister ? e.move(8, to, from.base) : e.lea(to, from);
+  isRegister(from) ? e.move(8, to, from.base) : e.lea(to, from);
 }
 
 // Leaves in R10 the entry that knows the byte, if one does.
 void findEntry(Emitter& e, const Layout& layout, const HostMemory& first) {
-  copyAddress(e, host::kR10, first);
-  e.shiftImmediate(kShiftRight, 8, host::kR10, 12 - kEntryShift);
+  constexpr unsigned kBelowIndex = 12 - kEntryShift;
+  if (isRegister(first) && has(hostFeatures(), Feature::kBmi2)) {
+    e.rotateRight(host::kR10, first.base, kBelowIndex);
+  } else {
+    copyAddress(e, host::kR10, first);
+    e.shiftImmediate(kShiftRight, 8, host::kR10, kBelowIndex);
+  }
   e.aluImmediate(Alu::kAnd, 4, host::kR10, (Tlb::kEntries - 1) << kEntryShift);
   e.alu(Alu::kAdd, 8, host::kR10, layout.at(layout.flatTlb));
 }
