@@ -2,6 +2,7 @@
 // Numbers for translated blocks, by which their code names them, and what it counts by number.
 // Times are counts of retired instructions.
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -20,7 +21,7 @@ class BlockTable {
   uint32_t add(const Block& block) {
     if (free_.empty()) {
       blocks_.push_back(&block);
-      since_.push_back(0);
+      counts_.emplace_back();
       return static_cast<uint32_t>(blocks_.size() - 1);
     }
     const uint32_t number = free_.back();
@@ -35,27 +36,38 @@ class BlockTable {
   }
   void clear() {
     blocks_.clear();
-    since_.clear();
+    counts_.clear();
     free_.clear();
   }
 
   const Block& operator[](uint32_t number) const { return *blocks_[number]; }
   // Visits until the block becomes the beginning of a path.
   int32_t& visitsLeft(uint32_t number) const { return counters_[number]; }
-  void countVisits(uint32_t number, int32_t visits, uint64_t since) {
+  // before: those that are known of.
+  void countVisits(uint32_t number, int32_t visits, uint64_t now, int32_t before = 0) {
     counters_[number] = visits;
-    since_[number] = since;
+    counts_[number] = {now, visits, before};
   }
-  // When its visits began to be counted.
-  uint64_t countedSince(uint32_t number) const { return since_[number]; }
+  int32_t visitsOf(uint32_t number) const {
+    const Count& count = counts_[number];
+    return count.before + count.visits - std::max(counters_[number], 0);
+  }
+  // For how many visits the count began, and when.
+  int32_t countedVisits(uint32_t number) const { return counts_[number].visits; }
+  uint64_t countedSince(uint32_t number) const { return counts_[number].since; }
   // By its counter.
   const Block& blockOf(const int32_t* visitsLeft) const { return *blocks_[visitsLeft - counters_]; }
 
  private:
+  struct Count {
+    uint64_t since = 0;
+    int32_t visits = 0, before = 0;
+  };
+
   int32_t* counters_;
   size_t most_;
   std::vector<const Block*> blocks_;
-  std::vector<uint64_t> since_;
+  std::vector<Count> counts_;
   std::vector<uint32_t> free_;
 };
 

@@ -195,12 +195,14 @@ void Jit::countForPath(const Block& block) {
 
 // It had its visits, but took so long that a path would not pay in the life of most programs: to
 // make one takes as long as thousands of visits, and code that is not needed takes room in the
-// host's caches. Then half of them counts, as does half of the time.
+// host's caches. The next time it is asked after some more.
 bool Jit::isSeldomRun(const Block& block) {
-  constexpr uint64_t kLongest = uint64_t{1} << 27;  // instructions
-  if (cpu_.retired() - table_.countedSince(block.number) < kLongest) return false;
-  table_.countVisits(block.number, static_cast<int32_t>(options_.pathThreshold / 2),
-                     cpu_.retired() - kLongest / 2);
+  constexpr uint64_t kLongest = uint64_t{1} << 29;  // instructions for `enough` visits
+  constexpr int32_t kMore = 8;
+  const auto enough = static_cast<int32_t>(options_.pathThreshold);
+  const auto times = static_cast<uint64_t>(table_.countedVisits(block.number) / enough);
+  if (cpu_.retired() - table_.countedSince(block.number) < times * kLongest) return false;
+  table_.countVisits(block.number, kMore * enough, cpu_.retired(), enough / 2);
   return true;
 }
 

@@ -5,9 +5,8 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <map>
 #include <new>
-#include <utility>
+#include <unordered_map>
 #include <vector>
 
 #include "interpreter/block_cache.h"
@@ -67,7 +66,7 @@ class PageLinks {
   // That of the page at `page`, guest physical.
   uint32_t find(uint64_t page, int64_t distance, CheckPool& checks) {
     const auto next = static_cast<uint32_t>(links_.size());
-    const auto [entry, isNew] = numbers_.try_emplace({page, distance}, next);
+    const auto [entry, isNew] = numbers_.try_emplace(keyOf(page, distance), next);
     if (isNew) links_.push_back({.distance = distance, .check = checks.take(), .sites = {}});
     return entry->second;
   }
@@ -78,8 +77,13 @@ class PageLinks {
   }
 
  private:
+  // Branches reach some 2 GiB, to either side: 21 bits of pages.
+  static uint64_t keyOf(uint64_t page, int64_t distance) {
+    return page >> 12 << 21 | (static_cast<uint64_t>(distance) >> 12 & 0x1fffff);
+  }
+
   std::vector<PageLink> links_;
-  std::map<std::pair<uint64_t, int64_t>, uint32_t> numbers_;
+  std::unordered_map<uint64_t, uint32_t> numbers_;
 };
 
 }  // namespace nodevm

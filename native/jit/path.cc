@@ -72,8 +72,7 @@ class Chooser {
 
   unsigned visitsOf(const Block& block) const {
     if (block.pathRank != 0) return visited_;
-    const auto visited = static_cast<int32_t>(visited_);
-    return static_cast<unsigned>(visited - std::clamp(table_.visitsLeft(block.number), 0, visited));
+    return std::min(visited_, static_cast<unsigned>(table_.visitsOf(block.number)));
   }
 
   const Block* blockAt(int64_t place, int64_t distance) const {
