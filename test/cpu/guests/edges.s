@@ -103,6 +103,7 @@ sse:
   at_all_distances "MOVSS", 4, "movss xmm1, dword ptr [rsi]", "movss dword ptr [rdi], xmm1"
   at_all_distances "halves", 16, "movlps xmm1, [rsi]", "movhps xmm1, [rsi + 8]", "movlps [rdi], xmm1", "movhps [rdi + 8], xmm1"
   at_all_distances "four in a row", 64, "call row"
+  at_all_distances "behind RSP", 16, "call on_stack"
   at_all_distances "an index", 16, "mov r9d, 16", "movdqu xmm3, [rsi + r9*8 - 128]", "mov r12, rdi", "movdqu [r12 + r9*2 - 32], xmm3"
   mov r14d, ROUNDS
 1:
@@ -112,6 +113,15 @@ sse:
   faults "a store that has to be", V_GP, 0, movaps [rax], xmm0
   dec r14d
   jnz 1b
+  ret
+
+on_stack:
+  mov r12, rsp
+  lea rsp, [rsi - 8]
+  movdqu xmm3, [rsp + 8]
+  lea rsp, [rdi - 8]
+  movdqu [rsp + 8], xmm3
+  mov rsp, r12
   ret
 
 row:
