@@ -154,6 +154,7 @@ class Planner {
       case Way::kPushImmediate:
       case Way::kPushFlags:
       case Way::kCall:
+      case Way::kCallIndirect:
         return Move{gpr::kRsp, gpr::kRsp, -8};
       case Way::kReturn:
         return Move{gpr::kRsp, gpr::kRsp, 8 + static_cast<int64_t>(i.immediate)};

@@ -22,6 +22,7 @@ class BlockTable {
     if (free_.empty()) {
       blocks_.push_back(&block);
       counts_.emplace_back();
+      farLinks_.push_back(kNoFarLink);
       return static_cast<uint32_t>(blocks_.size() - 1);
     }
     const uint32_t number = free_.back();
@@ -37,6 +38,7 @@ class BlockTable {
   void clear() {
     blocks_.clear();
     counts_.clear();
+    farLinks_.clear();
     free_.clear();
   }
 
@@ -55,6 +57,10 @@ class BlockTable {
   // For how many visits the count began, and when.
   int32_t countedVisits(uint32_t number) const { return counts_[number].visits; }
   uint64_t countedSince(uint32_t number) const { return counts_[number].since; }
+  // Of the indirect branch that the block ends with, if it has one.
+  static constexpr uint32_t kNoFarLink = ~uint32_t{0};
+  void setFarLink(uint32_t number, uint32_t link) { farLinks_[number] = link; }
+  uint32_t farLink(uint32_t number) const { return farLinks_[number]; }
   // By its counter.
   const Block& blockOf(const int32_t* visitsLeft) const { return *blocks_[visitsLeft - counters_]; }
 
@@ -68,6 +74,7 @@ class BlockTable {
   size_t most_;
   std::vector<const Block*> blocks_;
   std::vector<Count> counts_;
+  std::vector<uint32_t> farLinks_;
   std::vector<uint32_t> free_;
 };
 

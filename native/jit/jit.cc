@@ -158,6 +158,7 @@ void Jit::translate(Block& block) {
   block.counting = translation->counting;
   block.plain = translation->linked;
   countForPath(block);
+  table_.setFarLink(block.number, translation->farLink.value_or(BlockTable::kNoFarLink));
   block.code[0].handler = reinterpret_cast<Handler>(reinterpret_cast<uintptr_t>(thunks_.enter));
   enterAt(block, block.counting);
 }
@@ -216,8 +217,13 @@ void Jit::beginPath(const Block& known) {
     const std::optional<uint64_t> gpa = translateRip(rip);
     return gpa ? findTranslated(rip, *gpa) : nullptr;
   };
+  const FindTarget target = [&](const Block& block) -> std::optional<int64_t> {
+    const uint32_t link = table_.farLink(block.number);
+    if (link == BlockTable::kNoFarLink || farLinks_[link].changes != 1) return std::nullopt;
+    return static_cast<int64_t>(farLinks_[link].check->rip);
+  };
   const auto path = std::make_shared<Path>(
-      choosePath(*cpu_.blocks, table_, elsewhere, first, options_.pathThreshold));
+      choosePath(*cpu_.blocks, table_, elsewhere, target, first, options_.pathThreshold));
   if (!makeRoom()) full_ = true;
   if (full_ || (path->steps.size() == 1 && !path->loops)) return enterAt(first, first.plain);
   Emitter emitter(buffer_, hot_.free);

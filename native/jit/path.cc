@@ -28,10 +28,11 @@ int64_t behind(const Path::Step& step) {
 class Chooser {
  public:
   Chooser(const BlockCache& cache, const BlockTable& table, const FindBlock& elsewhere,
-          const Block& first, unsigned visited)
+          const FindTarget& target, const Block& first, unsigned visited)
       : cache_(cache),
         table_(table),
         elsewhere_(elsewhere),
+        target_(target),
         visited_(visited),
         path_{.steps = {{&first}}},
         instructions_(first.count),
@@ -119,6 +120,11 @@ class Chooser {
       case Way::kJump:
       case Way::kCall:
         return stepAt(target);
+      case Way::kJumpIndirect:
+      case Way::kCallIndirect:
+        if (const std::optional<int64_t> place = target_(*last.block))
+          return stepAt(last.distance + *place);
+        return std::nullopt;
       case Way::kReturn:
         if (calls_.empty()) return std::nullopt;
         return stepAt(behind(path_.steps[calls_.back()]));
@@ -134,7 +140,7 @@ class Chooser {
   std::vector<size_t> callsBehindLast() const {
     std::vector<size_t> calls = calls_;
     const Way way = wayOf(path_.steps.back());
-    if (way == Way::kCall) calls.push_back(path_.steps.size() - 1);
+    if (way == Way::kCall || way == Way::kCallIndirect) calls.push_back(path_.steps.size() - 1);
     if (way == Way::kReturn) calls.pop_back();
     return calls;
   }
@@ -157,6 +163,7 @@ class Chooser {
   const BlockCache& cache_;
   const BlockTable& table_;
   const FindBlock& elsewhere_;
+  const FindTarget& target_;
   const unsigned visited_;
   Path path_;
   unsigned instructions_;
@@ -167,8 +174,8 @@ class Chooser {
 }  // namespace
 
 Path choosePath(const BlockCache& cache, const BlockTable& table, const FindBlock& elsewhere,
-                const Block& first, unsigned visited) {
-  return Chooser(cache, table, elsewhere, first, visited).run();
+                const FindTarget& target, const Block& first, unsigned visited) {
+  return Chooser(cache, table, elsewhere, target, first, visited).run();
 }
 
 }  // namespace nodevm

@@ -35,9 +35,13 @@ struct Path {
 // is not translated, or its page is not known.
 using FindBlock = std::function<const Block*(int64_t place)>;
 
+// Where the indirect branch at the end of a block has led each time until now, counted from the
+// start of its page.
+using FindTarget = std::function<std::optional<int64_t>(const Block& block)>;
+
 // The way that code most often takes from `first`, by the visits of the blocks; of one block where
 // it leads nowhere. `visited`: what the table's counts of visits left began with.
 Path choosePath(const BlockCache& cache, const BlockTable& table, const FindBlock& elsewhere,
-                const Block& first, unsigned visited);
+                const FindTarget& target, const Block& first, unsigned visited);
 
 }  // namespace nodevm

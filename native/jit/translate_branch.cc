@@ -57,6 +57,8 @@ void Translator::continuePath(const Instruction& i, const Shape& shape) {
     pushReturn(i);
   } else if (shape.way == Way::kReturn) {
     checkReturn(i);
+  } else if (shape.way == Way::kJumpIndirect || shape.way == Way::kCallIndirect) {
+    followIndirect(i, shape);
   } else if (shape.way == Way::kJumpIf) {
     needHostFlags();
     const int64_t taken = targetOf(i), other = placeOf(i) + i.length;
@@ -78,6 +80,29 @@ void Translator::checkReturn(const Instruction& i) {
   e_.aluImmediate(Alu::kCmp, 8, host::kR11, static_cast<int32_t>(nextPlace()));
   leavePath(e_.jumpIf(kNotZero), std::nullopt);
   e_.lea(kGuestRsp, {.base = kGuestRsp, .displacement = static_cast<int32_t>(8 + i.immediate)});
+}
+
+// To where it has always led; should it lead elsewhere, the path is left behind it.
+void Translator::followIndirect(const Instruction& i, const Shape& shape) {
+  indirectTarget(i, shape);
+  if (shape.way == Way::kCallIndirect) {
+    e_.store(8, layout_.at(layout_.target), host::kR9);
+    pushReturn(i);
+    e_.move(8, host::kR11, layout_.at(layout_.target));
+  } else {
+    e_.move(8, host::kR11, host::kR9);
+  }
+  hostFlags_ = false;
+  e_.alu(Alu::kSub, 8, host::kR11, pageRip());
+  e_.aluImmediate(Alu::kCmp, 8, host::kR11, static_cast<int32_t>(nextPlace()));
+  leavePath(e_.jumpIf(kNotZero), std::nullopt);
+}
+
+// To the block at the RIP in R9, by the jump cache.
+void Translator::leaveToTarget() {
+  e_.callTo(jit_.thunks().lookUp);
+  e_.bind(e_.jumpIf(kZero), jit_.thunks().exit);
+  enterFound(host::kR11);
 }
 
 void Translator::leavePath(Emitter::Fixup from, std::optional<int64_t> place) {
@@ -223,7 +248,7 @@ void Translator::goToTarget() {
   LookUp lookUp = checkTarget(link);
   enterPage(host::kR9);
   link.code = e_.jump();
-  lookUp.link = jit_.addFarLink(link);
+  lookUp.link = farLink_ = jit_.addFarLink(link);
   lookUps_.push_back(lookUp);
 }
 
@@ -233,7 +258,7 @@ void Translator::findTarget() {
   FarLink link;
   LookUp lookUp = checkTarget(link);
   link.code = e_.leaRelative(host::kR11);
-  lookUp.link = jit_.addFarLink(link);
+  lookUp.link = farLink_ = jit_.addFarLink(link);
   lookUp.resume = e_.here();
   lookUps_.push_back(lookUp);
 }
@@ -316,9 +341,11 @@ void Translator::noteReturnPoint(int64_t place) {
   exits_.push_back({code, *gpa});
 }
 
-// Those that have not returned where the path is left.
+// Those that have not returned where the path is left, behind the last instruction of its part if
+// that is an indirect call.
 void Translator::noteOpenCalls() {
-  for (size_t n = 0; n < part_; ++n) {
+  const bool called = shapes_[slot_].way == Way::kCallIndirect && goesOn(slot_, part_);
+  for (size_t n = 0; n < part_ + called; ++n) {
     const Part& call = parts_[n];
     if (!call.returnedBy || *call.returnedBy <= part_) continue;
     const Instruction& i = instruction(call.end - 1);

@@ -199,7 +199,7 @@ void Translator::emitSideExit(SideExit& exit) {
   if (exit.place) return goTo(*exit.place);
   e_.move(8, host::kR9, layout_.at(layout_.target));
   e_.alu(Alu::kAdd, 8, host::kR9, pageRip());
-  returnTo(instruction(slot_));
+  shapes_[slot_].way == Way::kReturn ? returnTo(instruction(slot_)) : leaveToTarget();
 }
 
 void Translator::emitExits() {

@@ -49,7 +49,8 @@ Translator::Translator(Cpu& cpu, Jit& jit, std::span<const Path::Step> steps, bo
     // Whoever leaves a path in the middle sees to the flags himself.
     Shape& last = shapes_[part.end - 1];
     if (goesOn(part.end - 1, static_cast<unsigned>(&part - parts_.data())))
-      last.observes = last.way == Way::kCall || last.way == Way::kReturn || last.endsAndGoesOn();
+      last.observes =
+          last.way != Way::kJumpIf && last.way != Way::kJump && last.way != Way::kFallThrough;
     for (unsigned slot = part.first; slot < part.end; ++slot)
       instructions_.push_back(
           {part.block->code + slot - part.first, &shapes_[slot], startOf(part)});
@@ -99,8 +100,8 @@ std::optional<TranslatedBlock> Translator::translateBlock(const uint8_t* cold, u
     targetAt(startOf(parts_[0]));
     e_.jumpTo(jit_.thunks().exit);
   }
-  return TranslatedBlock{counts ? counting : linked, linked, pages ? pages->check : nullptr, end,
-                         e_.here()};
+  return TranslatedBlock{
+      counts ? counting : linked, linked, pages ? pages->check : nullptr, end, e_.here(), farLink_};
 }
 
 // Charged at once; with less left than that, its first block is run alone.

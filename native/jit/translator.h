@@ -22,6 +22,7 @@ struct TranslatedBlock {
   const uint8_t* linked;    // the same without counting; charges the block
   PageCheck* check;         // nullptr: it is on one page
   const uint8_t *end, *coldEnd;
+  std::optional<uint32_t> farLink;  // of the indirect branch at its end
 };
 
 struct TranslatedPath {
@@ -167,7 +168,7 @@ class Translator {
   // A branch out of the middle of a path.
   struct SideExit {
     Emitter::Fixup from;
-    std::optional<int64_t> place;  // nullopt: R11 says it, a return's
+    std::optional<int64_t> place;  // nullopt: R11 says it
     unsigned slot, part;
     std::optional<PendingFlags> flags;
     bool flagsInMemory;
@@ -390,6 +391,8 @@ class Translator {
   int64_t nextPlace() const;
   void continuePath(const Instruction& i, const Shape& shape);
   void checkReturn(const Instruction& i);
+  void followIndirect(const Instruction& i, const Shape& shape);
+  void leaveToTarget();
   void leavePath(Emitter::Fixup from, std::optional<int64_t> place);
   std::optional<uint64_t> knownGpa(int64_t place) const;
   static int64_t pageOf(int64_t place) { return place & static_cast<int64_t>(kPageMask); }
@@ -449,6 +452,7 @@ class Translator {
   PathCells* cells_ = nullptr;  // nullptr: its accesses have none
   uint32_t loaded_ = 0;         // general registers; addresses made of them have none
   std::optional<Again> again_;
+  std::optional<uint32_t> farLink_;  // of the last instruction
   std::vector<Stretch>& stretches_;
   std::vector<const uint8_t*>& carefulSlots_;
   std::vector<Detour>& detours_;

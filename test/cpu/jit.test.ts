@@ -154,6 +154,7 @@ describe('in lockstep', () => {
     'links',
     'crossing',
     'turns',
+    'indirect',
     'calls',
     'vector-state',
   ];
