@@ -6,7 +6,8 @@
  * Prints each check that QEMU fails. QEMU is a hint, the SDM decides. TCG of QEMU 7.2 is known to differ:
  * no segment limits and types on data accesses, no #AC, no VME, no RF in frames, no PCID or x2APIC, reserved
  * bits reported without P, #GP where non-canonical stack accesses are #SS, IDT error codes doubled in long
- * mode. Some guests hang there for these reasons.
+ * mode, stores of vectors that are half done when the second page faults. Some guests hang there for these
+ * reasons.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
