@@ -361,6 +361,8 @@ class Cpu : public GeneralRegisters, public HotState, public CpuState {
   [[nodiscard]] bool linearFor(uint8_t seg, uint64_t ea, unsigned size, bool write,
                                uint64_t& linear);
   bool raiseSegmentFault(uint8_t seg);
+  // SMAP is not for fetches.
+  Rights fetchRights() const { return cpl == 3 ? kUser : kSupervisorUserAccess; }
   void fillTlb(Rights rights, uint64_t linear, const Translation& translation);
   void keepTranslation(Rights rights, uint64_t linear, bool write, const Translation& translation);
   [[nodiscard]] bool translate(uint64_t linear, Rights rights, bool write, bool execute,

@@ -353,7 +353,7 @@ uint8_t* Cpu::bulkHost(uint8_t seg, uint64_t ea, unsigned size, bool write) {
 }
 
 bool Cpu::fetchPage(uint64_t linear, uint64_t& gpa) {
-  const Rights rights = cpl == 3 ? kUser : kSupervisorUserAccess;
+  const Rights rights = fetchRights();
   const TlbEntry& entry = tlbs.of(rights).at(linear);
   if (entry.executeTag == (linear & kPageMask)) {
     gpa = ram.gpaOf(entry.host(linear));
@@ -365,7 +365,7 @@ bool Cpu::fetchPage(uint64_t linear, uint64_t& gpa) {
 
 bool Cpu::peekFetchPage(uint64_t linear, uint64_t& gpa) {
   if (!code64() || !isCanonical(linear)) return false;
-  const Rights rights = cpl == 3 ? kUser : kSupervisorUserAccess;
+  const Rights rights = fetchRights();
   const TlbEntry& entry = tlbs.of(rights).at(linear);
   if (entry.executeTag != (linear & kPageMask)) {
     const ActivityScope scope(activity, Phase::kPageWalk);

@@ -141,8 +141,7 @@ void Jit::translate(Block& block) {
   const Path::Step only{&block};
   const auto number = static_cast<uint32_t>(farPaths_.size());
   const std::optional<TranslatedBlock> translation =
-      Translator(cpu_, *this, {&only, 1}, false, emitter, *scratch_)
-          .translateBlock(cold_.free, number);
+      Translator(cpu_, *this, {&only, 1}, 0, emitter, *scratch_).translateBlock(cold_.free, number);
   if (!translation) {
     table_.remove(block.number);
     leave(block);
@@ -225,15 +224,15 @@ void Jit::beginPath(const Block& known) {
   const auto path = std::make_shared<Path>(
       choosePath(*cpu_.blocks, table_, elsewhere, target, first, options_.pathThreshold));
   if (!makeRoom()) full_ = true;
-  if (full_ || (path->steps.size() == 1 && !path->loops)) return enterAt(first, first.plain);
+  if (full_ || (path->steps.size() == 1 && path->turns == 0)) return enterAt(first, first.plain);
   Emitter emitter(buffer_, hot_.free);
   const auto number = static_cast<uint32_t>(farPaths_.size());
   const TranslatedPath translation =
-      Translator(cpu_, *this, path->steps, path->loops, emitter, *scratch_)
+      Translator(cpu_, *this, path->steps, path->turns, emitter, *scratch_)
           .translatePath(cold_.free, number);
   ++statistics_.paths;
   keepCode(translation.end, translation.coldEnd);
-  first.loops = path->loops;
+  first.loops = path->turns != 0;
   path->code = translation.linked;
   path->check = translation.check;
   if (path->check) farPaths_.push_back(path);

@@ -47,28 +47,23 @@ class Chooser {
       if (Path::Step& last = path_.steps.back(); wayOf(last) == Way::kReturn)
         last.call = calls_.back();
       calls_ = std::move(calls);
-      path_.loops = closes;
-      if (closes) break;
+      if (closes) {
+        path_.turns = turns();
+        break;
+      }
       path_.steps.push_back(*next);
       within_.push_back(innermost(calls_));
     }
-    if (path_.loops) unroll();
     return std::move(path_);
   }
 
  private:
-  // So that a turn's accesses find their pages with those of the turns before, and the way back is
-  // taken less often.
-  void unroll() {
-    const size_t steps = path_.steps.size();
+  // Several, so that a turn's accesses find their pages with those of the turns before, and the way
+  // back is taken less often.
+  unsigned turns() const {
     unsigned count = 0;
     for (const Path::Step& step : path_.steps) count += step.block->count;
-    for (unsigned turns = 1; turns < kMostTurns && (turns + 1) * count <= kMostUnrolled; ++turns)
-      for (size_t n = 0; n < steps; ++n) {
-        Path::Step step = path_.steps[n];
-        if (step.call) *step.call += turns * steps;
-        path_.steps.push_back(step);
-      }
+    return std::clamp(kMostUnrolled / count, 1u, kMostTurns);
   }
 
   unsigned visitsOf(const Block& block) const {

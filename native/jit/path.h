@@ -24,7 +24,9 @@ struct Path {
   static constexpr unsigned kMostFailures = 64;
 
   std::vector<Step> steps;
-  bool loops = false;             // from the last back to the first
+  // From the last back to the first: how often they are translated, one turn behind the other; 0:
+  // it does not loop.
+  unsigned turns = 0;
   bool dead = false;              // one of its blocks is
   const uint8_t* code = nullptr;  // nullptr: one block as it is
   PageCheck* check = nullptr;     // of several pages

@@ -32,8 +32,7 @@ const uint8_t* emitSplit(Emitter& e, const Layout& layout, bool write) {
     return HostMemory{.base = page, .index = host::kR10, .displacement = distance};
   };
   e.push(host::kRax);
-  e.move(8, host::kRax, host::kR9);
-  e.aluImmediate(Alu::kAnd, 8, host::kRax, static_cast<int32_t>(kPageMask));
+  emitPageOf(e, host::kRax, {.base = host::kR9});
   e.alu(Alu::kCmp, 8, host::kRax, host::kR11);
   const Emitter::Fixup onePage = e.jumpIf(kZero);
   const Emitter::Fixup noFirst = emitPageProbe(e, layout, host::kRax, write);
@@ -46,8 +45,7 @@ const uint8_t* emitSplit(Emitter& e, const Layout& layout, bool write) {
   e.move(8, host::kRax, host::kR11);
   copyHalves(e, layout, false);
   // The address is that of the copy's middle, less its distance from the edge.
-  e.move(8, host::kRax, host::kR9);
-  e.aluImmediate(Alu::kAnd, 8, host::kRax, static_cast<int32_t>(kPageMask));
+  emitPageOf(e, host::kRax, {.base = host::kR9});
   e.lea(host::kR10, layout.at(layout.scratch + kHalf - static_cast<int32_t>(kPageSize)));
   e.alu(Alu::kSub, 8, host::kR10, host::kRax);
   e.alu(Alu::kCmp, 8, host::kRax, host::kRax);
@@ -79,8 +77,7 @@ const uint8_t* emitSplitThunks(Emitter& e, const Layout& layout, Thunks& thunks)
   const uint8_t* const write = emitSplit(e, layout, true);
   for (unsigned n = 0; n < Thunks::kProbeSizes; ++n) {
     thunks.splitWrite[n] = e.here();
-    e.lea(host::kR11, {.base = host::kR9, .displacement = (1 << n) - 1});
-    e.aluImmediate(Alu::kAnd, 8, host::kR11, static_cast<int32_t>(kPageMask));
+    emitPageOf(e, host::kR11, {.base = host::kR9, .displacement = (1 << n) - 1});
     e.jumpTo(write);
   }
   thunks.writeSplit = emitWriteBack(e, layout);

@@ -38,8 +38,7 @@ void countElements(Emitter& e, bool moves, unsigned scale) {
 
 // The address's page in R11, and its addend in R10, or jumps with NZ.
 Emitter::Fixup probe(Emitter& e, const Layout& layout, uint8_t address, bool write) {
-  e.move(8, host::kR11, address);
-  e.aluImmediate(Alu::kAnd, 8, host::kR11, static_cast<int32_t>(kPageMask));
+  emitPageOf(e, host::kR11, {.base = address});
   return emitPageProbe(e, layout, host::kR11, write);
 }
 

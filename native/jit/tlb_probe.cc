@@ -49,8 +49,7 @@ Emitter::Fixup emitTagCheck(Emitter& e, const Layout& layout, const HostMemory& 
                             const HostMemory& last, bool write) {
   findEntry(e, layout, first);
   // Of the last byte: an access that crosses pages then misses, as neighbours never share an entry.
-  copyAddress(e, host::kR11, last);
-  e.aluImmediate(Alu::kAnd, 8, host::kR11, static_cast<int32_t>(kPageMask));
+  emitPageOf(e, host::kR11, last);
   e.alu(Alu::kCmp, 8, host::kR11, tagField(write));
   return e.jumpIf(kNotZero);
 }
@@ -80,8 +79,7 @@ const uint8_t* emitFillCell(Emitter& e, const Layout& layout, bool write) {
   };
   e.push(host::kR11);
   e.push(host::kR9);
-  e.lea(host::kR11, {.base = host::kR9, .index = host::kR11, .displacement = -1});
-  e.aluImmediate(Alu::kAnd, 8, host::kR11, static_cast<int32_t>(kPageMask));
+  emitPageOf(e, host::kR11, {.base = host::kR9, .index = host::kR11, .displacement = -1});
   e.shiftImmediate(kShiftRight, 8, host::kR9, 12 - kEntryShift);
   e.aluImmediate(Alu::kAnd, 4, host::kR9, (Tlb::kEntries - 1) << kEntryShift);
   e.alu(Alu::kAdd, 8, host::kR9, layout.at(layout.flatTlb));
@@ -162,6 +160,11 @@ const uint8_t* emitStackProbe(Emitter& e, const Layout& layout, bool write) {
 }
 
 }  // namespace
+
+void emitPageOf(Emitter& e, uint8_t to, const HostMemory& address) {
+  copyAddress(e, to, address);
+  e.aluImmediate(Alu::kAnd, 8, to, static_cast<int32_t>(kPageMask));
+}
 
 Emitter::Fixup emitTlbProbe(Emitter& e, const Layout& layout, const HostMemory& first,
                             const HostMemory& last, bool write) {

@@ -7,6 +7,8 @@
 
 namespace nodevm {
 
+// The page of an address.
+void emitPageOf(Emitter& e, uint8_t to, const HostMemory& address);
 // Falls through with the addend of the bytes from `first` to `last` in R10; else jumps to the
 // fixup with NZ. Clobbers R11, and R10 before it reads `last`.
 Emitter::Fixup emitTlbProbe(Emitter& e, const Layout& layout, const HostMemory& first,

@@ -19,13 +19,13 @@ std::vector<T>& emptied(std::vector<T>& vector) {
 
 }  // namespace
 
-Translator::Translator(Cpu& cpu, Jit& jit, std::span<const Path::Step> steps, bool loops,
+Translator::Translator(Cpu& cpu, Jit& jit, std::span<const Path::Step> steps, unsigned turns,
                        Emitter& emitter, TranslatorScratch& scratch)
     : cpu_(cpu),
       jit_(jit),
       e_(emitter),
       layout_(jit.layout()),
-      loops_(loops),
+      loops_(turns != 0),
       parts_(emptied(scratch.parts)),
       shapes_(emptied(scratch.shapes)),
       instructions_(emptied(scratch.instructions)),
@@ -38,13 +38,7 @@ Translator::Translator(Cpu& cpu, Jit& jit, std::span<const Path::Step> steps, bo
       sideExits_(emptied(scratch.sideExits)),
       sliceEnds_(emptied(scratch.sliceEnds)),
       exits_(emptied(scratch.exits)) {
-  for (const auto& [block, distance, call] : steps) {
-    if (call) parts_[*call].returnedBy = parts_.size();
-    const auto first = static_cast<unsigned>(shapes_.size());
-    for (unsigned slot = 0; slot < block->slots; ++slot) shapes_.push_back(shapeOf(*block, slot));
-    for (Part& before : parts_) before.behind += block->count;
-    parts_.push_back({block, distance, first, first + block->slots});
-  }
+  for (unsigned turn = 0; turn < std::max(turns, 1u); ++turn) addParts(steps);
   for (const Part& part : parts_) {
     // Whoever leaves a path in the middle sees to the flags himself.
     Shape& last = shapes_[part.end - 1];
@@ -57,6 +51,18 @@ Translator::Translator(Cpu& cpu, Jit& jit, std::span<const Path::Step> steps, bo
   }
   live_.resize(shapes_.size());
   planAccesses(instructions_, plans_);
+}
+
+// Behind those that there are.
+void Translator::addParts(std::span<const Path::Step> steps) {
+  const size_t before = parts_.size();
+  for (const auto& [block, distance, call] : steps) {
+    if (call) parts_[before + *call].returnedBy = parts_.size();
+    const auto first = static_cast<unsigned>(shapes_.size());
+    for (unsigned slot = 0; slot < block->slots; ++slot) shapes_.push_back(shapeOf(*block, slot));
+    for (Part& part : parts_) part.behind += block->count;
+    parts_.push_back({block, distance, first, first + block->slots});
+  }
 }
 
 // From the instructions' charge to the last one. Returns the end of what is run each time.

@@ -36,10 +36,10 @@ class Translator {
   // Room that any block's code fits in, at either place.
   static constexpr size_t kMostBytes = 96 << 10;
 
-  // A block, or several, each of which may go on to the next. loops: the last one may go on to the
-  // first.
-  Translator(Cpu& cpu, Jit& jit, std::span<const Path::Step> steps, bool loops, Emitter& emitter,
-             TranslatorScratch& scratch);
+  // A block, or several, each of which may go on to the next. turns: how often, where the last
+  // one may go on to the first; 0: it does not.
+  Translator(Cpu& cpu, Jit& jit, std::span<const Path::Step> steps, unsigned turns,
+             Emitter& emitter, TranslatorScratch& scratch);
 
   // At the emitter's place, and at `cold` what is rarely run. nullopt: the block is better off
   // interpreted. number: the path's, for Jit::lookUpPath().
@@ -199,6 +199,7 @@ class Translator {
   bool goesOn(unsigned slot, unsigned part) const {
     return slot + 1 == parts_[part].end && (loops_ || part + 1 < parts_.size());
   }
+  void addParts(std::span<const Path::Step> steps);
   const uint8_t* emitBody(const uint8_t* cold);
   void analyze();
   Liveness propagate(Liveness after);

@@ -8,7 +8,6 @@
 .set OTHER, 0x404000
 .set DATA, 0x406000
 .set OPERAND, 0x40010000        # linear: a page of data; two of code are at NAME
-.set EDGE, NAME + 0x1000
 .set AT, EDGE - 2               # where the instruction on both pages begins
 .set TIMES, 200
 
@@ -24,9 +23,7 @@
 use16
 main:
   enter_long
-  open_frames
-  map_anew NAME, FIRST
-  map_anew EDGE, SECOND
+  open_edge FIRST, SECOND
   map_anew OPERAND, DATA
   call immediate
   call writes_itself

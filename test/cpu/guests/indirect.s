@@ -5,16 +5,14 @@
 .include "frames.inc"
 
 .set TARGET, 0x400000           # the pointer that is called
-.set STACK, NAME + 0x1000       # the first page of another stack, a page that may go below it
+.set STACK, EDGE                # the first page of another stack, a page that may go below it
 .set TIMES, 100
 .set CHANGE, 30                 # turns left when it leads elsewhere
 
 use16
 main:
   enter_long
-  open_frames
-  map_anew NAME, 0x404000
-  map_anew STACK, 0x406000
+  open_edge 0x404000, 0x406000
   call by_register
   call by_memory
   call by_jump

@@ -6,15 +6,12 @@
 
 .set FIRST, 0x400000            # frames, neighbours in linear memory only
 .set SECOND, 0x402000
-.set EDGE, NAME + 0x1000
 .set OFTEN, 40                  # makes a loop hot
 
 use16
 main:
   enter_long
-  open_frames
-  map_anew NAME, FIRST
-  map_anew EDGE, SECOND
+  open_edge FIRST, SECOND
   call lengths
   call edges
   call chains
