@@ -82,8 +82,13 @@ export class Sleeper {
 }
 
 /** One turn of the event loop: pending promises, timers and input of the process are served. */
-function turn(): Promise<void> {
+export function turn(): Promise<void> {
   return new Promise((resolve) => {
-    setImmediate(resolve);
+    setImmediate(() => {
+      // Node lets its loop wait for immediates until all of this turn have run. To take back another one tells it
+      // that there is none, so that the processor (isWaitedFor) sees what others wait for.
+      clearImmediate(setImmediate(resolve));
+      resolve();
+    });
   });
 }

@@ -94,7 +94,8 @@ Napi::Function CpuObject::constructorFunction(Napi::Env env) {
   return function;
 }
 
-CpuObject::CpuObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<CpuObject>(info) {
+CpuObject::CpuObject(const Napi::CallbackInfo& info)
+    : Napi::ObjectWrap<CpuObject>(info), eventLoop_(info.Env()) {
   const Napi::Object options = info[0].As<Napi::Object>();
   const std::string clock = options.Get("clock").As<Napi::String>().Utf8Value();
   bundle_.reset(new CpuBundle(toUint64(options.Get("lowRam")), toUint64(options.Get("highRam")),
@@ -112,6 +113,7 @@ CpuObject::CpuObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<CpuObjec
   if (tlbEntries.IsNumber()) bundle_->cpu.tlbs.limit(tlbEntries.As<Napi::Number>().Uint32Value());
   const Napi::Value seed = options.Get("entropySeed");
   if (seed.IsBigInt()) bundle_->cpu.seedEntropy(bigToUint64(seed));
+  bundle_->cpu.bystander = &eventLoop_;
 }
 
 // --- running

@@ -5,6 +5,7 @@
 
 #include <memory>
 
+#include "addon/event_loop.h"
 #include "cpu/cpu.h"
 #include "mmu/huge_pages.h"
 
@@ -62,6 +63,7 @@ class CpuObject : public Napi::ObjectWrap<CpuObject> {
 
   Napi::Value externalBuffer(Napi::Env env, void* data, size_t length);
 
+  EventLoop eventLoop_;
   std::shared_ptr<CpuBundle> bundle_;
 };
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "cpu/apic.h"
+#include "cpu/bystander.h"
 #include "cpu/clock.h"
 #include "cpu/exit_block.h"
 #include "cpu/features.h"
@@ -314,6 +315,7 @@ class Cpu : public GeneralRegisters, public HotState, public CpuState {
   GuestClock clock;
   LocalApic apic;
   Activity activity;  // what a profile of host time sees
+  Bystander* bystander = nullptr;
   std::unique_ptr<BlockCache> blocks;
   std::unique_ptr<Jit> jit;  // nullptr: everything is interpreted
   JitSlots jitSlots;
@@ -406,7 +408,8 @@ class Cpu : public GeneralRegisters, public HotState, public CpuState {
   // interpreter/run.cc
   ExitReason loop(uint64_t end);
   void completeExit();
-  bool serviceEvents(ExitReason& exit);
+  bool isWaitedFor(uint64_t now);
+  bool serviceEvents(uint64_t now, ExitReason& exit);
   void startSlice(uint64_t end);
   void runBlocks();
   void stepOne();
@@ -434,9 +437,10 @@ class Cpu : public GeneralRegisters, public HotState, public CpuState {
   // How far a block may go beyond the slice: under host time its end is nothing exact, and a part
   // of a block would have to be decoded anew.
   int64_t overrun_ = 0;
-  uint64_t mostEvents_ = 0;  // of eventsDelivered, before run() comes back
-  uint64_t exitAddress = 0;  // exact form of exitBlock.gpa
-  uint64_t codeBase_ = 0;    // what the jump cache was filled under, in legacy modes
+  uint64_t mostEvents_ = 0;                // of eventsDelivered, before run() comes back
+  uint64_t runBegan_ = 0, lastAsked_ = 0;  // host time; 0: not yet
+  uint64_t exitAddress = 0;                // exact form of exitBlock.gpa
+  uint64_t codeBase_ = 0;                  // what the jump cache was filled under, in legacy modes
   uint32_t codeLimit_ = 0;
   bool acknowledging_ = false;  // InterruptAcknowledge is out, the vector comes with the next run()
   std::atomic<bool> stopRequested_{false};

@@ -16,13 +16,16 @@ namespace {
 
 // Under host time the deadlines are looked at this often (instructions).
 constexpr uint64_t kHostSlice = 50'000;
+
+// There run() comes back after so many nanoseconds, and earlier for who waits.
+constexpr uint64_t kLongestRun = 20'000'000, kAskedEvery = 4'000'000;
 constexpr unsigned kLongestBlock = BlockCache::kNoLimit;
 
 constexpr uint64_t kDr6Single = 1 << 14, kDr6GeneralDetect = 1 << 13;
 constexpr uint64_t kDebugCtlBranchStep = 1 << 1;
 
 // An exception is no instruction, and a handler may fault at its first one for ever: a run ends
-// after as many events as it may execute instructions, and these.
+// after as many events as it may execute instructions (under host time, as a slice has), and these.
 constexpr uint64_t kSpareEvents = 16;
 
 // A block knows nothing of the code segment that it is executed by.
@@ -37,6 +40,7 @@ ExitReason Cpu::run(uint64_t maxInstructions) {
   clock.wake();
   enterGuestMxcsr(*this);
   activity.set(Phase::kDispatcher);
+  runBegan_ = 0;
   completeExit();
   const ExitReason reason = loop(end);
   activity.set(Phase::kOutside);
@@ -79,7 +83,9 @@ void Cpu::publish() {
 }
 
 ExitReason Cpu::loop(uint64_t end) {
-  mostEvents_ = eventsDelivered + (end - retired()) + kSpareEvents;
+  const uint64_t length = end - retired();
+  const bool timed = clock.source() == ClockSource::kHost;
+  mostEvents_ = eventsDelivered + (timed ? std::min(length, kHostSlice) : length) + kSpareEvents;
   for (;;) {
     if (portWritePending) {
       portWritePending = false;
@@ -95,9 +101,11 @@ ExitReason Cpu::loop(uint64_t end) {
     if (trace.full()) return ExitReason::kTrace;
     if (stopRequested_.exchange(false, std::memory_order_relaxed)) return ExitReason::kStopped;
     ExitReason exit = ExitReason::kBudget;
-    if (serviceEvents(exit)) return exit;
+    const uint64_t now = nowNs();
+    if (serviceEvents(now, exit)) return exit;
     if (halted) return ExitReason::kHalt;
-    if (retired() >= end || eventsDelivered >= mostEvents_) return ExitReason::kBudget;
+    if (retired() >= end || eventsDelivered >= mostEvents_ || isWaitedFor(now))
+      return ExitReason::kBudget;
     startSlice(end);
     // A REP keeps RF to its end, and clears it itself.
     const uint64_t stepped = eflags::kTf | (repeating ? 0 : eflags::kRf);
@@ -112,10 +120,21 @@ ExitReason Cpu::loop(uint64_t end) {
   }
 }
 
+// Under host time: whether the thread should go to somebody else, or what was printed to its
+// reader.
+bool Cpu::isWaitedFor(uint64_t now) {
+  if (clock.source() != ClockSource::kHost) return false;
+  if (runBegan_ == 0) runBegan_ = lastAsked_ = now;
+  if (now - lastAsked_ < kAskedEvery) return false;
+  lastAsked_ = now;
+  return now - runBegan_ >= kLongestRun || exitBlock.posted.count != 0 ||
+         (bystander && bystander->waits());
+}
+
 // Interrupts and the local APIC's timer, at an instruction boundary. True: `exit` has to be made
 // first.
-bool Cpu::serviceEvents(ExitReason& exit) {
-  apic.advance(nowNs());
+bool Cpu::serviceEvents(uint64_t now, ExitReason& exit) {
+  apic.advance(now);
   if (const int vector = apic.takeEoiBroadcast(); vector >= 0) {
     exitBlock.data = static_cast<uint32_t>(vector);
     exit = ExitReason::kEndOfInterrupt;

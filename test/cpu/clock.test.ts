@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 
 import { loadNative } from '../../src/native-loader.js';
 import { ExitReason, type NativeCpu } from '../../src/native.js';
+import { turn } from '../../src/sleeper.js';
 
 const MILLISECOND = 1e6;
 /** The most that a running guest sees pass between two looks at the clock, and 500 ppm of that to catch up. */
@@ -76,5 +77,43 @@ describe('host time', () => {
     expect(cpu.now()).toBe(before);
     cpu.holdClock(false);
     expect(cpu.now() - before).toBeLessThanOrEqual(MOST_LEAP);
+  });
+});
+
+describe('a run under host time', () => {
+  /** Times in guest time: what the host does elsewhere counts for one leap at most. */
+  const ASKED_EVERY = 4 * MILLISECOND;
+  const LONGEST = 20 * MILLISECOND;
+
+  function timeOfRun(cpu: NativeCpu): number {
+    const before = cpu.now();
+    expect(cpu.run(2 ** 40)).toBe(ExitReason.Budget);
+    return cpu.now() - before;
+  }
+
+  it('ends when the event loop has something to do', async () => {
+    const cpu = createCpu(0xeb, 0xfe); // jmp to itself
+    await turn();
+    const immediate = setImmediate(() => undefined);
+    const time = timeOfRun(cpu);
+    clearImmediate(immediate);
+    expect(time).toBeGreaterThanOrEqual(ASKED_EVERY);
+    expect(time).toBeLessThan(ASKED_EVERY + 4 * MOST_LEAP);
+    await turn();
+    const timer = setTimeout(() => undefined, 1);
+    expect(timeOfRun(cpu)).toBeLessThan(ASKED_EVERY + 4 * MOST_LEAP);
+    clearTimeout(timer);
+  });
+
+  it('goes on while it has not, but not for ever', async () => {
+    const cpu = createCpu(0xeb, 0xfe);
+    let longest = 0;
+    // Whoever runs this test has something to do now and then.
+    for (let tries = 0; tries < 50 && longest < LONGEST; tries++) {
+      await turn();
+      longest = Math.max(longest, timeOfRun(cpu));
+    }
+    expect(longest).toBeGreaterThanOrEqual(LONGEST);
+    expect(longest).toBeLessThan(LONGEST + 4 * MOST_LEAP);
   });
 });
