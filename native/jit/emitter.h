@@ -63,8 +63,8 @@ class Emitter {
   // Writes there from now on.
   void moveTo(const uint8_t* place) { at_ = buffer_.writable(place); }
 
-  // What a scratch register holds is lost where an operand names it, as something to read only too,
-  // or where a thunk is called.
+  // What a scratch register holds is lost where an operand names it, unless the instruction is
+  // known to read it only, or where a thunk is called.
   bool lost(uint8_t reg) const { return (named_ >> reg & 1) != 0; }
   void keep(uint8_t reg) { named_ &= ~(1u << reg); }
 
@@ -88,13 +88,20 @@ class Emitter {
   // --- the instructions that translation itself needs
   void move(unsigned size, uint8_t to,
             const HostRm& from) {  // mov r, r/m; narrow loads zero-extend
-    if (size >= 4) return instruction({.byte = 0x8b}, size, to, from);
-    instruction({.map = OpcodeMap::k0F, .byte = static_cast<uint8_t>(size == 1 ? 0xb6 : 0xb7)}, 4,
-                to, from, {.rm = size == 1});
+    const uint32_t before = named_ | 1u << (to & 31);
+    if (size >= 4) {
+      instruction({.byte = 0x8b}, size, to, from);
+    } else {
+      instruction({.map = OpcodeMap::k0F, .byte = static_cast<uint8_t>(size == 1 ? 0xb6 : 0xb7)}, 4,
+                  to, from, {.rm = size == 1});
+    }
+    named_ = before;
   }
   void store(unsigned size, const HostMemory& to, uint8_t from) {
+    const uint32_t before = named_;
     instruction({.byte = static_cast<uint8_t>(size == 1 ? 0x88 : 0x89)}, size, from, to,
                 {.reg = size == 1});
+    named_ = before;
   }
   void storeImmediate(unsigned size, const HostMemory& to, int32_t value) {
     instruction({.byte = static_cast<uint8_t>(size == 1 ? 0xc6 : 0xc7)}, size, 0, to);
@@ -125,9 +132,11 @@ class Emitter {
   }
   // rorx r, r, imm8, of BMI2
   void rotateRight(uint8_t to, uint8_t from, unsigned count) {
+    const uint32_t before = named_ | 1u << (to & 31);
     instruction({.map = OpcodeMap::k0F3A, .byte = 0xf0, .prefix = 0xf2, .vex = true, .vexW = true},
                 8, to, from);
     byte(count);
+    named_ = before;
   }
   // bswap; of 16 bits, which it does not know, a rotation. Spoils flags then.
   void swapBytes(unsigned size, uint8_t reg) {

@@ -6,6 +6,13 @@ namespace nodevm {
 
 namespace {
 
+constexpr uint8_t kMovToRm = 0x89, kMovFromRm = 0x8b;
+
+bool movesRegister(const Shape& shape) {
+  return !shape.memory && shape.size >= 4 && shape.opcode.map == OpcodeMap::kOneByte &&
+         (shape.opcode.byte == kMovToRm || shape.opcode.byte == kMovFromRm);
+}
+
 // AL..BL, AH..BH: as encoded without a REX prefix.
 uint8_t byteRegister(uint8_t slot) {
   return static_cast<uint8_t>((slot >> 3) + ((slot & 7) != 0 ? 4 : 0));
@@ -33,14 +40,14 @@ void Translator::alu(const Instruction& i, const Shape& shape) {
       needHostFlags();
     }
     const HostRm foldedFrom = fromMemory ? folded : from;
-    combine(shape, toMemory ? folded : to, toMemory, source ? &foldedFrom : nullptr);
+    combine(shape, toMemory ? folded : to, source ? &foldedFrom : nullptr);
     pending_.reset();
     return keepFlags(true);
   }
 
   pending_ = pendingAfter(i, shape);
   if (pending_) {
-    combine(shape, to, false, source);
+    combine(shape, to, source);
     hostFlags_ = true;
     return;
   }
@@ -50,7 +57,7 @@ void Translator::alu(const Instruction& i, const Shape& shape) {
     return;
   }
   if (wanted().inMemory) saveOperands(shape, to, source);
-  combine(shape, to, toMemory, source);
+  combine(shape, to, source);
   hostFlags_ = true;
 }
 
@@ -72,66 +79,75 @@ Translator::PendingFlags Translator::aluOfMemory(const Instruction& i, const Sha
       Shape result = shape;
       result.isTest = false;
       e_.move(shape.size, host::kR11, to);
-      combine(result, host::kR11, false, from);
+      combine(result, host::kR11, from);
     } else {
-      combine(shape, to, toMemory, from);
+      combine(shape, to, from);
       if (toMemory) e_.move(shape.size, host::kR11, to);
     }
     if (toMemory) keep(layout_.flagA);
   } else if (toMemory) {
     e_.move(shape.size, host::kR11, to);
     keep(layout_.flagA);
-    combine(shape, shape.operation == Alu::kCmp ? HostRm(host::kR11) : to,
-            shape.operation != Alu::kCmp, from);
+    combine(shape, shape.operation == Alu::kCmp ? HostRm(host::kR11) : to, from);
   } else {
     const HostRm loaded(host::kR11);
     e_.move(shape.size, host::kR11, *from);
     keep(layout_.flagB);
-    combine(shape, to, false, to.isMemory ? from : &loaded);
+    combine(shape, to, &loaded);
     pending.b = PendingFlags::kSaved;
   }
   return pending;
 }
 
-// The operation itself. from: nullptr for the immediate.
-void Translator::combine(const Shape& shape, HostRm to, bool toGuestMemory, const HostRm* from) {
+// The operation itself. from: nullptr for the immediate. Where R11 is taken, nothing else accesses
+// memory, and R9 is free.
+void Translator::combine(const Shape& shape, HostRm to, const HostRm* from) {
   const bool writes = !shape.isTest && shape.operation != Alu::kCmp;
-  // Of a 32-bit result the upper half has to be cleared.
-  const bool narrow = to.isMemory && !toGuestMemory && shape.size == 4 && writes;
-  const HostRm slot = to;
-  if (narrow) {
-    e_.move(4, host::kR11, to);
-    to = host::kR11;
-  }
   const auto immediate = static_cast<int32_t>(shape.immediate);
+  HostRm second = from ? *from : HostRm(host::kNone);
+  const HostRm home = to;
+  if (isHome(to) && !(writes && shape.size == 8)) {
+    const bool taken = !second.isMemory && second.reg == host::kR11;
+    to = inRegister(home, taken ? host::kR9 : host::kR11);
+  }
+  if (isHome(second) || (second.isMemory && to.isMemory)) {
+    const bool taken = !to.isMemory && to.reg == host::kR11;
+    const uint8_t scratch = taken ? host::kR9 : host::kR11;
+    e_.move(isHome(second) ? 8 : shape.size, scratch, second);
+    second = scratch;
+  }
+  const ByteOperands bytes{.reg = shape.size == 1, .rm = shape.size == 1};
   if (shape.isTest && !from) {
     e_.instruction({.byte = static_cast<uint8_t>(shape.size == 1 ? 0xf6 : 0xf7)}, shape.size, 0, to,
                    {.rm = shape.size == 1});
     e_.immediate(immediate, shape.size == 8 ? 4 : shape.size);
   } else if (!from) {
     e_.aluImmediate(shape.operation, shape.size, to, immediate);
-  } else if (to.isMemory || shape.isTest) {
-    uint8_t reg = from->reg;
-    if (from->isMemory) {
-      reg = host::kR11;
-      e_.move(shape.size, reg, *from);
-    }
-    const ByteOperands bytes{.reg = shape.size == 1, .rm = shape.size == 1};
-    if (shape.isTest) {
-      e_.instruction({.byte = static_cast<uint8_t>(shape.size == 1 ? 0x84 : 0x85)}, shape.size, reg,
-                     to, bytes);
-    } else {
-      e_.aluToMemory(shape.operation, shape.size, to.memory, reg);
-    }
+  } else if (shape.isTest) {
+    e_.instruction({.byte = static_cast<uint8_t>(shape.size == 1 ? 0x84 : 0x85)}, shape.size,
+                   second.reg, to, bytes);
+  } else if (to.isMemory) {
+    e_.aluToMemory(shape.operation, shape.size, to.memory, second.reg);
   } else {
-    e_.alu(shape.operation, shape.size, to.reg, *from);
+    e_.alu(shape.operation, shape.size, to.reg, second);
   }
-  if (narrow) e_.store(8, slot.memory, host::kR11);
+  if (writes && isHome(home) && !to.isMemory) e_.store(8, home.memory, to.reg);
+}
+
+// Between registers, whole ones.
+void Translator::moveRegister(const Instruction& i, const Shape& shape) {
+  const bool toRm = shape.opcode.byte == kMovToRm;
+  const uint8_t to = toRm ? i.rm : i.reg, from = toRm ? i.reg : i.rm;
+  if (isPinned(to)) return e_.move(shape.size, hostOf(to), locate(from));
+  if (shape.size == 8) return e_.store(8, slotOf(to), readable(from, host::kR11));
+  e_.move(4, host::kR11, locate(from));
+  e_.store(8, slotOf(to), host::kR11);
 }
 
 // The instruction as it is, with its registers renamed: ModRM.reg through R11 and ModRM.rm through
 // R10 where they have no host register.
 void Translator::renamed(const Instruction& i, const Shape& shape) {
+  if (movesRegister(shape)) return moveRegister(i, shape);
   HostRm rm(host::kNone);
   const bool exact = wanted().any() && shape.flags == FlagEffect::kSome;
   const bool needsFlags = shape.readsFlags || exact;
@@ -144,11 +160,11 @@ void Translator::renamed(const Instruction& i, const Shape& shape) {
     if (shape.rm) rm = shape.bytes.high ? HostRm(byteRegister(i.rm)) : locate(i.rm);
   }
   const bool rmWritten = shape.rm & Shape::kWrite;
-  const bool rmTemporary =
-      !shape.memory && rm.isMemory && ((rmWritten && shape.size == 4) || shape.rmInRegister);
+  const bool inPlace = rmWritten && shape.size == 8 && !shape.rmInRegister;
+  const bool rmTemporary = !shape.memory && rm.isMemory && !inPlace;
   const HostRm rmSlot = rm;
   if (rmTemporary) {
-    if (shape.rm & Shape::kRead) e_.move(8, rmScratch, rm);
+    if ((shape.rm & Shape::kRead) || shape.size < 4) e_.move(8, rmScratch, rm);
     rm = rmScratch;
   }
   uint8_t reg = shape.digit;
@@ -214,21 +230,19 @@ void Translator::moveImmediate(const Instruction& i, const Shape& shape) {
     return writeBack(i.reg, to);
   }
   const bool byte = shape.size == 1, high = (i.reg & 7) != 0;
-  e_.instruction({.byte = static_cast<uint8_t>(byte ? 0xc6 : 0xc7)}, shape.size, 0,
-                 high ? HostRm(byteRegister(i.reg)) : locate(i.reg), {.rm = byte, .high = high});
+  const uint8_t part = high ? byteRegister(i.reg) : readable(i.reg, host::kR11);
+  e_.instruction({.byte = static_cast<uint8_t>(byte ? 0xc6 : 0xc7)}, shape.size, 0, part,
+                 {.rm = byte, .high = high});
   e_.immediate(static_cast<int64_t>(i.immediate), shape.size);
+  if (!high) writeBack(i.reg, part);
 }
 
 void Translator::loadAddress(const Instruction& i, const Shape& shape) {
-  HostMemory operand;
-  const AddressRegisters registers{i.base, i.index, i.scale};
-  if (isPinned(i.reg) && plainAddress(registers, i.displacement, operand))
-    return e_.instruction({.byte = 0x8d}, shape.size, hostOf(i.reg), operand);
-  address(registers, i.displacement, host::kR9);
-  if (shape.size == 2) return e_.instruction({.byte = 0x89}, 2, host::kR9, locate(i.reg));
-  if (isPinned(i.reg)) return e_.move(shape.size, hostOf(i.reg), host::kR9);
-  if (shape.size == 4) e_.move(4, host::kR9, host::kR9);
-  e_.store(8, slotOf(i.reg), host::kR9);
+  const uint8_t to = shape.size != 2 && isPinned(i.reg) ? hostOf(i.reg) : host::kR9;
+  const HostMemory operand = addressOperand({i.base, i.index, i.scale}, i.displacement, host::kR9);
+  e_.instruction({.byte = 0x8d}, shape.size, to, operand);
+  if (shape.size == 2) return setRegister(2, i.reg, host::kR9);
+  writeBack(i.reg, to);
 }
 
 void Translator::byteSwap(const Instruction& i, const Shape& shape) {
@@ -243,10 +257,10 @@ void Translator::exchangeAccumulator(const Instruction& i, const Shape& shape) {
   writeBack(i.reg, reg);
 }
 
-// BMI. Where they have no host register, ModRM.reg is in R11, and VEX.vvvv in R11 when it is read,
-// in R9 when it is written.
+// BMI. Where they have no host register, ModRM.rm is in R10, ModRM.reg in R11, and VEX.vvvv in R11
+// when it is read, in R9 when it is written.
 void Translator::vexGeneral(const Instruction& i, const Shape& shape) {
-  const HostRm rm = shape.memory ? HostRm(access(i, shape)) : locate(i.rm);
+  const HostRm rm = shape.memory ? HostRm(access(i, shape)) : readable(i.rm, host::kR10);
   const auto vvvvSlot = static_cast<uint8_t>(i.vvvv() * 8);
   HostOpcode opcode = shape.opcode;
   if (shape.vvvv & Shape::kRead) {

@@ -50,27 +50,32 @@ bool Translator::plainAddress(const AddressRegisters& registers, int32_t displac
   return true;
 }
 
-// The effective address.
-void Translator::address(const AddressRegisters& registers, int32_t displacement, uint8_t to,
-                         uint8_t scratch) {
+// The effective address as one host operand, for which the two scratch registers may be loaded.
+HostMemory Translator::addressOperand(const AddressRegisters& registers, int32_t displacement,
+                                      uint8_t scratch, uint8_t second) {
   const auto& [base, index, scale] = registers;
   HostMemory operand;
-  if (plainAddress(registers, displacement, operand)) return e_.lea(to, operand);
+  if (plainAddress(registers, displacement, operand)) return operand;
   operand = {.scale = scale, .displacement = displacement};
   if (base == gpr::kBlockRip) {
-    e_.move(8, to, layout_.at(layout_.pageRip));
-    operand.base = to;
+    e_.move(8, scratch, layout_.at(layout_.pageRip));
+    operand.base = scratch;
     const int64_t start = startOf(part()), place = start + displacement;
     operand.displacement = static_cast<int32_t>(place);
     if (operand.displacement != place) {
-      e_.lea(to, {.base = to, .displacement = static_cast<int32_t>(start)});
+      e_.lea(scratch, {.base = scratch, .displacement = static_cast<int32_t>(start)});
       operand.displacement = displacement;
     }
   } else if (base != gpr::kZero) {
-    operand.base = readable(base, to);
+    operand.base = readable(base, scratch);
   }
-  if (index != gpr::kZero) operand.index = readable(index, scratch);
-  e_.lea(to, operand);
+  if (index != gpr::kZero) operand.index = readable(index, second);
+  return operand;
+}
+
+void Translator::address(const AddressRegisters& registers, int32_t displacement, uint8_t to,
+                         uint8_t scratch) {
+  e_.lea(to, addressOperand(registers, displacement, to, scratch));
 }
 
 // The linear address, in R9.

@@ -82,7 +82,7 @@ void Translator::simd(const Instruction& i, const Shape& shape) {
   } else if (shape.rm & Shape::kWrite) {
     rm = isPinned(i.rm) ? hostOf(i.rm) : host::kR10;
   } else if (shape.rm) {
-    rm = locate(i.rm);
+    rm = readable(i.rm, host::kR11);
   }
   opcode.vvvv = shape.vectorVvvv ? static_cast<uint8_t>(i.vvvv()) : 0;
   uint8_t reg = shape.digit;

@@ -351,12 +351,13 @@ void Translator::writeBack(uint8_t slot, uint8_t from) {
 }
 
 // As the guest's instruction would: of 32 bits the upper half is cleared. `from` is zero-extended.
+// Clobbers R10.
 void Translator::setRegister(unsigned size, uint8_t slot, uint8_t from) {
-  if (isPinned(slot)) {
-    const HostOpcode opcode{.byte = static_cast<uint8_t>(size == 1 ? 0x88 : 0x89)};
-    return e_.instruction(opcode, size, from, hostOf(slot), {.reg = size == 1, .rm = size == 1});
-  }
-  e_.store(size == 4 ? 8 : size, slotOf(slot), from);
+  if (!isPinned(slot) && size >= 4) return e_.store(8, slotOf(slot), from);
+  const HostOpcode opcode{.byte = static_cast<uint8_t>(size == 1 ? 0x88 : 0x89)};
+  const uint8_t to = readable(slot, host::kR10);
+  e_.instruction(opcode, size, from, to, {.reg = size == 1, .rm = size == 1});
+  writeBack(slot, to);
 }
 
 }  // namespace nodevm

@@ -231,6 +231,11 @@ class Translator {
   HostMemory slotOf(uint8_t slot) const { return registerInMemory(slot); }
   uint8_t hostOf(uint8_t slot) const { return homes_[slot >> 3]; }
   bool isPinned(uint8_t slot) const { return hostOf(slot) != host::kNone; }
+  // A place in the Cpu. Of those, processors forward to a MOV of as many bytes as were stored
+  // without a delay, to other instructions after some cycles, and after many where fewer were.
+  static bool isHome(const HostRm& place) {
+    return place.isMemory && place.memory.base == kCpuRegister;
+  }
   // Its host register, or `scratch` loaded with it.
   uint8_t inRegister(const HostRm& place, uint8_t scratch);
   uint8_t readable(uint8_t slot, uint8_t scratch) { return inRegister(locate(slot), scratch); }
@@ -244,6 +249,8 @@ class Translator {
   int64_t placeOf(const Instruction& i) const { return startOf(part()) + i.offset; }
 
   // translate_memory.cc. The operand of an access may use R9 and R10; R11 is free.
+  HostMemory addressOperand(const AddressRegisters& registers, int32_t displacement,
+                            uint8_t scratch, uint8_t second = host::kR10);
   void address(const AddressRegisters& registers, int32_t displacement, uint8_t to,
                uint8_t scratch = host::kR10);
   bool plainAddress(const AddressRegisters& registers, int32_t displacement,
@@ -340,7 +347,8 @@ class Translator {
   void alu(const Instruction& i, const Shape& shape);
   PendingFlags aluOfMemory(const Instruction& i, const Shape& shape, const HostRm& to,
                            const HostRm* from);
-  void combine(const Shape& shape, HostRm to, bool toGuestMemory, const HostRm* from);
+  void combine(const Shape& shape, HostRm to, const HostRm* from);
+  void moveRegister(const Instruction& i, const Shape& shape);
   void renamed(const Instruction& i, const Shape& shape);
   void divide(const Instruction& i, const Shape& shape);
   void implied(const Instruction& i, const Shape& shape);

@@ -58,6 +58,7 @@ main:
   call bytes
   call high_bytes
   call implied
+  call narrow
   finish
 
 at_the_end:
@@ -281,4 +282,72 @@ implied:
   saved "CMPXCHG8B", 3, 200
   saved "CMPXCHG8B", 9, 100
   saved "CMPXCHG8B", 10, 5050
+  ret
+
+# Bytes, words and doublewords of each, written and read at another width, with operands that are of
+# the five as well. Other registers are used more, so that none takes their places.
+.macro narrow_forms number:req, other:req
+  mov r\number, 0x1122334455667788
+  mov r\number\()b, 0x99
+  add r\number\()w, 0x101
+  shl r\number\()w, 4
+  xor r\number\()b, 0xff
+  movzx eax, r\number\()b
+  add r\number\()w, ax
+  mov r\other, r\number
+  lea r\number\()w, [rax + 1]
+  neg r\number\()b
+  cmp r\number\()d, 0x556600a0
+  setz r\number\()b
+  bswap r\other
+  cmp r\other, r\number
+  cmova r\other\()d, r\number\()d
+  movsx edx, r\number\()w
+  add r\number\()d, r\other\()d
+  lea r\other\()d, [r\number + r\other * 2 + 5]
+  test r\number\()d, r\other\()d
+  sbb edx, 0
+  adc r\number\()d, r\other\()d
+  imul r\other, r\number
+  mov r\number\()d, r\other\()d
+  add r\other, rdx
+.irp used, rbx, rbp, rsi, rdi, r8, r12, r13
+  .rept 5
+  add \used, r\number
+  .endr
+.endr
+.endm
+
+narrow:
+  set_out
+  mov ecx, 40
+1:
+  narrow_forms 9, 10
+  narrow_forms 11, 14
+  narrow_forms 14, 15
+  narrow_forms 15, 9
+  narrow_forms 10, 11
+  dec ecx
+  jnz 1b
+  save_registers
+.irp number, 3, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+  mov rax, [SAVED + 8 * \number]
+  mov rdx, rax
+  shr rdx, 31
+  xor eax, edx
+  and eax, 0x7fffffff
+  mov [SAVED + 8 * \number], rax
+.endr
+  saved "narrow, folded", 3, 0x16e186dc
+  saved "narrow, folded", 5, 0x16e186da
+  saved "narrow, folded", 6, 0x16e186d9
+  saved "narrow, folded", 7, 0x16e186d8
+  saved "narrow, folded", 8, 0x16e186a7
+  saved "narrow, folded", 9, 0x314edea3
+  saved "narrow, folded", 10, 0x310c0062
+  saved "narrow, folded", 11, 0x314edea3
+  saved "narrow, folded", 12, 0x16e186ad
+  saved "narrow, folded", 13, 0x16e186ac
+  saved "narrow, folded", 14, 0x310c0062
+  saved "narrow, folded", 15, 0x310c0062
   ret
