@@ -13,6 +13,7 @@
 #include "cpu/exit_block.h"
 #include "cpu/features.h"
 #include "cpu/replay_log.h"
+#include "cpu/slice_length.h"
 #include "cpu/state.h"
 #include "debug/breakpoints.h"
 #include "debug/host_profile.h"
@@ -410,7 +411,7 @@ class Cpu : public GeneralRegisters, public HotState, public CpuState {
   void completeExit();
   bool isWaitedFor(uint64_t now);
   bool serviceEvents(uint64_t now, ExitReason& exit);
-  void startSlice(uint64_t end);
+  void startSlice(uint64_t now, uint64_t end);
   void runBlocks();
   void stepOne();
   void execute(const Block& target);
@@ -437,7 +438,8 @@ class Cpu : public GeneralRegisters, public HotState, public CpuState {
   // How far a block may go beyond the slice: under host time its end is nothing exact, and a part
   // of a block would have to be decoded anew.
   int64_t overrun_ = 0;
-  uint64_t mostEvents_ = 0;                // of eventsDelivered, before run() comes back
+  uint64_t mostEvents_ = 0;  // of eventsDelivered, before run() comes back
+  SliceLength sliceLength_;
   uint64_t runBegan_ = 0, lastAsked_ = 0;  // host time; 0: not yet
   uint64_t exitAddress = 0;                // exact form of exitBlock.gpa
   uint64_t codeBase_ = 0;                  // what the jump cache was filled under, in legacy modes

@@ -14,10 +14,7 @@ namespace nodevm {
 
 namespace {
 
-// Under host time the deadlines are looked at this often (instructions).
-constexpr uint64_t kHostSlice = 50'000;
-
-// There run() comes back after so many nanoseconds, and earlier for who waits.
+// Under host time run() comes back after so many nanoseconds, and earlier for who waits.
 constexpr uint64_t kLongestRun = 20'000'000, kAskedEvery = 4'000'000;
 constexpr unsigned kLongestBlock = BlockCache::kNoLimit;
 
@@ -85,7 +82,8 @@ void Cpu::publish() {
 ExitReason Cpu::loop(uint64_t end) {
   const uint64_t length = end - retired();
   const bool timed = clock.source() == ClockSource::kHost;
-  mostEvents_ = eventsDelivered + (timed ? std::min(length, kHostSlice) : length) + kSpareEvents;
+  mostEvents_ =
+      eventsDelivered + (timed ? std::min(length, SliceLength::kMost) : length) + kSpareEvents;
   for (;;) {
     if (portWritePending) {
       portWritePending = false;
@@ -106,7 +104,7 @@ ExitReason Cpu::loop(uint64_t end) {
     if (halted) return ExitReason::kHalt;
     if (retired() >= end || eventsDelivered >= mostEvents_ || isWaitedFor(now))
       return ExitReason::kBudget;
-    startSlice(end);
+    startSlice(now, end);
     // A REP keeps RF to its end, and clears it itself.
     const uint64_t stepped = eflags::kTf | (repeating ? 0 : eflags::kRf);
     const bool oneByOne =
@@ -171,13 +169,13 @@ bool Cpu::serviceEvents(uint64_t now, ExitReason& exit) {
 }
 
 // Sets `remaining` to the instructions until the budget ends or the APIC timer is due.
-void Cpu::startSlice(uint64_t end) {
+void Cpu::startSlice(uint64_t now, uint64_t end) {
   const uint64_t executed = retired();
   uint64_t length = end - executed;
+  const uint64_t deadline = apic.nextDeadline();
   if (clock.source() == ClockSource::kHost) {
-    length = std::min(length, kHostSlice);
-  } else if (const uint64_t deadline = apic.nextDeadline(); deadline != LocalApic::kNever) {
-    const uint64_t now = nowNs();
+    length = std::min(length, sliceLength_.next(now, deadline, executed));
+  } else if (deadline != LocalApic::kNever) {
     length = std::min(length, deadline > now ? deadline - now : 1);
   }
   remaining = static_cast<int64_t>(length);
