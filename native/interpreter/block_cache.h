@@ -40,6 +40,7 @@ struct alignas(64) Block {
   const uint8_t *counting = nullptr, *plain = nullptr;
   uint32_t number = 0;  // in the translator's table
   bool loops = false;   // its translation is a path that comes back to it
+  uint8_t trips = 0;    // how often another path runs that, Path::trips
   // Among the blocks that paths were made of, the first ones first; 0: no path has it.
   uint32_t pathRank = 0;
 

@@ -233,6 +233,7 @@ void Jit::beginPath(const Block& known) {
   ++statistics_.paths;
   keepCode(translation.end, translation.coldEnd);
   first.loops = path->turns != 0;
+  first.trips = static_cast<uint8_t>(path->trips);
   path->code = translation.linked;
   path->check = translation.check;
   if (path->check) farPaths_.push_back(path);

@@ -10,6 +10,8 @@ constexpr size_t kMostBlocks = 12;
 constexpr unsigned kMostInstructions = 96;
 // Turns of a loop one behind the other, and their instructions.
 constexpr unsigned kMostTurns = 4, kMostUnrolled = 64;
+// As often as that a loop of one block is run in the midst of a path.
+constexpr unsigned kMostTrips = 4;
 // A block that is run less often than this part of the first one's visits is not worth the code.
 constexpr unsigned kLeastShare = 8;
 
@@ -42,8 +44,9 @@ class Chooser {
     while (const std::optional<Path::Step> next = nextStep()) {
       const bool closes = next->block == path_.steps[0].block && next->distance == 0;
       std::vector<size_t> calls = callsBehindLast();
-      // An inner loop is a path of its own.
-      if (!closes && (isKnown(*next, calls) || next->block->loops || !takes(*next))) break;
+      // An inner loop is a path of its own, but for a short one that is left after some turns.
+      const unsigned trips = next->block->loops ? next->block->trips : 1;
+      if (!closes && (isKnown(*next, calls) || !takes(*next, trips))) break;
       if (Path::Step& last = path_.steps.back(); wayOf(last) == Way::kReturn)
         last.call = calls_.back();
       calls_ = std::move(calls);
@@ -51,9 +54,10 @@ class Chooser {
         path_.turns = turns();
         break;
       }
-      path_.steps.push_back(*next);
-      within_.push_back(innermost(calls_));
+      path_.steps.insert(path_.steps.end(), trips, *next);
+      within_.insert(within_.end(), trips, innermost(calls_));
     }
+    if (path_.turns != 0 && path_.steps.size() == 1) path_.trips = this->trips();
     return std::move(path_);
   }
 
@@ -64,6 +68,19 @@ class Chooser {
     unsigned count = 0;
     for (const Path::Step& step : path_.steps) count += step.block->count;
     return std::clamp(kMostUnrolled / count, 1u, kMostTurns);
+  }
+
+  // How often a loop of one block is run each time it is entered, where that is nearly always the
+  // same: by the visits of what follows it. This time is not over.
+  unsigned trips() const {
+    constexpr unsigned kExactness = 16;
+    const std::optional<Path::Step> next = stepAt(behind(path_.steps[0]));
+    if (!next || next->block->pathRank != 0) return 0;
+    const auto turns = static_cast<unsigned>(table_.visitsOf(path_.steps[0].block->number));
+    const auto entries = static_cast<unsigned>(table_.visitsOf(next->block->number)) + 1;
+    const unsigned trips = (turns + entries / 2) / entries, exact = trips * entries;
+    const unsigned difference = turns > exact ? turns - exact : exact - turns;
+    return trips <= kMostTrips && difference * kExactness <= turns ? trips : 0;
   }
 
   unsigned visitsOf(const Block& block) const {
@@ -88,13 +105,16 @@ class Chooser {
     return Path::Step{block, distance};
   }
 
-  // The one with more visits; of equals, which may have had more since they were hot, the one that
-  // closes a loop, or that a path had first.
+  static bool runsAgain(const Block& block) { return block.loops && block.trips != 0; }
+
+  // The one with more visits; of equals, which may have had more since they were hot, an inner loop
+  // to go through, the one that closes a loop, or that a path had first.
   std::optional<Path::Step> better(const std::optional<Path::Step>& a,
                                    const std::optional<Path::Step>& b) const {
     if (!a || !b) return a ? a : b;
     const unsigned visitsOfA = visitsOf(*a->block), visitsOfB = visitsOf(*b->block);
     if (visitsOfA != visitsOfB) return visitsOfA > visitsOfB ? a : b;
+    if (runsAgain(*a->block) != runsAgain(*b->block)) return runsAgain(*a->block) ? a : b;
     if (a->block == path_.steps[0].block) return a;
     if (b->block == path_.steps[0].block) return b;
     const uint32_t rankOfA = a->block->pathRank, rankOfB = b->block->pathRank;
@@ -107,6 +127,7 @@ class Chooser {
     const int64_t target = next + static_cast<int64_t>(lastOf(last).immediate);
     switch (wayOf(last)) {
       case Way::kJumpIf:
+        if (last.block->loops) return stepAt(next);
         return better(stepAt(next), stepAt(target));
       case Way::kFallThrough:
       case Way::kRepeatString:
@@ -150,9 +171,10 @@ class Chooser {
     return false;
   }
 
-  bool takes(const Path::Step& next) {
-    instructions_ += next.block->count;
-    return path_.steps.size() < kMostBlocks && instructions_ <= kMostInstructions;
+  bool takes(const Path::Step& next, unsigned times) {
+    instructions_ += times * next.block->count;
+    return times != 0 && path_.steps.size() + times <= kMostBlocks &&
+           instructions_ <= kMostInstructions;
   }
 
   const BlockCache& cache_;

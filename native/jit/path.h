@@ -27,6 +27,8 @@ struct Path {
   // From the last back to the first: how often they are translated, one turn behind the other; 0:
   // it does not loop.
   unsigned turns = 0;
+  // Of a loop of one block that another path may go through: how often it is run there. 0: of none.
+  unsigned trips = 0;
   bool dead = false;              // one of its blocks is
   const uint8_t* code = nullptr;  // nullptr: one block as it is
   PageCheck* check = nullptr;     // of several pages

@@ -114,6 +114,24 @@ it('makes no path of what is seldom run, however often that is in the end', () =
   expect(pathsOf(36_000_000)).toBe(1); // the inner loop
 });
 
+it('goes through inner loops that are always run as often', () => {
+  const pathsOf = (turns: number) => {
+    const code = [
+      ...[0xb9, 0xe8, 0x03, 0, 0], // mov ecx, 1000
+      ...[0xba, turns, 0, 0, 0], // 5: mov edx, turns
+      ...[0xff, 0xca, 0x75, 0xfc], // 10: dec edx; jnz 10
+      ...[0xeb, 0, 0xba, turns, 0, 0, 0], // jmp 16; mov edx, turns
+      ...[0xff, 0xca, 0x75, 0xfc], // 21: dec edx; jnz 21
+      ...[0xff, 0xc9, 0x75, 0xe8, 0xf4], // dec ecx; jnz 5; hlt
+    ];
+    const bench = new Bench(jit({ pathThreshold: 64 }), code);
+    expect(bench.run()).toBe(ExitReason.Halt);
+    return bench.native.statistics().pathsTranslated;
+  };
+  expect(pathsOf(3)).toBe(3); // each inner loop, and all of it
+  expect(pathsOf(40)).toBe(4); // what lies between them by itself
+});
+
 it('finds the pages of branches in a new address space without the interpreter', () => {
   const code = [
     ...[0xb9, 0xe8, 0x03, 0, 0], // mov ecx, 1000
@@ -145,6 +163,7 @@ it('makes little code of a block: what is rarely needed is shared, or said in da
 
 describe('in lockstep', () => {
   const paths = jit({ pathThreshold: 1 });
+  const foreseen = jit({ pathThreshold: 16 }); // how often inner loops are run
   const guests = [
     'long',
     'exceptions',
@@ -158,9 +177,13 @@ describe('in lockstep', () => {
     'calls',
     'vector-state',
   ];
-  it.each(
-    guests.flatMap((name) => [[name, 97, TRANSLATOR[1]] as const, [name, 1009, paths] as const]),
-  )('%s has the same registers at each stop, every %d instructions', (name, slice, engine) => {
+  it.each([
+    ...guests.flatMap(
+      (name) => [[name, 97, TRANSLATOR[1]] as const, [name, 1009, paths] as const] as const,
+    ),
+    ['nested', 97, foreseen] as const,
+    ['turns', 1009, foreseen] as const,
+  ])('%s has the same registers at each stop, every %d instructions', (name, slice, engine) => {
     const expected = snapshots(name, slice, INTERPRETER[1]);
     const observed = snapshots(name, slice, engine);
     expect(observed.findIndex((registers, n) => registers !== expected[n])).toBe(-1);
