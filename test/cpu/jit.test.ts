@@ -173,6 +173,7 @@ describe('in lockstep', () => {
     'links',
     'crossing',
     'turns',
+    'cells',
     'indirect',
     'calls',
     'vector-state',
