@@ -102,7 +102,9 @@ bool Cpu::writeCr3(uint64_t value) {
     std::memcpy(pdpte, entries, sizeof pdpte);
   }
   cr3 = value;
-  tlbs.useAddressSpace(pcid(), keep);
+  updatePaging();
+  tlbs.useAddressSpace(
+      pcid(), keep, [this](uint64_t linear, uint64_t page) { return isUserCodeAt(linear, page); });
   updateMode();
   return true;
 }

@@ -76,10 +76,7 @@ bool needsNoCheck(const Cpu& cpu, const SegmentRegister& s, bool code) {
 
 }  // namespace
 
-void Cpu::updateMode() {
-  const bool is64 = code64();
-  cpl = !protectedMode() ? 0 : virtual8086() ? 3 : cpl;
-
+void Cpu::updatePaging() {
   paging.format = pagingFormat(*this);
   paging.root = cr3;
   std::memcpy(paging.pdpte, pdpte, sizeof pdpte);
@@ -89,6 +86,12 @@ void Cpu::updateMode() {
   paging.wp = cr0 & cr0::kWp;
   paging.smep = cr4 & cr4::kSmep;
   paging.smap = cr4 & cr4::kSmap;
+}
+
+void Cpu::updateMode() {
+  const bool is64 = code64();
+  cpl = !protectedMode() ? 0 : virtual8086() ? 3 : cpl;
+  updatePaging();
 
   linearMask = is64 ? ~uint64_t{0} : 0xffffffff;
   ripMask = is64 ? ~uint64_t{0} : segment[kCs].big() ? 0xffffffff : 0xffff;
@@ -171,7 +174,7 @@ uint16_t Cpu::pcid() const { return (cr4 & cr4::kPcide) ? static_cast<uint16_t>(
 void Cpu::flushTlb(bool includingGlobal) {
   if (includingGlobal) {
     tlbs.flushAll();
-    tlbs.useAddressSpace(pcid(), true);
+    tlbs.useAddressSpace(pcid(), true, [](uint64_t, uint64_t) { return false; });
   } else {
     tlbs.flushLocal();
   }

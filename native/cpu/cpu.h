@@ -126,6 +126,7 @@ class Cpu : public GeneralRegisters, public HotState, public CpuState {
   // EFLAGS.AC/VM: recomputes the derived state, the TLB in force and the block key. Cheap; does not
   // flush the TLB.
   void updateMode();
+  void updatePaging();  // part of it
   // The part of it that a change of CPL between 64-bit code segments changes: SYSCALL, SYSRET.
   void updatePrivilege();
   // The part of it that EFLAGS.AC at CPL 0 changes: STAC, CLAC. Follows each loss of TLB entries,
@@ -350,6 +351,9 @@ class Cpu : public GeneralRegisters, public HotState, public CpuState {
   // The same for 64-bit code, without a trace that the guest could see: false where there would be
   // a fault, an accessed bit would be set, or the page is not RAM.
   [[nodiscard]] bool peekFetchPage(uint64_t linear, uint64_t& gpa);
+  // Whether a user may execute what is in the page, as the page tables say, and had it fetched
+  // before.
+  bool isUserCodeAt(uint64_t linear, uint64_t page) const;
   // One 64-bit random number; the only source of guest-visible entropy (RDRAND, RDSEED).
   uint64_t entropy();
   void requestStop() { stopRequested_.store(true, std::memory_order_relaxed); }

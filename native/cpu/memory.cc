@@ -363,6 +363,13 @@ bool Cpu::fetchPage(uint64_t linear, uint64_t& gpa) {
   return translate(linear, rights, false, true, gpa);
 }
 
+bool Cpu::isUserCodeAt(uint64_t linear, uint64_t page) const {
+  const Translation found = peekWalk(paging, ram, linear);
+  uint32_t ignored = 0;
+  return found.ok && found.accessed && (found.gpa & kPageMask) == page &&
+         permits(paging, found, {.execute = true, .user = true}, ignored);
+}
+
 bool Cpu::peekFetchPage(uint64_t linear, uint64_t& gpa) {
   if (!code64() || !isCanonical(linear)) return false;
   const Rights rights = fetchRights();

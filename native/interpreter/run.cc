@@ -280,8 +280,8 @@ const Block* Cpu::findBlock(bool cacheable) {
   if (found->count > remaining + overrun_) return decode(gpa, static_cast<unsigned>(remaining));
   // Without an entry each branch comes back here.
   if (!trace.everyBlock()) {
-    tlbs.noteJump(cpl == 3, linear);
-    if (found->secondPage != Block::kNoPage) tlbs.noteJump(cpl == 3, nextPage);
+    tlbs.noteJump(cpl == 3, linear, gpa);
+    if (found->secondPage != Block::kNoPage) tlbs.noteJump(cpl == 3, nextPage, found->secondPage);
     blocks->cacheJump(rip, context, *found);
   }
   return found;

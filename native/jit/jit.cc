@@ -362,7 +362,7 @@ bool Jit::lookUpPage(uint32_t number) {
   const std::optional<uint64_t> gpa = translateRip(rip);
   if (!gpa || pageLink.changes == PageLink::kMostChanges) return false;
   if (pageLink.target != *gpa) retarget(pageLink, *gpa);
-  cpu_.tlbs.noteJump(cpu_.cpl == 3, rip);
+  noteJump(rip, *gpa);
   *pageLink.check = {cpu_.jitState.pageRip, cpu_.context};
   return true;
 }
@@ -389,6 +389,8 @@ void Jit::forgetReturnsTo(const uint8_t* code) {
   for (ReturnRing& ring : cpu_.returnRings) ring.forget(code);
 }
 
+void Jit::noteJump(uint64_t rip, uint64_t gpa) { cpu_.tlbs.noteJump(cpu_.cpl == 3, rip, gpa); }
+
 // Where the dispatcher would look, as long as the guest could not tell that somebody has. Whoever
 // remembers it has to note the jump.
 std::optional<uint64_t> Jit::translateRip(uint64_t rip) {
@@ -400,7 +402,7 @@ std::optional<uint64_t> Jit::translateRip(uint64_t rip) {
 const Block* Jit::findTranslated(uint64_t rip, uint64_t gpa) {
   const Block* block = cpu_.blocks->find(rip, gpa, cpu_.blockKey);
   if (!block || !isTailMapped(*block, rip & kPageMask)) return nullptr;
-  cpu_.tlbs.noteJump(cpu_.cpl == 3, rip);
+  noteJump(rip, gpa);
   if (block->translation) return block;
   // The dispatcher is about to look for it.
   cpu_.blocks->cacheJump(rip, cpu_.context, *block);
@@ -430,7 +432,7 @@ const uint8_t* Jit::lookUpLink(uint64_t rip, uint32_t number) {
   const uint8_t* code = nullptr;
   if (same && link.target == *gpa && link.check->context != kNoContext) {
     // Another context, that of a new process, is all that differs.
-    cpu_.tlbs.noteJump(cpu_.cpl == 3, rip);
+    noteJump(rip, *gpa);
     code = Emitter::target(link.code);
   } else {
     const Block* block = findTranslated(rip, *gpa);
@@ -473,7 +475,7 @@ bool Jit::isTailMapped(const Block& block, uint64_t pageRip) {
 
 bool Jit::isPageAt(uint64_t pageRip, uint64_t page) {
   if (translateRip(pageRip) != page) return false;
-  cpu_.tlbs.noteJump(cpu_.cpl == 3, pageRip);
+  noteJump(pageRip, page);
   return true;
 }
 

@@ -128,6 +128,7 @@ class Jit {
   void leave(Block& block);
   void translate(Block& block);
   void noteJump(const Block& block);
+  void noteJump(uint64_t rip, uint64_t gpa);
   void enterAt(Block& block, const uint8_t* translation);
   void retarget(PageLink& pageLink, uint64_t page);
   // What is derived from it is gone when the page is elsewhere.

@@ -111,8 +111,8 @@ void TlbSet::limit(unsigned entries) {
   for (UserSpace& space : spaces_) space.tlb.limit(entries);
 }
 
-void TlbSet::noteJump(bool user, uint64_t linear) {
-  (user ? current_->jumps : supervisorJumps_).pages.add(linear & kPageMask);
+void TlbSet::noteJump(bool user, uint64_t linear, uint64_t gpa) {
+  (user ? current_->jumps : supervisorJumps_).pages.add(linear & kPageMask, gpa & kPageMask);
   if (!user && !supervisor_[kSupervisorUserAccess].isGlobal(linear)) supervisorJumpsLocal_ = true;
 }
 
@@ -145,18 +145,17 @@ void TlbSet::flushSupervisorLocal() {
   supervisorJumpsLocal_ = false;
 }
 
-void TlbSet::useAddressSpace(uint16_t pcid, bool keep) {
-  UserSpace* space = find(pcid);
-  const bool known = space != nullptr;
-  if (!known) {
-    space = spaces_;
-    for (UserSpace& other : spaces_)
-      if (other.lastUse < space->lastUse) space = &other;
-    space->pcid = pcid;
-  }
-  if (!known || !keep) flushUser(*space);
-  space->lastUse = ++uses_;
-  current_ = space;
+TlbSet::UserSpace& TlbSet::takeOldest(uint16_t pcid) {
+  UserSpace* space = spaces_;
+  for (UserSpace& other : spaces_)
+    if (other.lastUse < space->lastUse) space = &other;
+  space->pcid = pcid;
+  return *space;
+}
+
+void TlbSet::use(UserSpace& space) {
+  space.lastUse = ++uses_;
+  current_ = &space;
   flushSupervisorLocal();
 }
 

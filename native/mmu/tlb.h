@@ -8,6 +8,8 @@
 #include <memory>
 #include <vector>
 
+#include "mmu/code_pages.h"
+
 namespace nodevm {
 
 inline constexpr uint64_t kPageSize = 4096, kPageOffset = kPageSize - 1, kPageMask = ~kPageOffset;
@@ -172,13 +174,26 @@ class TlbSet {
   static constexpr uint64_t kNotWritable = ~uint64_t{0};
   void fill(Rights rights, uint64_t linear, const TlbEntry& entry, bool global, unsigned pageShift,
             uint64_t writable);
-  // A jump to the page of `linear`, translated before, is going to be cached.
-  void noteJump(bool user, uint64_t linear);
+  // A jump to the page of `linear`, which is that of `gpa`, is going to be cached.
+  void noteJump(bool user, uint64_t linear, uint64_t gpa);
   // Stores to a RAM page have to take the slow path from now on.
   void forbidWrites(uint64_t pageIndex, const uint8_t* host);
 
-  // MOV to CR3.
-  void useAddressSpace(uint16_t pcid, bool keep);
+  // MOV to CR3. isAt(linear, page): whether a user may execute what is there (guest physical), by
+  // the page tables of now. As a compiler gives memory back its kernel flushes all, and no code
+  // moves.
+  template <class IsAt>
+  void useAddressSpace(uint16_t pcid, bool keep, const IsAt& isAt) {
+    UserSpace* space = find(pcid);
+    if (!space) {
+      space = &takeOldest(pcid);
+      flushUser(*space);
+    } else if (!keep) {
+      space->tlb.flushAll();
+      if (!space->jumps.pages.all(isAt)) renew(space->jumps);
+    }
+    use(*space);
+  }
   // INVLPG: the page, of the address space in use and global.
   void flushPage(uint64_t linear);
   // INVPCID by address, by context, and of all contexts.
@@ -194,11 +209,9 @@ class TlbSet {
   static constexpr unsigned kUserSpaces = 8;
   static constexpr unsigned kLargeShifts[] = {21, 22, 30};
 
-  // Filters are to be sparse: what they are wrong about costs all cached jumps. A large program has
-  // thousands of pages of code, and the direct map of a gigabyte has 512 large pages.
   struct Jumps {
     uint64_t generation = 0;
-    PageFilter<1 << 16> pages;
+    CodePages pages;
   };
   struct UserSpace {
     Tlb tlb;
@@ -211,6 +224,8 @@ class TlbSet {
   void flushUser(UserSpace& space);
   void flushSupervisorLocal();
   UserSpace* find(uint16_t pcid);
+  UserSpace& takeOldest(uint16_t pcid);
+  void use(UserSpace& space);
   void dropPage(UserSpace& space, uint64_t linear);
   void dropLargePage(UserSpace& space, uint64_t linear);
   void noteWriter(uint64_t pageIndex, uint64_t page, const uint8_t* host);
@@ -224,7 +239,9 @@ class TlbSet {
   bool supervisorJumpsLocal_ = false;  // a cached jump leads to a page that is not global
   bool globalUserPages_ = false;
   uint64_t generations_ = 0, uses_ = 0;
-  // Which large pages may have entries, by address and size; 0 in the low bits of no other page.
+  // Which large pages may have entries, by address and size; 0 in the low bits of no other page. It
+  // is to be sparse: what it is wrong about costs all cached jumps, and the direct map of a
+  // gigabyte has 512.
   PageFilter<1 << 16> largePages_;
   // The linear pages that may have write tags for a RAM page, with bit 0 set; 0: none.
   struct Writers {

@@ -154,6 +154,22 @@ switches:
   looked "\name"
 .endm
 
+# Code of level 3 that is hot, behind an entry that does not let it run any more.
+.macro refuses name, entry, error
+  maps PT_A, 1
+  switch PML4, PCID_A, 0
+  expect 1
+  movabs rax, \entry
+  mov [PT_A], rax
+  switch PML4, PCID_A, 0
+  mov ebp, offset told
+  arm 1f, WINDOW+USER_CODE
+  enter_user WINDOW+USER_CODE
+1:
+  mov dword ptr [resume], offset unexpected64
+  fault_result "\name", V_PF, \error
+.endm
+
 flushes:
   mov ebx, WINDOW
   forgets "MOV to CR3", PCID_A, switch PML4, PCID_A, 0
@@ -169,6 +185,9 @@ flushes:
   switch PML4_B, PCID_B, 1
   expect 2
   looked "the other address space is what it was"
+  refuses "MOV to CR3, and the page is gone", 0, 0x14
+  refuses "MOV to CR3, and the page is the supervisor's", FRAMES + 0x1000 + 3, 0x15
+  refuses "MOV to CR3, and the page is not to be executed", (1 << 63) + FRAMES + 0x1000 + RIGHTS, 0x15
   ret
 
 # More identifiers than any processor keeps apart.
