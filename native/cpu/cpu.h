@@ -379,6 +379,7 @@ class Cpu : public GeneralRegisters, public HotState, public CpuState {
                                    Span& span);
   [[nodiscard]] bool spanFor(uint8_t seg, uint64_t ea, unsigned size, bool write, Span& span);
   bool isApicPage(uint64_t gpa) const;
+  bool isUserCode(const Translation& found) const;
   bool leaveForMmio(ReplayLog::Kind kind, uint64_t gpa, unsigned size, uint64_t value);
   [[nodiscard]] bool readMmio(uint64_t gpa, unsigned size, uint64_t& value);
   [[nodiscard]] bool writeMmio(uint64_t gpa, unsigned size, uint64_t value);

@@ -22,6 +22,9 @@ uint64_t firstBytes(const void* from, unsigned size) {
 
 constexpr uint64_t kApicPageMask = kPageMask & ((uint64_t{1} << kPhysicalBits) - 1);
 
+// INVLPG of its address alone invalidates what is derived from it.
+bool isOrdinary(const Translation& found) { return found.pageShift == 12 && !found.global; }
+
 }  // namespace
 
 // --- segmentation
@@ -363,24 +366,36 @@ bool Cpu::fetchPage(uint64_t linear, uint64_t& gpa) {
   return translate(linear, rights, false, true, gpa);
 }
 
+bool Cpu::isUserCode(const Translation& found) const {
+  uint32_t ignored = 0;
+  return ram.page(found.gpa) && !isApicPage(found.gpa) &&
+         permits(paging, found, {.execute = true, .user = true}, ignored);
+}
+
 bool Cpu::isUserCodeAt(uint64_t linear, uint64_t page) const {
   const Translation found = peekWalk(paging, ram, linear);
-  uint32_t ignored = 0;
-  return found.ok && found.accessed && (found.gpa & kPageMask) == page &&
-         permits(paging, found, {.execute = true, .user = true}, ignored);
+  return found.ok && found.accessed && isOrdinary(found) && isUserCode(found) &&
+         (found.gpa & kPageMask) == page;
 }
 
 bool Cpu::peekFetchPage(uint64_t linear, uint64_t& gpa) {
   if (!code64() || !isCanonical(linear)) return false;
   const Rights rights = fetchRights();
   const TlbEntry& entry = tlbs.of(rights).at(linear);
-  if (entry.executeTag != (linear & kPageMask)) {
-    const ActivityScope scope(activity, Phase::kPageWalk);
-    const Translation translation = peekWalk(paging, ram, linear);
-    if (!translation.ok || !translation.accessed) return false;
-    keepTranslation(rights, linear, false, translation);
-    if (entry.executeTag != (linear & kPageMask)) return false;
+  if (entry.executeTag == (linear & kPageMask)) {
+    gpa = ram.gpaOf(entry.host(linear));
+    return true;
   }
+  const ActivityScope scope(activity, Phase::kPageWalk);
+  const Translation found = peekWalk(paging, ram, linear);
+  if (!found.ok || !found.accessed) return false;
+  if (rights == kUser && isOrdinary(found)) {
+    // The TLB has no need to know: data of the same slot is looked for more often.
+    gpa = found.gpa;
+    return isUserCode(found);
+  }
+  keepTranslation(rights, linear, false, found);
+  if (entry.executeTag != (linear & kPageMask)) return false;
   gpa = ram.gpaOf(entry.host(linear));
   return true;
 }

@@ -394,6 +394,8 @@ void Jit::noteJump(uint64_t rip, uint64_t gpa) { cpu_.tlbs.noteJump(cpu_.cpl == 
 // Where the dispatcher would look, as long as the guest could not tell that somebody has. Whoever
 // remembers it has to note the jump.
 std::optional<uint64_t> Jit::translateRip(uint64_t rip) {
+  if (const uint64_t* known = cpu_.tlbs.jumpPage(cpu_.cpl == 3, rip))
+    return *known | (rip & kPageOffset);
   uint64_t page = 0;
   if (!cpu_.peekFetchPage(rip, page)) return std::nullopt;
   return page | (rip & kPageOffset);

@@ -7,17 +7,25 @@ namespace nodevm {
 // The pages that cached jumps lead to, and where they are.
 class CodePages {
  public:
-  // Addresses of pages, guest physical the second.
-  void add(uint64_t linear, uint64_t page) {
+  // Addresses of pages, guest physical the second. Returns whether it has not been known.
+  bool add(uint64_t linear, uint64_t page) {
     Entry& entry = entries_[find(linear)];
-    if (entry.linear == 0) {
-      if (count_ == kMost) complete_ = false;
-      if (!complete_) return;
+    if (entry.linear != 0) {
+      if (entry.page != page) complete_ = false;
+      return false;
+    }
+    if (count_ == kMost) {
+      complete_ = false;
+    } else {
       used_[count_++] = static_cast<uint16_t>(&entry - entries_);
       entry = {linear | kUsed, page};
-    } else if (entry.page != page) {
-      complete_ = false;
     }
+    return true;
+  }
+  // Where the page is; nullptr: it is not known.
+  const uint64_t* at(uint64_t linear) const {
+    const Entry& entry = entries_[find(linear)];
+    return entry.linear != 0 ? &entry.page : nullptr;
   }
   // True may mean maybe.
   bool mayContain(uint64_t linear) const {

@@ -112,8 +112,10 @@ void TlbSet::limit(unsigned entries) {
 }
 
 void TlbSet::noteJump(bool user, uint64_t linear, uint64_t gpa) {
-  (user ? current_->jumps : supervisorJumps_).pages.add(linear & kPageMask, gpa & kPageMask);
-  if (!user && !supervisor_[kSupervisorUserAccess].isGlobal(linear)) supervisorJumpsLocal_ = true;
+  CodePages& pages = (user ? current_->jumps : supervisorJumps_).pages;
+  const bool isNew = pages.add(linear & kPageMask, gpa & kPageMask);
+  if (isNew && !user && !supervisor_[kSupervisorUserAccess].isGlobal(linear))
+    supervisorJumpsLocal_ = true;
 }
 
 void TlbSet::renew(Jumps& jumps) {

@@ -176,6 +176,10 @@ class TlbSet {
             uint64_t writable);
   // A jump to the page of `linear`, which is that of `gpa`, is going to be cached.
   void noteJump(bool user, uint64_t linear, uint64_t gpa);
+  // Where the page of `linear` is, if a jump to it is cached; else nullptr.
+  const uint64_t* jumpPage(bool user, uint64_t linear) const {
+    return (user ? current_->jumps : supervisorJumps_).pages.at(linear & kPageMask);
+  }
   // Stores to a RAM page have to take the slow path from now on.
   void forbidWrites(uint64_t pageIndex, const uint8_t* host);
 
