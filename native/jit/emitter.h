@@ -88,20 +88,20 @@ class Emitter {
   // --- the instructions that translation itself needs
   void move(unsigned size, uint8_t to,
             const HostRm& from) {  // mov r, r/m; narrow loads zero-extend
-    const uint32_t before = named_ | 1u << (to & 31);
+    const uint32_t lost = lostWith(to);
     if (size >= 4) {
       instruction({.byte = 0x8b}, size, to, from);
     } else {
       instruction({.map = OpcodeMap::k0F, .byte = static_cast<uint8_t>(size == 1 ? 0xb6 : 0xb7)}, 4,
                   to, from, {.rm = size == 1});
     }
-    named_ = before;
+    named_ = lost;
   }
   void store(unsigned size, const HostMemory& to, uint8_t from) {
-    const uint32_t before = named_;
+    const uint32_t lost = named_;
     instruction({.byte = static_cast<uint8_t>(size == 1 ? 0x88 : 0x89)}, size, from, to,
                 {.reg = size == 1});
-    named_ = before;
+    named_ = lost;
   }
   void storeImmediate(unsigned size, const HostMemory& to, int32_t value) {
     instruction({.byte = static_cast<uint8_t>(size == 1 ? 0xc6 : 0xc7)}, size, 0, to);
@@ -110,9 +110,11 @@ class Emitter {
   void moveImmediate(uint8_t to, uint64_t value);
   void lea(uint8_t to, const HostMemory& from) { instruction({.byte = 0x8d}, 8, to, from); }
   void alu(Alu operation, unsigned size, uint8_t to, const HostRm& from) {
+    const uint32_t lost = operation == Alu::kCmp ? named_ : lostWith(to);
     const auto base = static_cast<uint8_t>(static_cast<unsigned>(operation) << 3);
     instruction({.byte = static_cast<uint8_t>(base | (size == 1 ? 2 : 3))}, size, to, from,
                 {.reg = size == 1, .rm = size == 1});
+    named_ = lost;
   }
   void aluToMemory(Alu operation, unsigned size, const HostMemory& to, uint8_t from) {
     const auto base = static_cast<uint8_t>(static_cast<unsigned>(operation) << 3);
@@ -132,14 +134,15 @@ class Emitter {
   }
   // rorx r, r, imm8, of BMI2
   void rotateRight(uint8_t to, uint8_t from, unsigned count) {
-    const uint32_t before = named_ | 1u << (to & 31);
+    const uint32_t lost = lostWith(to);
     instruction({.map = OpcodeMap::k0F3A, .byte = 0xf0, .prefix = 0xf2, .vex = true, .vexW = true},
                 8, to, from);
     byte(count);
-    named_ = before;
+    named_ = lost;
   }
   // bswap; of 16 bits, which it does not know, a rotation. Spoils flags then.
   void swapBytes(unsigned size, uint8_t reg) {
+    name(reg);
     if (size == 2) return shiftImmediate(0, 2, reg, 8);
     if (size == 8 || reg >= 8) byte(0x40 | (size == 8 ? 8 : 0) | (reg >= 8 ? 1 : 0));
     byte(0x0f);
@@ -284,7 +287,8 @@ class Emitter {
   }
 
  private:
-  void name(uint8_t reg) { named_ |= 1u << (reg & 31); }
+  uint32_t lostWith(uint8_t reg) const { return named_ | 1u << (reg & 31); }
+  void name(uint8_t reg) { named_ = lostWith(reg); }
   template <class T>
   void put(T value) {
     std::memcpy(at_, &value, sizeof value);

@@ -52,6 +52,7 @@ void Translator::trust(const AccessPlan& plan) {
 void Translator::prove(const AccessPlan& plan) {
   proofs_[plan.group] = {slot_, before_};
   held_ = plan.group;
+  inR10_ = gpr::kZero;
   e_.keep(host::kR10);
 }
 
@@ -89,7 +90,7 @@ bool Translator::redirect(Detour& detour) {
 void Translator::emitCarefully(const Stretch& stretch) {
   part_ = 0;
   homes_ = swaps_.homes();
-  inR9_ = gpr::kZero;
+  forgetValues();
   setFlagState(stretch.before);
   for (unsigned slot = stretch.first; slot < stretch.end;) {
     while (part().end <= slot) ++part_;

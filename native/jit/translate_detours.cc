@@ -35,7 +35,7 @@ unsigned Translator::interpretRun(unsigned slot) {
                       .flags = std::nullopt});
   hostFlags_ = false;
   flagsInMemory_ = true;
-  inR9_ = gpr::kZero;
+  forgetValues();
   if (touchesFlags) word_ = FlagForm{}.word(0);
   return end;
 }

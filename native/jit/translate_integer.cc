@@ -106,15 +106,15 @@ void Translator::combine(const Shape& shape, HostRm to, const HostRm* from) {
   const auto immediate = static_cast<int32_t>(shape.immediate);
   HostRm second = from ? *from : HostRm(host::kNone);
   const HostRm home = to;
+  const bool toGuestMemory = to.isMemory && !isHome(to);
+  if (isHome(second)) second = inRegister(second, toGuestMemory ? host::kR11 : host::kR9);
   if (isHome(to) && !(writes && shape.size == 8)) {
     const bool taken = !second.isMemory && second.reg == host::kR11;
     to = inRegister(home, taken ? host::kR9 : host::kR11);
   }
-  if (isHome(second) || (second.isMemory && to.isMemory)) {
-    const bool taken = !to.isMemory && to.reg == host::kR11;
-    const uint8_t scratch = taken ? host::kR9 : host::kR11;
-    e_.move(isHome(second) ? 8 : shape.size, scratch, second);
-    second = scratch;
+  if (second.isMemory && to.isMemory) {
+    e_.move(shape.size, host::kR11, second);
+    second = host::kR11;
   }
   const ByteOperands bytes{.reg = shape.size == 1, .rm = shape.size == 1};
   if (shape.isTest && !from) {
@@ -131,17 +131,19 @@ void Translator::combine(const Shape& shape, HostRm to, const HostRm* from) {
   } else {
     e_.alu(shape.operation, shape.size, to.reg, second);
   }
-  if (writes && isHome(home) && !to.isMemory) e_.store(8, home.memory, to.reg);
+  if (writes && isHome(home) && !to.isMemory) writeBack(slotAt(home), to.reg);
 }
 
 // Between registers, whole ones.
 void Translator::moveRegister(const Instruction& i, const Shape& shape) {
   const bool toRm = shape.opcode.byte == kMovToRm;
   const uint8_t to = toRm ? i.rm : i.reg, from = toRm ? i.reg : i.rm;
-  if (isPinned(to)) return e_.move(shape.size, hostOf(to), locate(from));
-  if (shape.size == 8) return e_.store(8, slotOf(to), readable(from, host::kR11));
-  e_.move(4, host::kR11, locate(from));
-  e_.store(8, slotOf(to), host::kR11);
+  const uint8_t known = scratchWith(from);
+  const HostRm place = known == host::kNone ? locate(from) : HostRm(known);
+  if (isPinned(to)) return e_.move(shape.size, hostOf(to), place);
+  const bool copies = place.isMemory || shape.size == 4;
+  if (copies) e_.move(shape.size, host::kR11, place);
+  writeBack(to, copies ? host::kR11 : place.reg);
 }
 
 // The instruction as it is, with its registers renamed: ModRM.reg through R11 and ModRM.rm through
@@ -162,23 +164,24 @@ void Translator::renamed(const Instruction& i, const Shape& shape) {
   const bool rmWritten = shape.rm & Shape::kWrite;
   const bool inPlace = rmWritten && shape.size == 8 && !shape.rmInRegister;
   const bool rmTemporary = !shape.memory && rm.isMemory && !inPlace;
-  const HostRm rmSlot = rm;
-  if (rmTemporary) {
-    if ((shape.rm & Shape::kRead) || shape.size < 4) e_.move(8, rmScratch, rm);
-    rm = rmScratch;
-  }
+  if (rmTemporary)
+    rm = (shape.rm & Shape::kRead) || shape.size < 4 ? inRegister(rm, rmScratch) : rmScratch;
   uint8_t reg = shape.digit;
   if (shape.reg) {
     const bool load = (shape.reg & Shape::kRead) || shape.size < 4;
-    reg = shape.bytes.high ? byteRegister(i.reg) : isPinned(i.reg) ? hostOf(i.reg) : host::kR11;
-    if (load && !isPinned(i.reg)) e_.move(8, reg, slotOf(i.reg));
+    const bool taken = rmTemporary && rm.reg == host::kR11;
+    const uint8_t scratch = taken ? host::kR9 : host::kR11;
+    reg = shape.bytes.high  ? byteRegister(i.reg)
+          : load            ? readable(i.reg, scratch)
+          : isPinned(i.reg) ? hostOf(i.reg)
+                            : scratch;
   }
   const std::optional<PendingFlags> shift = pendingShift(shape);
   if (shift && wanted().inMemory) storeSaved(layout_.flagA, rm, host::kR11);
   e_.instruction(shape.opcode, shape.size, reg, rm, shape.bytes);
   if (shape.immediateBytes) e_.immediate(shape.immediate, shape.immediateBytes);
   if (shape.reg & Shape::kWrite) writeBack(i.reg, reg);
-  if (rmTemporary && rmWritten) e_.store(8, rmSlot.memory, rmScratch);
+  if (rmTemporary && rmWritten) writeBack(i.rm, rm.reg);
   if (shift) {
     pending_ = wanted().inMemory ? shift : std::nullopt;
     hostFlags_ = true;
@@ -264,7 +267,8 @@ void Translator::vexGeneral(const Instruction& i, const Shape& shape) {
   const auto vvvvSlot = static_cast<uint8_t>(i.vvvv() * 8);
   HostOpcode opcode = shape.opcode;
   if (shape.vvvv & Shape::kRead) {
-    opcode.vvvv = readable(vvvvSlot, host::kR11);
+    const bool taken = !rm.isMemory && rm.reg == host::kR11;
+    opcode.vvvv = readable(vvvvSlot, taken ? host::kR9 : host::kR11);
   } else if (shape.vvvv) {
     opcode.vvvv = isPinned(vvvvSlot) ? hostOf(vvvvSlot) : host::kR9;
   }

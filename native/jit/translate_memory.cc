@@ -51,7 +51,8 @@ HostMemory Translator::addressOperand(const AddressRegisters& registers, int32_t
   } else if (base != gpr::kZero) {
     operand.base = readable(base, scratch);
   }
-  if (index != gpr::kZero) operand.index = readable(index, second);
+  if (index != gpr::kZero)
+    operand.index = readable(index, operand.base == second ? scratch : second);
   return operand;
 }
 
@@ -72,6 +73,7 @@ Translator::GuestBytes Translator::operandBytes(const Instruction& i, const Shap
 }
 
 HostMemory Translator::access(const Instruction& i, const Shape& shape) {
+  inR10_ = inR11_ = gpr::kZero;
   const GuestBytes bytes = operandBytes(i, shape);
   if (i.segment < kFs) return access(bytes, plans_.operands[slot_]);
   hostFlags_ = false;
@@ -88,6 +90,7 @@ HostMemory Translator::stackAccess(uint8_t base, int32_t displacement, bool writ
 // A group's first access looks into the TLB for all of them; those that follow ask whether that
 // went well, or trust one that has asked.
 HostMemory Translator::access(const GuestBytes& bytes, const AccessPlan& plan) {
+  inR10_ = inR11_ = gpr::kZero;  // there are ways back that do not have them
   if (careful_) return carefulAccess(bytes, plan);
   hostFlags_ = false;
   if (trusts(plan)) {

@@ -59,7 +59,7 @@ void Translator::checkVectors(uint8_t blockers) {
   detours_.back().blockers = blockers;
   detours_.back().checked = e_.here();
   held_ = AccessPlan::kNoGroup;
-  inR9_ = gpr::kZero;
+  forgetValues();
 }
 
 void Translator::simd(const Instruction& i, const Shape& shape) {

@@ -222,13 +222,17 @@ unsigned Translator::emitSlot(unsigned slot) {
   before_ = flagState();
   trusted_ = false;
   if (shape.way == Way::kInterpret) return interpretRun(slot);
+  fresh_ = 0;
+  inLine_ = !careful_;  // into the midst of a copy there are ways
   const size_t firstDetour = detours_.size();
   if (goesOn(slot, part_)) {
     continuePath(instruction(slot), shape);
   } else {
     translate(instruction(slot), shape);
   }
-  if (shape.writes >> (inR9_ >> 3) & 1) inR9_ = gpr::kZero;
+  inLine_ = false;
+  for (uint8_t* value : {&inR9_, &inR10_, &inR11_})
+    if ((shape.writes & ~fresh_) >> (*value >> 3) & 1) *value = gpr::kZero;
   for (size_t n = firstDetour; n < detours_.size(); ++n) {
     detours_[n].resume = e_.here();
     detours_[n].slotInR9 = slotInR9();
@@ -237,6 +241,7 @@ unsigned Translator::emitSlot(unsigned slot) {
   }
   // A detour leaves the flags in a form of its own.
   const bool hasDetour = trusted_ || detours_.size() > firstDetour;
+  if (hasDetour) inR10_ = inR11_ = gpr::kZero;
   if (hasDetour && (shape.touchesFlags() || before_.pending)) word_.reset();
   if (shape.flags != FlagEffect::kNone) {
     if (shape.way != Way::kAlu && !pendingShift(shape)) pending_.reset();
@@ -357,20 +362,51 @@ HostRm Translator::locate(uint8_t slot) const {
   return isPinned(slot) ? HostRm(hostOf(slot)) : HostRm(slotOf(slot));
 }
 
+uint8_t Translator::slotAt(const HostRm& place) {
+  const int32_t offset = place.memory.displacement + kCpuBias;
+  const bool isGeneral = isHome(place) && offset >= 0 && offset < 8 * int{kHostOf.size()};
+  return isGeneral ? static_cast<uint8_t>(offset) : gpr::kZero;
+}
+
 uint8_t Translator::inRegister(const HostRm& place, uint8_t scratch) {
   if (!place.isMemory) return place.reg;
+  const uint8_t slot = slotAt(place), known = scratchWith(slot);
+  if (known != host::kNone) return known;
   e_.move(8, scratch, place);
+  noteValue(scratch, slot);
   return scratch;
 }
 
+uint8_t Translator::scratchWith(uint8_t slot) const {
+  if (!inLine_ || slot == gpr::kZero) return host::kNone;
+  if (inR11_ == slot && !e_.lost(host::kR11)) return host::kR11;
+  if (inR9_ == slot && !e_.lost(host::kR9)) return host::kR9;
+  if (inR10_ == slot && !e_.lost(host::kR10)) return host::kR10;
+  return host::kNone;
+}
+
+void Translator::noteValue(uint8_t scratch, uint8_t slot) {
+  if (!inLine_ || slot == gpr::kZero) return;
+  uint8_t& value = scratch == host::kR9 ? inR9_ : scratch == host::kR10 ? inR10_ : inR11_;
+  value = slot;
+  if (scratch == host::kR10) held_ = AccessPlan::kNoGroup;
+  e_.keep(scratch);
+}
+
 void Translator::writeBack(uint8_t slot, uint8_t from) {
-  if (!isPinned(slot)) e_.store(8, slotOf(slot), from);
+  if (isPinned(slot)) return;
+  e_.store(8, slotOf(slot), from);
+  for (uint8_t* value : {&inR9_, &inR10_, &inR11_})
+    if (*value == slot) *value = gpr::kZero;
+  if (from != host::kR9 && from != host::kR10 && from != host::kR11) return;
+  noteValue(from, slot);
+  fresh_ |= 1u << (slot >> 3);
 }
 
 // As the guest's instruction would: of 32 bits the upper half is cleared. `from` is zero-extended.
 // Clobbers R10.
 void Translator::setRegister(unsigned size, uint8_t slot, uint8_t from) {
-  if (!isPinned(slot) && size >= 4) return e_.store(8, slotOf(slot), from);
+  if (!isPinned(slot) && size >= 4) return writeBack(slot, from);
   const HostOpcode opcode{.byte = static_cast<uint8_t>(size == 1 ? 0x88 : 0x89)};
   const uint8_t to = readable(slot, host::kR10);
   e_.instruction(opcode, size, from, to, {.reg = size == 1, .rm = size == 1});

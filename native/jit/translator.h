@@ -241,10 +241,17 @@ class Translator {
   static bool isHome(const HostRm& place) {
     return place.isMemory && place.memory.base == kCpuRegister;
   }
-  // Its host register, or `scratch` loaded with it.
+  // The general register whose place it is; kZero: of none.
+  static uint8_t slotAt(const HostRm& place);
+  // Its host register, a scratch register that has its value, or `scratch` loaded with it.
   uint8_t inRegister(const HostRm& place, uint8_t scratch);
   uint8_t readable(uint8_t slot, uint8_t scratch) { return inRegister(locate(slot), scratch); }
   void writeBack(uint8_t slot, uint8_t from);
+  // What scratch registers have of registers in memory, as long as nothing else comes to where the
+  // straight line goes on.
+  void noteValue(uint8_t scratch, uint8_t slot);
+  void forgetValues() { inR9_ = inR10_ = inR11_ = gpr::kZero; }
+  uint8_t scratchWith(uint8_t slot) const;
   void setRegister(unsigned size, uint8_t slot, uint8_t from);
   // Places are counted from the start of the path's first page, whose RIP is pageRip() until
   // somebody leaves the path: see movePage().
@@ -458,7 +465,10 @@ class Translator {
   FlagState before_;                // the instruction of slot_
   std::array<Proof, JitState::kMostGroups> proofs_;
   uint8_t held_ = AccessPlan::kNoGroup;  // whose addend is in R10, where that is not lost
-  uint8_t inR9_ = gpr::kZero;   // the register whose value is in R9, where that is not lost
+  // Registers whose values are there, where these are not lost.
+  uint8_t inR9_ = gpr::kZero, inR10_ = gpr::kZero, inR11_ = gpr::kZero;
+  uint32_t fresh_ = 0;          // by number: written by the instruction of slot_, and noted
+  bool inLine_ = false;         // that is being translated
   bool trusted_ = false;        // an access of slot_ has not asked
   bool careful_ = false;        // in the copy of a stretch
   uint32_t number_ = 0;         // of the path

@@ -59,6 +59,7 @@ main:
   call high_bytes
   call implied
   call narrow
+  call indexed
   finish
 
 at_the_end:
@@ -350,4 +351,38 @@ narrow:
   saved "narrow, folded", 13, 0x16e186ac
   saved "narrow, folded", 14, 0x310c0062
   saved "narrow, folded", 15, 0x310c0062
+  ret
+
+# Accesses that share a look at their page, with an index that is read again behind them.
+indexed:
+  set_out
+  mov r10d, POINTER
+  mov r14d, 1
+1:
+  mov rdx, r9
+  mov [r10 + r9 * 8 + 8], rdx
+  mov [r10 + r9 * 8], r14
+  add rdx, [r10 + r9 * 8 + 8]
+  lea r11, [r9 + rdx]
+  mov [rbx * 8 + r10 + 64], r11
+  add r15, r11
+  xor r15, [r10 + rbx * 8 + 64]
+  add r15, [r10 + r9 * 8]
+.irp used, rbx, rbp, rsi, rdi, r8, r12, r13
+  .rept 8
+  mov \used, \used
+  .endr
+.endr
+  add r9, 1
+  and r9, 3
+  dec ecx
+  jnz 1b
+  save_registers
+  saved "indexed", 9, 0
+  saved "indexed", 10, POINTER
+  saved "indexed", 11, 9
+  saved "indexed", 14, 1
+  check_memory "indexed: the first", [POINTER], 1
+  check_memory "indexed: the last", [POINTER + 32], 3
+  rest_is_old "indexed"
   ret
