@@ -1,8 +1,6 @@
 #include "jit/jit.h"
 
 #include <algorithm>
-#include <limits>
-#include <utility>
 
 #include "cpu/cpu.h"
 #include "interpreter/binding.h"
@@ -33,8 +31,6 @@ Jit::Jit(Cpu& cpu, const JitOptions& options)
              buffer_.nearDataBytes() / 4 / sizeof(int32_t)),
       checks_(buffer_.nearData() + buffer_.nearDataBytes() / 4, buffer_.nearDataBytes() / 4),
       cells_(buffer_.nearData() + buffer_.nearDataBytes() / 2, buffer_.nearDataBytes() / 2),
-      cellLimits_{std::clamp<int32_t>(options.pathThreshold / 8, 1, 1000),
-                  static_cast<int16_t>(std::clamp<int32_t>(options.pathThreshold / 2, 1, 4000))},
       layout_(cpu),
       scratch_(std::make_unique<TranslatorScratch>()) {
   // A block has some 200 bytes of code and three jumps.
@@ -54,7 +50,7 @@ void Jit::dropAll() {
   farLinks_.clear();
   pageLinks_.clear();
   paths_.clear();
-  numbered_.clear();
+  farPaths_.clear();
   full_ = false;
   cpu_.jitState.jumpCache = cpu_.blocks->jumpCacheTable();
   buffer_.reset();
@@ -143,7 +139,7 @@ void Jit::translate(Block& block) {
   block.number = table_.add(block);
   Emitter emitter(buffer_, hot_.free);
   const Path::Step only{&block};
-  const auto number = static_cast<uint32_t>(numbered_.size());
+  const auto number = static_cast<uint32_t>(farPaths_.size());
   const std::optional<TranslatedBlock> translation =
       Translator(cpu_, *this, {&only, 1}, 0, emitter, *scratch_).translateBlock(cold_.free, number);
   if (!translation) {
@@ -157,7 +153,7 @@ void Jit::translate(Block& block) {
   keepCode(translation->end, translation->coldEnd);
   block.hot = true;
   if (translation->check)
-    numbered_.push_back(std::make_shared<Path>(Path{.steps = {only}, .check = translation->check}));
+    farPaths_.push_back(std::make_shared<Path>(Path{.steps = {only}, .check = translation->check}));
   block.counting = translation->counting;
   block.plain = translation->linked;
   countForPath(block);
@@ -229,25 +225,18 @@ void Jit::beginPath(const Block& known) {
       choosePath(*cpu_.blocks, table_, elsewhere, target, first, options_.pathThreshold));
   if (!makeRoom()) full_ = true;
   if (full_ || (path->steps.size() == 1 && path->turns == 0)) return enterAt(first, first.plain);
-  ++statistics_.paths;
-  addPath(path);
-}
-
-void Jit::addPath(const std::shared_ptr<Path>& path) {
-  Block& first = *cpu_.blocks->find(path->steps[0].block->gpa, path->steps[0].block->key);
   Emitter emitter(buffer_, hot_.free);
-  const auto number = static_cast<uint32_t>(numbered_.size());
+  const auto number = static_cast<uint32_t>(farPaths_.size());
   const TranslatedPath translation =
       Translator(cpu_, *this, path->steps, path->turns, emitter, *scratch_)
-          .translatePath(cold_.free, number, path->measured ? &path->wandering : nullptr);
+          .translatePath(cold_.free, number);
+  ++statistics_.paths;
   keepCode(translation.end, translation.coldEnd);
   first.loops = path->turns != 0;
   first.trips = static_cast<uint8_t>(path->trips);
   path->code = translation.linked;
   path->check = translation.check;
-  path->cells = translation.cells;
-  path->since = cpu_.retired();
-  if (path->check || path->cells) numbered_.push_back(path);
+  if (path->check) farPaths_.push_back(path);
   for (const Path::Step& step : path->steps) {
     paths_[step.block].push_back(path);
     Block& block = *cpu_.blocks->find(step.block->gpa, step.block->key);
@@ -257,45 +246,6 @@ void Jit::addPath(const std::shared_ptr<Path>& path) {
     countForPath(block);
   }
   enterAt(first, translation.linked);
-}
-
-void Jit::revisePath(uint32_t number) {
-  const std::shared_ptr<Path> path = numbered_[number];
-  const Block& known = firstOf(number);
-  path->cells->visitsLeft = 0;  // for jumps that are not told
-  if (path->dead) return noteJump(*cpu_.blocks->find(known.gpa, known.key));
-  std::vector<uint16_t> wandering;
-  for (const PageCell& cell : path->cells->all())
-    if (cellLimits_.misses - cell.missesLeft > cellLimits_.mostWhileMeasured())
-      wandering.push_back(cell.slot);
-  if (!replacePath(*path, std::move(wandering)))
-    path->cells->visitsLeft = std::numeric_limits<int32_t>::max();
-}
-
-void Jit::noteWandering(const PageCell& cell) {
-  constexpr uint64_t kSeldom = 2000;  // instructions from miss to miss
-  const std::shared_ptr<Path> path = numbered_[cell.path];
-  for (PageCell& each : path->cells->all()) each.missesLeft = cellLimits_.misses;
-  const uint64_t since = std::exchange(path->since, cpu_.retired());
-  const auto misses = static_cast<uint64_t>(cellLimits_.misses);
-  if (path->dead || !path->measured || path->since - since > misses * kSeldom) return;
-  std::vector<uint16_t> wandering = path->wandering;
-  wandering.push_back(cell.slot);
-  replacePath(*path, std::move(wandering));
-}
-
-// false: there is no room.
-bool Jit::replacePath(Path& path, std::vector<uint16_t> wandering) {
-  if (!makeRoom()) {
-    full_ = true;
-    return false;
-  }
-  const auto revised = std::make_shared<Path>(path);
-  revised->measured = true;
-  revised->wandering = std::move(wandering);
-  endPath(path);
-  addPath(revised);
-  return true;
 }
 
 // A block of the path dies: nothing enters it any more; where it runs, it is left before its next
@@ -492,7 +442,7 @@ bool Jit::isMapped(const Path& path) {
 }
 
 bool Jit::lookUpPath(uint32_t number) {
-  Path& path = *numbered_[number];
+  Path& path = *farPaths_[number];
   if (isMapped(path)) {
     *path.check = {cpu_.jitState.pageRip, cpu_.context};
     return true;

@@ -74,16 +74,8 @@ class Jit {
   bool makesPaths() const { return options_.pathThreshold != 0 && options_.link; }
   // The block, which counts its visits, has had enough of them.
   void beginPath(const Block& block);
-  // The path of this number has been measured: its accesses that go from page to page do without
-  // cells.
-  void revisePath(uint32_t number);
-  // An access has missed its cell often, now that the path has been measured: so does it, should
-  // that be worth while.
-  void noteWandering(const PageCell& cell);
-  const Block& firstOf(uint32_t path) const { return *numbered_[path]->steps[0].block; }
   const BlockTable& table() const { return table_; }
   CellPool& cells() { return cells_; }
-  const CellLimits& cellLimits() const { return cellLimits_; }
   // A rel32 in the code of `from` that leads to the block at gpa when there is a translation of it,
   // else to where it is looked up.
   void link(const Block& from, Emitter::Fixup site, uint64_t gpa);
@@ -135,8 +127,6 @@ class Jit {
   bool isPageAt(uint64_t pageRip, uint64_t page);
   bool isTailMapped(const Block& block, uint64_t pageRip);
   bool isMapped(const Path& path);
-  void addPath(const std::shared_ptr<Path>& path);
-  bool replacePath(Path& path, std::vector<uint16_t> wandering);
   void endPath(Path& path);
   void leaveSlots();
   void forgetReturnsTo(const uint8_t* code);
@@ -162,7 +152,6 @@ class Jit {
   BlockTable table_;
   CheckPool checks_;
   CellPool cells_;
-  const CellLimits cellLimits_;  // in proportion to the visits that make a path
   const Layout layout_;
   const std::unique_ptr<TranslatorScratch> scratch_;
   Thunks thunks_;
@@ -174,7 +163,7 @@ class Jit {
   PageLinks pageLinks_;
   // Of each block, the paths that it lies on, dead ones among them.
   std::unordered_map<const Block*, std::vector<std::shared_ptr<Path>>> paths_;
-  std::vector<std::shared_ptr<Path>> numbered_;  // of several pages, or with cells
+  std::vector<std::shared_ptr<Path>> farPaths_;  // of several pages, by number
   JitStatistics statistics_;
 };
 

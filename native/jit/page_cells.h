@@ -1,24 +1,12 @@
 #pragma once
-// What the accesses of a path know about pages: a cell each in memory, a copy of what the TLB says
+// What the accesses of a loop know about pages: a cell each in memory, a copy of what the TLB says
 // about the page that the access went to last.
 
 #include <cstddef>
 #include <cstdint>
 #include <new>
-#include <span>
 
 namespace nodevm {
-
-// How a path finds out which of its accesses do without a cell.
-struct CellLimits {
-  int32_t visits;  // of the path, or turns of a loop, while it is measured
-  int16_t misses;  // later on, of a cell until somebody asks how long they took
-
-  // A miss costs as much as a look into the TLB does for so many accesses. The first one is no
-  // fault of the access.
-  static constexpr int kMissCost = 128;
-  int mostWhileMeasured() const { return 1 + visits / kMissCost; }
-};
 
 struct PageCell {
   uint64_t page = 0;     // linear
@@ -26,19 +14,13 @@ struct PageCell {
   // An access lies within the page where it begins less than this behind the page's first byte; 0:
   // nothing is known.
   uint64_t limit = 0;
-  uint32_t path = 0;  // its number
-  uint16_t slot = 0;  // there, the instruction with the access
-  int16_t missesLeft = 0;
 };
 
 // The cells of a path, all of one Tlb::generation.
 struct PathCells {
   uint64_t generation = 0;
   uint64_t count = 0;
-  int32_t visitsLeft = 0;  // while it is measured
   PageCell cells[];
-
-  std::span<PageCell> all() { return {cells, count}; }
 };
 
 // Memory for them, within reach of translated code.

@@ -8,7 +8,6 @@
 
 #include "interpreter/block_cache.h"
 #include "jit/block_table.h"
-#include "jit/page_cells.h"
 #include "jit/page_links.h"
 #include "jit/shape.h"
 
@@ -25,11 +24,6 @@ struct Path {
   static constexpr unsigned kMostFailures = 64;
 
   std::vector<Step> steps;
-  bool measured = false;
-  // Instructions whose accesses go from page to page, as has been measured: they have no cells.
-  std::vector<uint16_t> wandering = {};
-  PathCells* cells = nullptr;  // nullptr: it has none
-  uint64_t since = 0;          // retired instructions when their misses began to be counted
   // From the last back to the first: how often they are translated, one turn behind the other; 0:
   // it does not loop.
   unsigned turns = 0;

@@ -61,16 +61,6 @@ void stopCounted(Cpu& cpu, const uint8_t* counting) {
   return endBlock(cpu);
 }
 
-void stopMeasured(Cpu& cpu, const uint8_t* place) {
-  uint32_t number = 0;
-  std::memcpy(&number, place, sizeof number);
-  const Block& first = cpu.jit->firstOf(number);
-  cpu.rip = cpu.jitState.pageRip + (first.gpa & kPageOffset);
-  settleFlags(cpu);
-  cpu.jit->revisePath(number);
-  return endBlock(cpu);
-}
-
 const Block& enterBlock(Cpu& cpu, const uint8_t* number) {
   const Block& block = blockNumbered(cpu, number);
   cpu.block = &block;
@@ -164,12 +154,6 @@ uint64_t lookUpPath(Cpu& cpu, uint64_t, uint32_t number) {
 const uint8_t* lookUpReturn(Cpu& cpu, uint64_t rip) {
   const ActivityScope scope(cpu.activity, Phase::kDispatcher);
   return cpu.jit->lookUpReturn(rip);
-}
-
-uint64_t noteWandering(Cpu& cpu, PageCell& cell) {
-  const ActivityScope scope(cpu.activity, Phase::kDispatcher);
-  cpu.jit->noteWandering(cell);
-  return 0;
 }
 
 uint64_t readTsc(Cpu& cpu) { return cpu.readTsc(); }
@@ -504,14 +488,12 @@ Thunks emitThunks(Emitter& e, const Layout& layout) {
   thunks.sliceEnds = emitSliceEnds(e, layout, thunks.exit);
   thunks.stop = emitStop(e, thunks, addressOf(stopNumbered));
   thunks.stopCounted = emitStop(e, thunks, addressOf(stopCounted));
-  thunks.stopMeasured = emitStop(e, thunks, addressOf(stopMeasured));
   thunks.ask = emitLookUp(e, thunks, addressOf(lookUp));
   thunks.lookUp = emitLookUpInJumpCache(e, layout, thunks.ask);
   thunks.lookUpLink = emitLookUp(e, thunks, addressOf(lookUpLink));
   thunks.lookUpPage = emitLookUp(e, thunks, addressOf(lookUpPage));
   thunks.lookUpPath = emitLookUp(e, thunks, addressOf(lookUpPath));
   thunks.lookUpReturn = emitLookUp(e, thunks, addressOf(lookUpReturn));
-  thunks.noteWandering = emitLookUp(e, thunks, addressOf(noteWandering));
   thunks.readTsc = emitLookUp(e, thunks, addressOf(readTsc));
   thunks.mayGoOn = emitLookUp(e, thunks, addressOf(mayGoOn));
   thunks.restoreFlags = emitRestoreFlags(e, layout, thunks);

@@ -96,8 +96,6 @@ struct Thunks {
   // Called from a BlockHead, does not come back: the block has been charged and cannot be run, or
   // it has been visited often enough to become the beginning of a path.
   const uint8_t *stop = nullptr, *stopCounted = nullptr;
-  // Called at the beginning of a path that has been measured, whose number follows; likewise.
-  const uint8_t* stopMeasured = nullptr;
   // Called where the block's number follows, and an array of requests; the number of one of them
   // has been pushed, or the complement of a slot, from which on the block is interpreted. Goes on
   // where the request says when its instructions completed, or where the block's last one leads.
@@ -133,8 +131,6 @@ struct Thunks {
 
   // The same with a PageCell in R10, which knows the page then.
   const uint8_t *fillReadCell = nullptr, *fillWriteCell = nullptr;
-  // Called with a PageCell that has missed often in R9. Keeps what lookUp does.
-  const uint8_t* noteWandering = nullptr;
   // Called with PathCells in R10: empties them unless they are of the generation of the TLB in use.
   // Clobbers R9 and R11.
   const uint8_t* renewCells = nullptr;

@@ -72,25 +72,13 @@ HostMemory cellField(size_t offset) {
 }
 
 // R11 bytes at R9, the cell at R10.
-const uint8_t* emitFillCell(Emitter& e, const Layout& layout, const Thunks& thunks, bool write) {
-  constexpr unsigned kNotSign = 9;
+const uint8_t* emitFillCell(Emitter& e, const Layout& layout, bool write) {
   const uint8_t* start = e.here();
   const auto entry = [](size_t offset) {
     return HostMemory{.base = host::kR9, .displacement = static_cast<int32_t>(offset)};
   };
   e.push(host::kR11);
   e.push(host::kR9);
-  e.aluImmediate(Alu::kSub, 2, cellField(offsetof(PageCell, missesLeft)), 1);
-  const Emitter::Fixup seldom = e.jumpIf(kNotSign);
-  e.push(host::kR10);  // and aligns the stack
-  e.move(8, host::kR9, host::kR10);
-  e.callTo(thunks.noteWandering);
-  e.pop(host::kR10);
-  e.pop(host::kR9);
-  e.pop(host::kR11);
-  e.push(host::kR11);
-  e.push(host::kR9);
-  e.bind(seldom);
   emitPageOf(e, host::kR11, {.base = host::kR9, .index = host::kR11, .displacement = -1});
   e.shiftImmediate(kShiftRight, 8, host::kR9, 12 - kEntryShift);
   e.aluImmediate(Alu::kAnd, 4, host::kR9, (Tlb::kEntries - 1) << kEntryShift);
@@ -230,8 +218,8 @@ void emitProbeThunks(Emitter& e, const Layout& layout, Thunks& thunks) {
     thunks.probeRead[n] = emitProbe(e, layout, 1u << n, false, splitRead);
     thunks.probeWrite[n] = emitProbe(e, layout, 1u << n, true, nullptr);
   }
-  thunks.fillReadCell = emitFillCell(e, layout, thunks, false);
-  thunks.fillWriteCell = emitFillCell(e, layout, thunks, true);
+  thunks.fillReadCell = emitFillCell(e, layout, false);
+  thunks.fillWriteCell = emitFillCell(e, layout, true);
   thunks.renewCells = emitRenewCells(e, layout);
   thunks.probeStackRead = emitStackProbe(e, layout, false);
   thunks.probeStackWrite = emitStackProbe(e, layout, true);

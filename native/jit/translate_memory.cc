@@ -13,6 +13,24 @@ namespace {
 
 constexpr unsigned kZero = 4, kNotZero = 5;  // condition codes
 
+// What the instruction writes to a register is a byte, zero-extended.
+bool makesByte(const Shape& shape) {
+  constexpr uint8_t kMovzx = 0xb6;
+  if (shape.size < 4) return false;
+  if (shape.way == Way::kAlu)
+    return shape.operation == Alu::kAnd && shape.fromImmediate && (shape.immediate & ~0xff) == 0;
+  return shape.way == Way::kRenamed && shape.opcode.map == OpcodeMap::k0F &&
+         shape.opcode.byte == kMovzx;
+}
+
+// A pointer from a place that is the same each time: a variable, or a field of what stays.
+bool loadsVariable(const Instruction& i, const Shape& shape, uint32_t written) {
+  constexpr uint8_t kMov = 0x8b;
+  const bool loads = shape.way == Way::kRenamed && shape.opcode.map == OpcodeMap::kOneByte &&
+                     shape.opcode.byte == kMov && shape.size == 8;
+  return loads && ((written >> (i.base >> 3) | written >> (i.index >> 3)) & 1) == 0;
+}
+
 }  // namespace
 
 // The address as one host operand, where its registers are in host registers.
@@ -182,11 +200,19 @@ Emitter::Fixup Translator::probe(const GuestBytes& bytes) {
 PageCell* Translator::takeCell(const GuestBytes& bytes) {
   if (!cells_ || cells_->count == shapes_.size()) return nullptr;
   if (isStack(bytes) || isRipRelative(bytes)) return nullptr;
-  if (wandering_ && std::find(wandering_->begin(), wandering_->end(), slot_) != wandering_->end())
-    return nullptr;
-  return new (&cells_->cells[cells_->count++]) PageCell{.path = number_,
-                                                        .slot = static_cast<uint16_t>(slot_),
-                                                        .missesLeft = jit_.cellLimits().misses};
+  const auto& [base, index, scale] = bytes.registers;
+  if (loaded_ >> (base >> 3) & 1) return nullptr;
+  if ((loaded_ >> (index >> 3) & 1) && !indexesTable(bytes.registers)) return nullptr;
+  return new (&cells_->cells[cells_->count++]) PageCell;
+}
+
+// The index is a byte, whatever it is made of: of such a table nearly all lies on one page.
+bool Translator::indexesTable(const AddressRegisters& registers) const {
+  constexpr unsigned kMostScale = 2;  // 1 KiB
+  if (registers.scale > kMostScale) return false;
+  for (unsigned slot = slot_; slot-- > 0;)
+    if (shapes_[slot].writes >> (registers.index >> 3) & 1) return makesByte(shapes_[slot]);
+  return false;
 }
 
 // As probe().
@@ -197,8 +223,27 @@ Emitter::Fixup Translator::probeByCell(const GuestBytes& bytes, const PageCell& 
   return emitCellCheck(e_, cell, {.base = host::kR9});
 }
 
-// Most accesses of a path go to the page that they went to last; which ones do not is measured.
-// Between instructions that may change rights there are too few.
+// General registers, by number, of which the path loads what later addresses may be made of.
+uint32_t Translator::loadedRegisters() const {
+  constexpr uint32_t kGeneral = 0xffff & ~(1u << (gpr::kRsp >> 3));
+  uint32_t written = 0, loaded = 0, before = 0;
+  for (const Shape& shape : shapes_) written |= shape.writes & kGeneral;
+  do {
+    before = loaded;
+    for (const auto& [code, shape, start] : instructions_) {
+      const bool loads = (shape->memory && !loadsVariable(*code, *shape, written)) ||
+                         shape->way == Way::kPop || shape->way == Way::kLeave;
+      const uint32_t operands = 1u << (code->reg >> 3) | 1u << (code->rm >> 3) |
+                                1u << (code->base >> 3) | 1u << (code->index >> 3);
+      if (loads || (operands & loaded)) loaded |= shape->writes & kGeneral;
+    }
+  } while (loaded != before);
+  return loaded;
+}
+
+// Addresses of a loop that it counts up mostly stay on their page; those that follow pointers do
+// not, and a miss costs more than what ten hits gain. Between instructions that may change rights
+// there are too few.
 void Translator::openCells() {
   const auto sameRights = std::none_of(shapes_.begin(), shapes_.end(),
                                        [](const Shape& shape) { return shape.mayChangeRights(); });
@@ -208,9 +253,9 @@ void Translator::openCells() {
         return planned.shape->memory && i.segment < kFs && i.base != gpr::kBlockRip &&
                (i.base != gpr::kRsp || i.index != gpr::kZero);
       });
-  if (!sameRights || !accesses) return;
+  if (!loops_ || !sameRights || !accesses) return;
   cells_ = jit_.cells().open(shapes_.size());
-  if (isMeasured()) cells_->visitsLeft = jit_.cellLimits().visits;
+  loaded_ = loadedRegisters();
 }
 
 void Translator::renewCells() {

@@ -111,19 +111,15 @@ std::optional<TranslatedBlock> Translator::translateBlock(const uint8_t* cold, u
 }
 
 // Charged at once; with less left than that, its first block is run alone.
-TranslatedPath Translator::translatePath(const uint8_t* cold, uint32_t number,
-                                         const std::vector<uint16_t>* wandering) {
+TranslatedPath Translator::translatePath(const uint8_t* cold, uint32_t number) {
   placeVectorChecks();
   analyze();
   const Part& first = parts_[0];
   const auto count = static_cast<int32_t>(first.block->count + first.behind);
   if (loops_) swaps_ = HomeSwaps(instructions_);
-  number_ = number;
-  wandering_ = wandering;
   openCells();
   e_.align(32);
   const uint8_t* linked = e_.here();
-  const Emitter::Fixup measured = isMeasured() ? countVisit() : nullptr;
   const std::optional<CheckedPages> pages = checkPages();
   e_.aluImmediate(Alu::kSub, 8, layout_.at(layout_.remaining), count);
   const Emitter::Fixup tooShort = e_.jumpIf(kSign);
@@ -141,7 +137,6 @@ TranslatedPath Translator::translatePath(const uint8_t* cold, uint32_t number,
   }
   if (again_) {
     e_.bind(again_->tooShort);
-    if (again_->measured) e_.bind(again_->measured);
     restoreHomes();
     word_.reset();
     if (again_->flags) savePending(*again_->flags);
@@ -150,18 +145,7 @@ TranslatedPath Translator::translatePath(const uint8_t* cold, uint32_t number,
   e_.aluImmediate(Alu::kAdd, 8, layout_.at(layout_.remaining), count);
   e_.jumpTo(first.block->plain);
   if (pages) e_.bind(lookForPages(*pages, number), first.block->plain);
-  if (measured) {
-    e_.bind(measured);
-    e_.callTo(jit_.thunks().stopMeasured);
-    e_.dword(number);
-  }
-  return {linked, pages ? pages->check : nullptr, cells_, end, e_.here()};
-}
-
-// Returns the jump that is taken when the path has been measured.
-Emitter::Fixup Translator::countVisit() {
-  e_.decrementRelative(&cells_->visitsLeft);
-  return e_.jumpIf(kSign);
+  return {linked, pages ? pages->check : nullptr, end, e_.here()};
 }
 
 // Back to the beginning.
@@ -169,8 +153,7 @@ void Translator::closeLoop() {
   const Part& first = parts_[0];
   e_.aluImmediate(Alu::kSub, 8, layout_.at(layout_.remaining),
                   static_cast<int32_t>(first.block->count + first.behind));
-  const Emitter::Fixup tooShort = e_.jumpIf(kSign);
-  again_ = Again{tooShort, isMeasured() ? countVisit() : nullptr, pending_};
+  again_ = Again{e_.jumpIf(kSign), pending_};
   e_.jumpTo(start_);
 }
 

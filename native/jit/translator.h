@@ -28,7 +28,6 @@ struct TranslatedBlock {
 struct TranslatedPath {
   const uint8_t* linked;
   PageCheck* check;  // nullptr: it is on one page
-  PathCells* cells;  // nullptr: it has none
   const uint8_t *end, *coldEnd;
 };
 
@@ -45,9 +44,7 @@ class Translator {
   // At the emitter's place, and at `cold` what is rarely run. nullopt: the block is better off
   // interpreted. number: the path's, for Jit::lookUpPath().
   std::optional<TranslatedBlock> translateBlock(const uint8_t* cold, uint32_t number);
-  // wandering: Path's, nullptr: it is measured.
-  TranslatedPath translatePath(const uint8_t* cold, uint32_t number,
-                               const std::vector<uint16_t>* wandering);
+  TranslatedPath translatePath(const uint8_t* cold, uint32_t number);
 
  private:
   friend struct TranslatorScratch;
@@ -179,7 +176,7 @@ class Translator {
   };
   // A path that loops has too little left of the slice for another time.
   struct Again {
-    Emitter::Fixup tooShort, measured;  // nullptr: it is not
+    Emitter::Fixup tooShort;
     std::optional<PendingFlags> flags;
   };
   // All pages of a path, or of a block whose last instruction crosses into another one.
@@ -207,8 +204,6 @@ class Translator {
   void analyze();
   Liveness propagate(Liveness after);
   bool endsPending() const;
-  bool isMeasured() const { return cells_ && !wandering_; }
-  Emitter::Fixup countVisit();
   void closeLoop();
   bool worthwhile() const;
   unsigned emitSlot(unsigned slot);
@@ -293,7 +288,9 @@ class Translator {
   HostMemory pageRip() const { return layout_.at(layout_.pageRip); }
   Emitter::Fixup probe(const GuestBytes& bytes);
   PageCell* takeCell(const GuestBytes& bytes);
+  bool indexesTable(const AddressRegisters& registers) const;
   Emitter::Fixup probeByCell(const GuestBytes& bytes, const PageCell& cell);
+  uint32_t loadedRegisters() const;
   void openCells();
   void renewCells();
   Emitter::Fixup probeAt(const HostMemory& first, unsigned size, bool write);
@@ -471,9 +468,8 @@ class Translator {
   bool inLine_ = false;         // that is being translated
   bool trusted_ = false;        // an access of slot_ has not asked
   bool careful_ = false;        // in the copy of a stretch
-  uint32_t number_ = 0;         // of the path
   PathCells* cells_ = nullptr;  // nullptr: its accesses have none
-  const std::vector<uint16_t>* wandering_ = nullptr;  // instructions that have none
+  uint32_t loaded_ = 0;         // general registers; addresses made of them have none
   std::optional<Again> again_;
   std::optional<uint32_t> farLink_;  // of the last instruction
   std::vector<Stretch>& stretches_;
